@@ -1,0 +1,1 @@
+//! Codecs between bytes and types; no I/O, no clock, every parser bounded and fuzzed.

@@ -1,0 +1,1 @@
+//! Stage 3 of 8: Definition + Universe → Lock.
