@@ -1,5 +1,9 @@
 //! Stage 4 of 8: Lock + store → FileTree.
 
+pub mod context;
+pub mod package;
 pub mod tree;
 
+pub use context::FinishContext;
+pub use package::{FileFacts, Script, UnpackedEntry, UnpackedPackage};
 pub use tree::{Content, FileTree, Node, NodeKind, Owner, TreeError};

@@ -1,0 +1,30 @@
+//! What the finishers and checks see beside the tree.
+//!
+//! A finisher is `fn(&mut FileTree, &mut FinishContext) -> Result<(), FinishError>`; it reads files through
+//! [`FinishContext::contents`] and adds generated ones there. A check is given the same, and changes nothing.
+
+use calypte_base::{Architecture, Epoch, PackageFormat};
+use calypte_definition::ImageDefinition;
+use calypte_store::Contents;
+use calypte_universe::Rules;
+
+use crate::package::UnpackedPackage;
+
+/// The inputs of an image, as its finishers and checks need them.
+#[derive(Debug)]
+pub struct FinishContext<'a> {
+    /// The architecture of the image.
+    pub architecture: Architecture,
+    /// The format of its packages.
+    pub format: PackageFormat,
+    /// The image's definition, flattened.
+    pub definition: &'a ImageDefinition,
+    /// The universe's reviewed tables.
+    pub rules: &'a Rules,
+    /// The packages in the tree, by name.
+    pub packages: &'a [UnpackedPackage],
+    /// The bytes of the tree's files; generated ones are added here.
+    pub contents: &'a mut Contents,
+    /// The time of everything that is generated.
+    pub epoch: Epoch,
+}

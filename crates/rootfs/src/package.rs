@@ -1,0 +1,109 @@
+//! A package as it lies unpacked in the store: what its archive said, without the files' bytes.
+//!
+//! Everything that a later step wants to know about a file is collected while the archive streams by, so that
+//! merging, finishers and checks open no file, and a second build reads only this.
+
+use std::collections::BTreeMap;
+
+use calypte_base::{Digest, Epoch, TreePath};
+use calypte_formats::elf::ElfFacts;
+use serde::{Deserialize, Serialize};
+
+use crate::tree::Node;
+
+/// One unpacked package.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnpackedPackage {
+    /// Its name (`libc6`), without an architecture.
+    pub name: String,
+    /// Its version, as the package writes it.
+    pub version: String,
+    /// `amd64`, `arm64` or `all`, as the package writes it.
+    pub architecture: String,
+    /// The source package's name.
+    pub source: String,
+    /// The source package's version.
+    pub source_version: String,
+    /// SHA-256 of the package file.
+    pub digest: Digest,
+    /// The control paragraph, as it lies in the package.
+    pub control: String,
+    /// The maintainer scripts that it has: `preinst`, `postinst`, `prerm`, `postrm`, `config`.
+    pub scripts: BTreeMap<String, Script>,
+    /// The dpkg triggers file; empty when there is none.
+    pub triggers: String,
+    /// Its configuration files, usrmerged as the entries are.
+    pub conffiles: Vec<TreePath>,
+    /// The `md5sums` file as it lies in the package; empty when there is none.
+    pub md5sums: String,
+    /// Other members of the control archive that dpkg keeps (`shlibs`, `symbols`, `templates`), by name.
+    pub control_files: BTreeMap<String, String>,
+    /// Its files in path order: each path once, each directory before what lies in it.
+    pub entries: Vec<UnpackedEntry>,
+    /// The newest modification time in the package.
+    pub date: Epoch,
+}
+
+/// One path of an unpacked package.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnpackedEntry {
+    /// Where it goes, top-level aliases (`/lib`) already mapped below `/usr`.
+    pub path: TreePath,
+    /// What goes there.
+    pub node: Node,
+    /// Where the bytes of a regular file begin in the package's pack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// What the file's bytes say of how it is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<FileFacts>,
+}
+
+/// How a regular file is run or loaded, read from its first bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileFacts {
+    /// An ELF program, library or object.
+    Elf(ElfFacts),
+    /// A script: the line after `#!`, trimmed, at most 256 bytes.
+    Script(String),
+}
+
+/// A maintainer script. Nearly all are text; a compiled one is kept as bytes, so that nothing is lost of what is
+/// to be reviewed or installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Script {
+    /// UTF-8 text.
+    Text(String),
+    /// Anything else.
+    Binary(Vec<u8>),
+}
+
+impl Script {
+    /// The script's bytes as they lie in the package.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The script's text; none for a compiled one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+}
+
+impl From<Vec<u8>> for Script {
+    fn from(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(|error| Self::Binary(error.into_bytes()), Self::Text)
+    }
+}
