@@ -1,0 +1,36 @@
+//! `assumed.yaml`: the dependencies that an image does without, each with the reason.
+//!
+//! Many packages depend on others only for their maintainer scripts, or for tools that an administrator would run.
+//! No script is run here, so those dependencies would fill a distroless image with shells and interpreters.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Packages that count as present without being in the image, unless the definition names them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Assumed {
+    /// Package → reason: present for whatever depends on it, or on something that it provides, in any version.
+    #[serde(default)]
+    pub everywhere: BTreeMap<String, String>,
+    /// Package → package that it depends on → reason: that dependency alone is left out; the package that it names
+    /// is real for all others.
+    #[serde(default)]
+    pub only_for: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Assumed {
+    /// Whether nothing at all is assumed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.everywhere.is_empty() && self.only_for.is_empty()
+    }
+
+    /// Why `dependency` need not be there when `package` depends on it; none when it must be.
+    #[must_use]
+    pub fn reason(&self, package: &str, dependency: &str) -> Option<&str> {
+        let scoped = self.only_for.get(package).and_then(|dependencies| dependencies.get(dependency));
+        scoped.or_else(|| self.everywhere.get(dependency)).map(String::as_str)
+    }
+}
