@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use calypte_base::{Digest, Epoch, TreePath};
+use calypte_formats::deb822;
 use calypte_formats::elf::ElfFacts;
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +38,21 @@ pub struct UnpackedPackage {
     pub conffiles: Vec<TreePath>,
     /// The `md5sums` file as it lies in the package; empty when there is none.
     pub md5sums: String,
-    /// Other members of the control archive that dpkg keeps (`shlibs`, `symbols`, `templates`), by name.
+    /// The other members of the control archive (`conffiles`, `shlibs`, `symbols`, `templates`), by name.
     pub control_files: BTreeMap<String, String>,
     /// Its files in path order: each path once, each directory before what lies in it.
     pub entries: Vec<UnpackedEntry>,
     /// The newest modification time in the package.
     pub date: Epoch,
+}
+
+impl UnpackedPackage {
+    /// The value of a field of the control paragraph; none when it is not there.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        // The paragraph's form was checked when the package was unpacked.
+        deb822::paragraphs(self.control.as_bytes()).next()?.ok()?.get(name)
+    }
 }
 
 /// One path of an unpacked package.
@@ -53,7 +63,7 @@ pub struct UnpackedEntry {
     pub path: TreePath,
     /// What goes there.
     pub node: Node,
-    /// Where the bytes of a regular file begin in the package's pack.
+    /// Where the bytes of a regular file that has some begin in the package's pack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
     /// What the file's bytes say of how it is run.

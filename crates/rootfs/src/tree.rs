@@ -1,7 +1,7 @@
 //! The root filesystem as a value: a sorted map from path to node. File contents are named by digest and lie in
 //! [`calypte_store::Contents`]; nothing here touches a disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use calypte_base::path::PathError;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileTree {
     nodes: BTreeMap<TreePath, Node>,
+    /// The hard links of each file that has some: taking a file out must not search the whole tree for them.
+    links: BTreeMap<TreePath, BTreeSet<TreePath>>,
 }
 
 /// One file, directory, link or device.
@@ -107,8 +109,8 @@ pub enum TreeError {
         /// What was to be placed.
         kind: &'static str,
     },
-    /// A hard link to a path that is no regular file of the tree.
-    #[error("hard link {path} points to {target}, which is no regular file in the tree")]
+    /// A hard link to a path that is no regular file of the tree, or that sorts after the link.
+    #[error("hard link {path} points to {target}, which is no regular file that comes before it in the tree")]
     BadHardLink {
         /// The link.
         path: TreePath,
@@ -176,7 +178,8 @@ impl FileTree {
     /// A tree that holds only its root directory.
     #[must_use]
     pub fn new(root: Node) -> Self {
-        Self { nodes: BTreeMap::from([(TreePath::root(), Node { kind: NodeKind::Directory, ..root })]) }
+        let root = Node { kind: NodeKind::Directory, ..root };
+        Self { nodes: BTreeMap::from([(TreePath::root(), root)]), links: BTreeMap::new() }
     }
 
     /// The node at exactly this path; no link is followed.
@@ -231,11 +234,12 @@ impl FileTree {
         self.nodes.values().map(|node| if let NodeKind::File(content) = node.kind { content.size } else { 0 }).sum()
     }
 
-    /// Puts a node at a path, in place of what was there. The parent must be a directory of the tree.
+    /// Puts a node at a path, in place of what was there. The parent must be a directory of the tree. Other names of
+    /// a file that is replaced keep its content.
     ///
     /// # Errors
     /// When the parent is missing or no directory (no link is ever followed), when a directory with entries would be
-    /// replaced, or when a hard link's target is no regular file.
+    /// replaced, or when a hard link's target is no regular file that sorts before it.
     pub fn insert(&mut self, path: TreePath, node: Node) -> Result<(), TreeError> {
         if let Some(parent) = path.parent() {
             self.check_parent(&path, parent)?;
@@ -243,13 +247,36 @@ impl FileTree {
         if !node.is_directory() && self.below(&path).next().is_some() || path.is_root() && !node.is_directory() {
             return Err(TreeError::DirectoryInTheWay { path, kind: node.kind.noun() });
         }
-        if let NodeKind::HardLink(target) = &node.kind
-            && !(matches!(self.nodes.get(target), Some(Node { kind: NodeKind::File(_), .. })) && *target != path)
-        {
-            return Err(TreeError::BadHardLink { path, target: target.clone() });
+        if let NodeKind::HardLink(target) = &node.kind {
+            let file = matches!(self.nodes.get(target), Some(Node { kind: NodeKind::File(_), .. }));
+            if !file || *target >= path {
+                return Err(TreeError::BadHardLink { path, target: target.clone() });
+            }
+        }
+        self.take(&path);
+        if let NodeKind::HardLink(target) = &node.kind {
+            self.links.entry(target.clone()).or_default().insert(path.clone());
         }
         self.nodes.insert(path, node);
         Ok(())
+    }
+
+    /// Takes one node out; a file's hard links keep its content.
+    fn take(&mut self, path: &TreePath) -> bool {
+        let Some(node) = self.nodes.remove(path) else { return false };
+        match node.kind {
+            NodeKind::File(content) => self.promote_links(path, content),
+            NodeKind::HardLink(target) => {
+                if let Some(links) = self.links.get_mut(&target) {
+                    links.remove(path);
+                    if links.is_empty() {
+                        self.links.remove(&target);
+                    }
+                }
+            }
+            _ => {}
+        }
+        true
     }
 
     fn check_parent(&self, path: &TreePath, parent: TreePath) -> Result<(), TreeError> {
@@ -298,25 +325,39 @@ impl FileTree {
         if !path.is_root() && self.nodes.contains_key(path) {
             gone.push(path.clone());
         }
-        let removed: Vec<(TreePath, Node)> =
-            gone.into_iter().filter_map(|path| self.nodes.remove(&path).map(|node| (path, node))).collect();
-        for (target, node) in &removed {
-            if let NodeKind::File(content) = node.kind {
-                self.promote_links(target, content);
-            }
+        for path in &gone {
+            self.take(path);
         }
-        !removed.is_empty()
+        !gone.is_empty()
     }
 
     /// Lets the first of a removed file's hard links become the file, and the others point to it.
     fn promote_links(&mut self, target: &TreePath, content: Content) {
-        let mut first: Option<TreePath> = None;
-        for (path, node) in &mut self.nodes {
-            if matches!(&node.kind, NodeKind::HardLink(to) if to == target) {
-                node.kind = first.clone().map_or(NodeKind::File(content), NodeKind::HardLink);
-                first.get_or_insert_with(|| path.clone());
+        let mut links = self.links.remove(target).unwrap_or_default();
+        let Some(first) = links.pop_first() else { return };
+        for path in &links {
+            if let Some(node) = self.nodes.get_mut(path) {
+                node.kind = NodeKind::HardLink(first.clone());
             }
         }
+        if let Some(node) = self.nodes.get_mut(&first) {
+            node.kind = NodeKind::File(content);
+        }
+        if !links.is_empty() {
+            self.links.insert(first, links);
+        }
+    }
+
+    /// All names of the file at this path, its hard links among them: they share mode, owner and attributes. For
+    /// anything but a regular file just the path.
+    #[must_use]
+    pub fn names(&self, path: &TreePath) -> Vec<TreePath> {
+        let file = match self.nodes.get(path).map(|node| &node.kind) {
+            Some(NodeKind::HardLink(target)) => target,
+            _ => path,
+        };
+        let links = self.links.get(file).into_iter().flatten();
+        std::iter::once(file).chain(links).cloned().collect()
     }
 
     /// Follows every symlink in a path, the last one too, and gives the path of what it leads to; `None` where it
@@ -441,13 +482,18 @@ mod tests {
     fn a_hard_link_outlives_its_target() {
         let mut tree = tree();
         tree.insert(path("usr/one"), file(b"1")).unwrap();
-        for name in ["usr/two", "usr/three"] {
-            let node = Node { kind: NodeKind::HardLink(path("usr/one")), ..file(b"") };
-            tree.insert(path(name), node).unwrap();
+        let link = |target: &str| Node { kind: NodeKind::HardLink(path(target)), ..file(b"") };
+        for name in ["usr/two", "usr/three", "usr/two-more"] {
+            tree.insert(path(name), link("usr/one")).unwrap();
         }
-        assert!(tree.remove(&path("usr/one")));
+        let error = tree.insert(path("usr/a"), link("usr/one")).unwrap_err();
+        assert!(matches!(error, TreeError::BadHardLink { .. }), "a link sorts after its file");
+        assert!(tree.remove(&path("usr/two-more")));
+        tree.insert(path("usr/one"), file(b"other")).unwrap();
         assert!(matches!(tree.get(&path("usr/three")).unwrap().kind, NodeKind::File(content) if content.size == 1));
         assert_eq!(tree.get(&path("usr/two")).unwrap().kind, NodeKind::HardLink(path("usr/three")));
-        assert!(!tree.remove(&path("usr/one")));
+        assert!(tree.remove(&path("usr/one")) && !tree.remove(&path("usr/one")));
+        assert!(tree.remove(&path("usr/three")));
+        assert!(matches!(tree.get(&path("usr/two")).unwrap().kind, NodeKind::File(content) if content.size == 1));
     }
 }

@@ -1,0 +1,246 @@
+//! The members of a package's data archive → its entries. Here it is decided what a package may hold.
+//!
+//! - A name is relative to the root; a leading `./` and a trailing `/` carry no meaning. An absolute name or one with
+//!   `..` is refused, not mended: no package builder writes it, so it is there to deceive someone.
+//! - What lies below `/bin`, `/lib`, … goes below `/usr` ([`crate::aliases`]).
+//! - Each path is there once. Only a directory may be there a second time, when one of the two names was such an
+//!   alias; the name that was not decides its mode, owner and time.
+//! - Nothing lies below anything but a directory, so nothing can be written through a link.
+//! - Files, directories, symbolic and hard links only; a hard link names a file that came before it.
+//! - All names of one file share its mode, owner, time and attributes; the first in path order is the file.
+
+use std::collections::BTreeMap;
+
+use calypte_base::TreePath;
+use calypte_formats::tar::{Entry, EntryKind};
+use calypte_store::PackedContent;
+
+use super::problem::MemberProblem;
+use crate::aliases;
+use crate::package::UnpackedEntry;
+use crate::tree::{Content, Node, NodeKind, Owner};
+
+/// The largest packages of Debian have about 100,000 files; this leaves room, and bounds the memory of an index.
+pub const ENTRY_LIMIT: usize = 1_000_000;
+
+/// `PATH_MAX` of Linux, the NUL byte left out.
+const LINK_TARGET_LIMIT: usize = 4095;
+
+/// The entries of one package, as they come.
+#[derive(Debug)]
+pub struct Members {
+    owner: Owner,
+    entries: BTreeMap<TreePath, Found>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Found {
+    node: Node,
+    offset: Option<u64>,
+    /// Whether the path was reached by a top-level alias.
+    aliased: bool,
+}
+
+/// A member that may be in a package; a regular file's content is still to come.
+#[derive(Debug)]
+pub struct Accepted {
+    path: TreePath,
+    aliased: bool,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Directory,
+    File,
+    Symlink(String),
+    HardLink(TreePath),
+}
+
+impl Accepted {
+    /// Whether the member is a regular file, so that its content belongs into the pack.
+    pub const fn is_file(&self) -> bool {
+        matches!(self.kind, Kind::File)
+    }
+}
+
+impl Members {
+    /// No members yet of the package of this name.
+    pub fn new(package: &str) -> Self {
+        Self { owner: Owner::Package(package.to_owned()), entries: BTreeMap::new(), count: 0 }
+    }
+
+    /// Looks at a member before its body is read.
+    pub fn accept(&mut self, entry: &Entry) -> Result<Accepted, MemberProblem> {
+        self.count += 1;
+        if self.count > ENTRY_LIMIT {
+            return Err(MemberProblem::TooMany(self.count));
+        }
+        let raw = name(&entry.path)?;
+        let kind = self.kind(entry)?;
+        let (path, aliased) = place(raw, &kind)?;
+        if let Some(before) = self.entries.get(&path) {
+            let both = before.node.is_directory() && matches!(kind, Kind::Directory);
+            if !both || before.aliased == aliased {
+                return Err(MemberProblem::Duplicate(path));
+            }
+        }
+        check_ids_and_attributes(entry)?;
+        Ok(Accepted { path, aliased, kind })
+    }
+
+    /// Takes in an accepted member, with its content when it is a regular file.
+    pub fn add(&mut self, entry: &Entry, accepted: Accepted, content: Option<PackedContent>) {
+        let Accepted { path, aliased, kind } = accepted;
+        if aliased && self.entries.contains_key(&path) {
+            return;
+        }
+        let kind = match (kind, content) {
+            (Kind::Directory, _) => NodeKind::Directory,
+            (Kind::Symlink(target), _) => NodeKind::Symlink(target),
+            (Kind::HardLink(target), _) => NodeKind::HardLink(target),
+            (Kind::File, content) => {
+                let (digest, size) = content.map_or_else(
+                    || (calypte_base::Digest::of(b""), 0),
+                    |content| (content.digest, content.size),
+                );
+                NodeKind::File(Content { digest, size })
+            }
+        };
+        let node = Node {
+            kind,
+            mode: entry.mode,
+            uid: entry.uid,
+            gid: entry.gid,
+            mtime: entry.mtime,
+            xattrs: entry.xattrs.clone(),
+            owner: self.owner.clone(),
+        };
+        let offset = content.filter(|content| content.size > 0).map(|content| content.offset);
+        self.entries.insert(path, Found { node, offset, aliased });
+    }
+
+    fn kind(&self, entry: &Entry) -> Result<Kind, MemberProblem> {
+        match &entry.kind {
+            EntryKind::Directory => Ok(Kind::Directory),
+            EntryKind::File => Ok(Kind::File),
+            EntryKind::Symlink(target) => link_target(target).map(Kind::Symlink),
+            EntryKind::HardLink(target) => {
+                let shown = || MemberProblem::HardLink(shown(target));
+                let target = aliases::real_path(name(target).map_err(|_| shown())?);
+                match self.entries.get(&target).map(|found| &found.node.kind) {
+                    Some(NodeKind::File(_)) => Ok(Kind::HardLink(target)),
+                    // A link to a link is a link to its file.
+                    Some(NodeKind::HardLink(file)) => Ok(Kind::HardLink(file.clone())),
+                    _ => Err(shown()),
+                }
+            }
+            other => Err(MemberProblem::Kind(other.noun())),
+        }
+    }
+
+    /// Gives the entries in path order.
+    ///
+    /// # Errors
+    /// When one lies below something that is no directory: with the name of that one.
+    pub fn finish(mut self) -> Result<Vec<UnpackedEntry>, (TreePath, MemberProblem)> {
+        for path in self.entries.keys() {
+            let mut ancestor = path.parent();
+            while let Some(parent) = ancestor {
+                match self.entries.get(&parent) {
+                    Some(found) if !found.node.is_directory() => {
+                        let kind = found.node.kind.noun();
+                        return Err((path.clone(), MemberProblem::BelowNoDirectory { parent, kind }));
+                    }
+                    // What is above a directory was looked at when that was the path.
+                    Some(_) => break,
+                    None => ancestor = parent.parent(),
+                }
+            }
+        }
+        self.order_hard_links();
+        let entries = self.entries.into_iter();
+        Ok(entries
+            .map(|(path, Found { node, offset, .. })| UnpackedEntry { path, node, offset, facts: None })
+            .collect())
+    }
+
+    /// Makes the first name of each file that has several the file itself, and the others links to it.
+    fn order_hard_links(&mut self) {
+        let mut names: BTreeMap<TreePath, Vec<TreePath>> = BTreeMap::new();
+        for (path, found) in &self.entries {
+            if let NodeKind::HardLink(target) = &found.node.kind {
+                names.entry(target.clone()).or_insert_with(|| vec![target.clone()]).push(path.clone());
+            }
+        }
+        for (target, mut paths) in names {
+            paths.sort();
+            let Some(file) = self.entries.get(&target) else { continue };
+            let (node, offset) = (file.node.clone(), file.offset);
+            let first = paths[0].clone();
+            for path in paths {
+                let (kind, offset) = if path == first {
+                    (node.kind.clone(), offset)
+                } else {
+                    (NodeKind::HardLink(first.clone()), None)
+                };
+                self.entries.insert(path, Found { node: Node { kind, ..node.clone() }, offset, aliased: false });
+            }
+        }
+    }
+}
+
+/// The path that a member's name, or a hard link's target, stands for.
+fn name(bytes: &[u8]) -> Result<TreePath, MemberProblem> {
+    if bytes.starts_with(b"/") {
+        return Err(MemberProblem::Absolute);
+    }
+    TreePath::from_bytes(bytes).map_err(MemberProblem::Name)
+}
+
+/// Where a member really goes, and whether a top-level alias was in its name.
+fn place(raw: TreePath, kind: &Kind) -> Result<(TreePath, bool), MemberProblem> {
+    if raw.is_root() {
+        return match kind {
+            Kind::Directory => Ok((raw, false)),
+            _ => Err(MemberProblem::Kind("the root directory, as something else")),
+        };
+    }
+    if !aliases::is_alias(&raw) {
+        let real = aliases::real_path(raw.clone());
+        let aliased = real != raw;
+        return Ok((real, aliased));
+    }
+    let real = aliases::under_usr(&raw);
+    match kind {
+        Kind::Directory => Ok((real, true)),
+        Kind::Symlink(target) if raw.resolve_link(target).is_ok_and(|target| target == real) => Ok((raw, false)),
+        _ => Err(MemberProblem::TopLevel(real)),
+    }
+}
+
+fn link_target(bytes: &[u8]) -> Result<String, MemberProblem> {
+    let text = std::str::from_utf8(bytes).map_err(|_| MemberProblem::LinkTarget)?;
+    let good = !text.is_empty() && text.len() <= LINK_TARGET_LIMIT && !text.contains('\0');
+    if good { Ok(text.to_owned()) } else { Err(MemberProblem::LinkTarget) }
+}
+
+fn check_ids_and_attributes(entry: &Entry) -> Result<(), MemberProblem> {
+    // All ones means "unchanged" to chown(2) and is no id.
+    if entry.uid == u32::MAX || entry.gid == u32::MAX {
+        return Err(MemberProblem::OwnerId);
+    }
+    let allowed = |name: &String| name == "security.capability" || name.starts_with("user.");
+    match entry.xattrs.keys().find(|name| !allowed(name)) {
+        Some(name) => Err(MemberProblem::Attribute(name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// A name that is refused is shown in full only as far as this.
+pub fn shown(name: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    let text = name[..name.len().min(LONGEST)].escape_ascii().to_string();
+    if name.len() > LONGEST { format!("{text}…") } else { text }
+}
