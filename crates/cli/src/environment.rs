@@ -1,0 +1,62 @@
+//! The one registry of environment variables: what is read, what for; the reference page comes out of this table.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// An environment variable that the program reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it sets, in one sentence.
+    pub about: &'static str,
+}
+
+/// Where the catalog lies.
+pub const CATALOG: Variable = Variable { name: "CALYPTE_CATALOG", about: "The catalog's directory, as `--catalog`." };
+/// Where the store lies.
+pub const STORE: Variable = Variable { name: "CALYPTE_STORE", about: "The store's directory, as `--store`." };
+/// Where the cache of the user lies.
+pub const XDG_CACHE_HOME: Variable =
+    Variable { name: "XDG_CACHE_HOME", about: "Where the store lies unless it is given: `calypte` below this, or below `~/.cache`." };
+/// The user's home.
+pub const HOME: Variable = Variable { name: "HOME", about: "The home directory, where `XDG_CACHE_HOME` is not set." };
+/// The time in every image.
+pub const SOURCE_DATE_EPOCH: Variable = Variable {
+    name: "SOURCE_DATE_EPOCH",
+    about: "Seconds since 1970: the newest time that an image may hold, in place of the newest date in its lock.",
+};
+/// No colour.
+pub const NO_COLOR: Variable = Variable { name: "NO_COLOR", about: "Set to anything: no colour." };
+/// Proxy for https.
+pub const HTTPS_PROXY: Variable = Variable { name: "HTTPS_PROXY", about: "Proxy for https downloads." };
+/// Proxy for http.
+pub const HTTP_PROXY: Variable = Variable { name: "HTTP_PROXY", about: "Proxy for http downloads." };
+/// Trusted certificates.
+pub const SSL_CERT_FILE: Variable =
+    Variable { name: "SSL_CERT_FILE", about: "PEM file of the certificates that https mirrors are checked against." };
+
+/// Every variable that is read, in the order of the reference page.
+pub const ALL: &[Variable] =
+    &[CATALOG, STORE, XDG_CACHE_HOME, HOME, SOURCE_DATE_EPOCH, NO_COLOR, HTTPS_PROXY, HTTP_PROXY, SSL_CERT_FILE];
+
+impl Variable {
+    /// Its value; unset and empty are the same.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn value(self) -> Option<OsString> {
+        std::env::var_os(self.name).filter(|value| !value.is_empty())
+    }
+
+    /// Its value as a path.
+    #[must_use]
+    pub fn path(self) -> Option<PathBuf> {
+        self.value().map(PathBuf::from)
+    }
+
+    /// Its value as text; what is not UTF-8 is made readable.
+    #[must_use]
+    pub fn text(self) -> Option<String> {
+        self.value().map(|value| value.to_string_lossy().into_owned())
+    }
+}

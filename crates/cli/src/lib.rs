@@ -1,0 +1,1 @@
+//! The command line: argument types, one file a command, output. No work is done here.

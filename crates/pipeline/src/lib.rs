@@ -1,0 +1,1 @@
+//! What drives the stages: a definition goes in, tested images come out.

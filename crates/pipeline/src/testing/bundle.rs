@@ -1,0 +1,201 @@
+//! The engines crun and runc without podman: the image is laid out as an OCI runtime bundle (runtime-spec 1.0), which
+//! needs root, since files belong to several users.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use calypte_formats::oci::ImageConfig;
+use serde_json::{Value, json};
+
+use super::engine::{Container, ContainerSpec, Engine, ImageOnDisk};
+use super::extract;
+use super::process::{self, Finished};
+
+/// How long the runtime itself may take for what is not the test's own work.
+const OVERHEAD: Duration = Duration::from_secs(30);
+
+/// What a container's root user may still do: the set that podman and docker grant.
+const CAPABILITIES: [&str; 11] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
+#[derive(Debug)]
+pub(super) struct Bundle {
+    name: String,
+    program: &'static str,
+    directory: PathBuf,
+    config: ImageConfig,
+    count: AtomicU32,
+}
+
+/// Lays the image out below `scratch`, and tries whether the runtime works on this machine.
+pub(super) fn open(program: &'static str, image: &ImageOnDisk<'_>, scratch: &Path) -> Result<Bundle> {
+    let version = process::run(Command::new(program).arg("--version"), OVERHEAD)?;
+    if !rustix::process::geteuid().is_root() {
+        bail!("needs root to lay out files of several users");
+    }
+    let directory = scratch.join(program);
+    fs_err::create_dir_all(&directory)?;
+    let config = extract::extract(image, &directory.join("rootfs"))?;
+    let name = version.stdout.lines().next().unwrap_or(program).replace("version ", "");
+    let engine = Bundle { name, program, directory, config, count: AtomicU32::new(0) };
+    let spec = ContainerSpec { command: Some(vec!["/nonexistent".into()]), ..ContainerSpec::default() };
+    let tried = engine.run(&spec, OVERHEAD)?;
+    // With a runtime that works, the one thing that is wrong is the program.
+    if !tried.stderr.contains("/nonexistent") {
+        bail!("{}", tried.stderr.trim());
+    }
+    Ok(engine)
+}
+
+impl Bundle {
+    fn runtime(&self) -> Command {
+        let mut command = Command::new(self.program);
+        command.arg("--root").arg(self.directory.join("state"));
+        command
+    }
+
+    /// Writes a bundle for one container; its directory and its id.
+    fn prepare(&self, spec: &ContainerSpec) -> Result<(PathBuf, String)> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let bundle = self.directory.join(format!("container-{number}"));
+        fs_err::create_dir_all(&bundle)?;
+        let config = runtime_config(&self.config, spec, &self.directory.join("rootfs"))?;
+        fs_err::write(bundle.join("config.json"), serde_json::to_vec(&config)?)?;
+        Ok((bundle, format!("calypte-{}-{number}", std::process::id())))
+    }
+}
+
+impl Engine for Bundle {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, spec: &ContainerSpec, limit: Duration) -> Result<Finished> {
+        let (bundle, id) = self.prepare(spec)?;
+        let finished = process::run(self.runtime().arg("run").arg("--bundle").arg(&bundle).arg(&id), limit)?;
+        process::run(self.runtime().args(["delete", "--force", &id]), OVERHEAD)?;
+        Ok(finished)
+    }
+
+    fn start<'a>(&'a self, spec: &ContainerSpec) -> Result<Box<dyn Container + 'a>> {
+        let (bundle, id) = self.prepare(spec)?;
+        let log = bundle.join("log");
+        let output = fs_err::File::create(&log)?.into_file();
+        let mut run = self.runtime();
+        run.args(["run", "--detach", "--bundle"]).arg(&bundle).args(["--pid-file"]).arg(bundle.join("pid")).arg(&id);
+        run.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let status = run.status().with_context(|| format!("{} could not be started", self.program))?;
+        let container = Running { engine: self, id, bundle, log };
+        if !status.success() {
+            bail!("{} run failed: {}", self.program, container.logs().trim());
+        }
+        Ok(Box::new(container))
+    }
+}
+
+struct Running<'a> {
+    engine: &'a Bundle,
+    id: String,
+    bundle: PathBuf,
+    log: PathBuf,
+}
+
+impl Container for Running<'_> {
+    fn execute(&self, command: &[String], environment: &[(String, String)], limit: Duration) -> Result<Finished> {
+        let mut exec = self.engine.runtime();
+        exec.arg("exec");
+        for (name, value) in environment {
+            exec.args(["--env", &format!("{name}={value}")]);
+        }
+        process::run(exec.arg(&self.id).args(command), limit)
+    }
+
+    fn process(&self) -> Option<u32> {
+        let process = fs_err::read_to_string(self.bundle.join("pid")).ok()?.trim().parse().ok()?;
+        Path::new(&format!("/proc/{process}")).exists().then_some(process)
+    }
+
+    fn logs(&self) -> String {
+        fs_err::read_to_string(&self.log).unwrap_or_else(|error| error.to_string())
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // A failure here leaves at most a dead container's state in the scratch directory.
+        let _ = process::run(self.engine.runtime().args(["kill", &self.id, "KILL"]), OVERHEAD);
+        let start = Instant::now();
+        while self.process().is_some() && start.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = process::run(self.engine.runtime().args(["delete", "--force", &self.id]), OVERHEAD);
+    }
+}
+
+/// The runtime configuration (runtime-spec, config.md) that starts this image as this container.
+fn runtime_config(image: &ImageConfig, spec: &ContainerSpec, root: &Path) -> Result<Value> {
+    let settings = image.config.clone().unwrap_or_default();
+    let arguments = spec.command.clone().unwrap_or_else(|| {
+        settings.entrypoint.iter().flatten().chain(settings.cmd.iter().flatten()).cloned().collect()
+    });
+    let user = spec.user.clone().or(settings.user).unwrap_or_default();
+    let (uid, gid) = numeric_user(&user)?;
+    let mut environment: Vec<String> = settings.env.unwrap_or_default();
+    environment.extend(spec.environment.iter().map(|(name, value)| format!("{name}={value}")));
+    let granted: &[&str] = if uid == 0 { &CAPABILITIES } else { &[] };
+    let mut namespaces = vec![json!({"type": "pid"}), json!({"type": "ipc"}), json!({"type": "uts"}), json!({"type": "mount"})];
+    if !spec.network {
+        namespaces.push(json!({"type": "network"}));
+    }
+    Ok(json!({
+        "ociVersion": "1.0.2",
+        "hostname": "test",
+        "root": {"path": root, "readonly": spec.read_only},
+        "process": {
+            "args": arguments,
+            "env": environment,
+            "cwd": settings.working_dir.filter(|directory| !directory.is_empty()).unwrap_or_else(|| "/".to_owned()),
+            "user": {"uid": uid, "gid": gid},
+            "noNewPrivileges": true,
+            "capabilities": {"bounding": CAPABILITIES, "effective": granted, "permitted": granted},
+        },
+        "mounts": mounts(&spec.tmpfs),
+        "linux": {"namespaces": namespaces},
+    }))
+}
+
+fn mounts(tmpfs: &[String]) -> Vec<Value> {
+    let mount = |kind: &str, to: &str, options: &[&str]| json!({"type": kind, "source": kind, "destination": to, "options": options});
+    let mut mounts = vec![
+        mount("proc", "/proc", &[]),
+        mount("tmpfs", "/dev", &["nosuid", "mode=755", "size=64k"]),
+        mount("devpts", "/dev/pts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+        mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=64m"]),
+        mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
+    ];
+    mounts.extend(tmpfs.iter().map(|directory| mount("tmpfs", directory, &["nosuid", "nodev", "mode=1777"])));
+    mounts
+}
+
+fn numeric_user(user: &str) -> Result<(u32, u32)> {
+    let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
+    let number = |text: &str| if text.is_empty() { Ok(0) } else { text.parse() };
+    Ok((
+        number(uid).with_context(|| format!("user `{user}` is not numeric"))?,
+        number(gid).with_context(|| format!("group of `{user}` is not numeric"))?,
+    ))
+}

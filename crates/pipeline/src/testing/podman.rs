@@ -1,0 +1,155 @@
+//! The podman engine. The image is taken into podman's own storage for the time of the tests and removed after them.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::engine::{Container, ContainerSpec, Engine, ImageOnDisk};
+use super::process::{self, Finished};
+
+/// How long podman itself may take for what is not the test's own work.
+const OVERHEAD: Duration = Duration::from_secs(60);
+
+/// Exit code of `podman run` when the runtime works and the program is not there.
+const NO_SUCH_PROGRAM: Option<i32> = Some(127);
+
+#[derive(Debug)]
+pub(super) struct Podman {
+    name: String,
+    runtime: Option<&'static str>,
+    image: String,
+}
+
+/// Takes the image in, and finds a runtime of podman's that works on this machine.
+pub(super) fn open(image: &ImageOnDisk<'_>) -> Result<Podman> {
+    let version = process::run(Command::new("podman").arg("--version"), OVERHEAD)?;
+    let version = version.stdout.trim().replace("podman version", "podman");
+    let reference = format!("oci:{}:{}", image.layout.display(), image.tag);
+    let mut pull = Command::new("podman");
+    pull.args(["pull", "--quiet", "--arch", image.architecture.oci(), &reference]);
+    let pulled = process::run(&mut pull, OVERHEAD * 5)?;
+    let id = pulled.stdout.lines().last().unwrap_or_default().trim().to_owned();
+    if !pulled.succeeded() || id.is_empty() {
+        bail!("podman pull {reference} failed: {}", pulled.stderr.trim());
+    }
+    let mut engine = Podman { name: String::new(), runtime: None, image: id };
+    let mut reasons = Vec::new();
+    for runtime in [None, Some("runc"), Some("crun")] {
+        engine.runtime = runtime;
+        let spec = ContainerSpec { command: Some(vec!["/nonexistent".into()]), ..ContainerSpec::default() };
+        let tried = engine.run(&spec, OVERHEAD)?;
+        if tried.code == NO_SUCH_PROGRAM {
+            engine.name = format!("{version} ({})", runtime.unwrap_or("default runtime"));
+            return Ok(engine);
+        }
+        reasons.push(tried.stderr.trim().replace("Error: ", ""));
+    }
+    bail!("no runtime works: {}", reasons.join("; "))
+}
+
+impl Podman {
+    fn podman(&self) -> Command {
+        let mut command = Command::new("podman");
+        if let Some(runtime) = self.runtime {
+            command.args(["--runtime", runtime]);
+        }
+        if !std::path::Path::new("/run/systemd/system").exists() {
+            command.args(["--cgroup-manager", "cgroupfs"]);
+        }
+        command
+    }
+
+    fn run_command(&self, spec: &ContainerSpec, detached: bool) -> Command {
+        let mut command = self.podman();
+        command.arg("run");
+        command.arg(if detached { "--detach" } else { "--rm" });
+        // Low limits: podman's own may be above what the machine allows.
+        command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--pull=never"]);
+        if !spec.network {
+            command.args(["--network", "none"]);
+        }
+        if spec.read_only {
+            command.args(["--read-only", "--read-only-tmpfs=false"]);
+        }
+        for directory in &spec.tmpfs {
+            command.args(["--tmpfs", &format!("{directory}:rw,mode=1777")]);
+        }
+        if let Some(user) = &spec.user {
+            command.args(["--user", user]);
+        }
+        for (name, value) in &spec.environment {
+            command.args(["--env", &format!("{name}={value}")]);
+        }
+        match spec.command.as_ref().and_then(|command| command.split_first()) {
+            Some((program, arguments)) => {
+                command.args(["--entrypoint", &serde_json::json!([program]).to_string()]).arg(&self.image).args(arguments);
+            }
+            None => {
+                command.arg(&self.image);
+            }
+        }
+        command
+    }
+}
+
+impl Engine for Podman {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, spec: &ContainerSpec, limit: Duration) -> Result<Finished> {
+        let mut command = self.run_command(spec, false);
+        process::run(&mut command, limit + OVERHEAD)
+    }
+
+    fn start<'a>(&'a self, spec: &ContainerSpec) -> Result<Box<dyn Container + 'a>> {
+        let started = process::run(&mut self.run_command(spec, true), OVERHEAD)?;
+        let id = started.stdout.trim().to_owned();
+        if !started.succeeded() {
+            bail!("podman run failed: {}", started.stderr.trim());
+        }
+        Ok(Box::new(Running { podman: self, id }))
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here but to leave the image in podman's storage.
+        let _ = process::run(self.podman().args(["rmi", "--force", &self.image]), OVERHEAD);
+    }
+}
+
+struct Running<'a> {
+    podman: &'a Podman,
+    id: String,
+}
+
+impl Container for Running<'_> {
+    fn execute(&self, command: &[String], environment: &[(String, String)], limit: Duration) -> Result<Finished> {
+        let mut exec = self.podman.podman();
+        exec.arg("exec");
+        for (name, value) in environment {
+            exec.args(["--env", &format!("{name}={value}")]);
+        }
+        process::run(exec.arg(&self.id).args(command), limit + OVERHEAD)
+    }
+
+    fn process(&self) -> Option<u32> {
+        let mut inspect = self.podman.podman();
+        inspect.args(["inspect", "--format", "{{.State.Pid}}", &self.id]);
+        let found = process::run(&mut inspect, OVERHEAD).context("podman inspect").ok()?;
+        found.stdout.trim().parse().ok().filter(|process| *process != 0)
+    }
+
+    fn logs(&self) -> String {
+        let logs = process::run(self.podman.podman().args(["logs", &self.id]), OVERHEAD);
+        logs.map_or_else(|error| error.to_string(), |logs| logs.stdout + &logs.stderr)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let _ = process::run(self.podman.podman().args(["rm", "--force", "--time", "1", &self.id]), OVERHEAD);
+    }
+}

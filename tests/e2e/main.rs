@@ -1,0 +1,3 @@
+//! End-to-end cases: the built program against real tools.
+
+fn main() {}

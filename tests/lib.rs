@@ -1,0 +1,1 @@
+//! End-to-end cases; they lie in `e2e/`.

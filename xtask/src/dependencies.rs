@@ -1,0 +1,146 @@
+//! What `cargo metadata` says of the dependencies, held against the house rules: the line's direction, licences, bans.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// The crates in the order of the line: each may use only those before it.
+const LINE: &[&str] = &[
+    "calypte-base",
+    "calypte-formats",
+    "calypte-trust",
+    "calypte-store",
+    "calypte-definition",
+    "calypte-universe",
+    "calypte-resolve",
+    "calypte-rootfs",
+    "calypte-image",
+    "calypte-pipeline",
+    "calypte-cli",
+    "calypte-tests",
+    "xtask",
+];
+
+/// Crates that must not come in, and why.
+const BANNED: &[(&str, &str)] = &[
+    ("openssl-sys", "links a system library; builds must not depend on the machine"),
+    ("lzma-sys", "unmaintained, and clashes with liblzma-sys"),
+    ("tokio", "only pipeline and catalog may, and they have no need yet"),
+    ("serde_yaml", "unmaintained; serde-saphyr reads the YAML here"),
+    ("chrono", "jiff is the one time library"),
+    ("native-tls", "rustls is the one TLS library"),
+];
+
+/// A crate's heavy or dangerous dependency that only that crate may have.
+const CONFINED: &[(&str, &str)] = &[
+    ("pgp", "calypte-trust"),
+    ("ureq", "calypte-store"),
+    ("resolvo", "calypte-resolve"),
+    ("serde-saphyr", "calypte-definition"),
+    ("indicatif", "calypte-cli"),
+];
+
+/// Licences under which we take code; an expression needs one whole alternative out of these.
+const LICENCES: &[&str] = &[
+    "MIT", "MIT-0", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-1-Clause", "BSD-2-Clause", "BSD-3-Clause", "ISC",
+    "Zlib", "0BSD", "CC0-1.0", "Unicode-3.0", "Unlicense", "BSL-1.0", "CDLA-Permissive-2.0", "bzip2-1.0.6",
+];
+
+/// Every breach of the rules in this `cargo metadata` document, one line each, sorted.
+pub fn faults(metadata: &Value) -> Vec<String> {
+    let packages: Vec<&Value> = metadata["packages"].as_array().into_iter().flatten().collect();
+    let mut faults = BTreeSet::new();
+    for package in &packages {
+        let name = text(&package["name"]);
+        if let Some((_, reason)) = BANNED.iter().find(|(banned, _)| *banned == name) {
+            faults.insert(format!("banned crate {name}: {reason}"));
+        }
+        if package["source"].is_null() {
+            direction_faults(package, &mut faults);
+        } else if !licence_is_accepted(text(&package["license"])) {
+            faults.insert(format!("crate {name}: licence `{}` is not on the list", text(&package["license"])));
+        }
+    }
+    faults.into_iter().collect()
+}
+
+fn direction_faults(package: &Value, faults: &mut BTreeSet<String>) {
+    let order: BTreeMap<&str, usize> = LINE.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+    let name = text(&package["name"]);
+    let Some(place) = order.get(name) else {
+        faults.insert(format!("crate {name} has no place in the line (xtask/src/dependencies.rs)"));
+        return;
+    };
+    for dependency in package["dependencies"].as_array().into_iter().flatten() {
+        let used = text(&dependency["name"]);
+        if order.get(used).is_some_and(|used| used >= place) {
+            faults.insert(format!("{name} uses {used}, which comes after it in the line"));
+        }
+        if let Some((_, home)) = CONFINED.iter().find(|(confined, home)| *confined == used && *home != name) {
+            faults.insert(format!("{name} uses {used}, which only {home} may"));
+        }
+    }
+}
+
+/// Reads SPDX expressions of the shape that crates use: `A OR B`, `A AND B`, `(A OR B) AND C`, old-style `A/B`.
+fn licence_is_accepted(expression: &str) -> bool {
+    let expression = expression.replace('/', " OR ");
+    let mut depth = 0;
+    let mut clauses = vec![String::new()];
+    for word in expression.replace('(', " ( ").replace(')', " ) ").split_whitespace() {
+        match word {
+            "(" => depth += 1,
+            ")" => depth -= 1,
+            "AND" if depth == 0 => clauses.push(String::new()),
+            word => {
+                if let Some(clause) = clauses.last_mut() {
+                    clause.push_str(word);
+                    clause.push(' ');
+                }
+            }
+        }
+    }
+    let accepted = |licence: &str| LICENCES.contains(&licence.trim());
+    let all_of = |alternative: &str| alternative.split(" AND ").all(accepted);
+    // At the top level `OR` binds weaker than `AND`: one good alternative is enough for the whole.
+    expression.split(" OR ").any(|alternative| !alternative.contains(['(', ')']) && all_of(alternative))
+        && !expression.contains('(')
+        || clauses.iter().all(|clause| clause.split(" OR ").any(accepted))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_keeps_to_the_line() {
+        let metadata = crate::run::output(&mut crate::run::cargo(&["metadata", "--format-version", "1", "--locked", "--offline"]));
+        assert_eq!(faults(&serde_json::from_str(&metadata.unwrap()).unwrap()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_edge_against_the_line_is_found() {
+        let metadata = serde_json::json!({"packages": [
+            {"name": "calypte-formats", "source": null, "dependencies": [{"name": "calypte-image"}, {"name": "pgp"}]},
+            {"name": "tokio", "source": "registry", "license": "GPL-3.0", "dependencies": []},
+        ]});
+        let found = faults(&metadata).join("\n");
+        for expected in ["calypte-formats uses calypte-image", "only calypte-trust may", "banned crate tokio", "`GPL-3.0`"] {
+            assert!(found.contains(expected), "{expected} in {found}");
+        }
+    }
+
+    #[test]
+    fn licence_expressions() {
+        for good in ["MIT", "MIT OR GPL-2.0", "MIT/Apache-2.0", "(MIT OR Apache-2.0) AND Unicode-3.0", "MIT AND BSD-3-Clause"] {
+            assert!(licence_is_accepted(good), "{good}");
+        }
+        for bad in ["GPL-3.0", "", "MIT AND GPL-2.0", "(MIT OR Apache-2.0) AND LGPL-2.1"] {
+            assert!(!licence_is_accepted(bad), "{bad}");
+        }
+    }
+}

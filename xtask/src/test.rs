@@ -1,0 +1,118 @@
+//! `cargo xtask test`: the whole test run. Adds up what every test program reports; a skip is never a pass.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{run, tools};
+
+/// Runs all tests: unit, snapshot, oracle and end-to-end against real tools and the live Debian mirror.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Only what needs no network, no root and no other tool
+    #[arg(long)]
+    quick: bool,
+    /// Only the tests whose name holds this text
+    filter: Option<String>,
+}
+
+/// What the test programs reported, added up.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+    skips: Vec<String>,
+    broken: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let mut tally = Tally::default();
+    if arguments.quick {
+        tally.add(&mut tests(&["--workspace", "--exclude", "calypte-tests"], &[], arguments))?;
+    } else {
+        for program in tools::prepare()? {
+            eprintln!("missing: {program} (could not be installed here; the cases that need it are skipped)");
+        }
+        let oracles: &[&str] = if missing_oracles().is_empty() { &["--include-ignored"] } else { &[] };
+        tally.add(&mut tests(&["--workspace", "--exclude", "calypte-tests"], oracles, arguments))?;
+        run::succeed(&mut run::cargo(&["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml"]))?;
+        run::succeed(&mut run::cargo(&["build", "--release", "--package", "calypte-cli"]))?;
+        tally.add(&mut tests(&["--package", "calypte-tests"], &[], arguments))?;
+    }
+    tally.close()
+}
+
+/// The programs without which the oracle tests (marked `ignore`, run here) cannot decide anything.
+fn missing_oracles() -> Vec<&'static str> {
+    ["apt-get", "dpkg", "dpkg-deb", "gpgv", "openssl", "skopeo", "umoci", "podman", "systemd-sysusers", "tar"]
+        .into_iter()
+        .filter(|program| !run::is_installed(program))
+        .collect()
+}
+
+fn tests(cargo: &[&str], harness: &[&str], arguments: &Arguments) -> Command {
+    let mut command = run::cargo(&["test", "--no-fail-fast"]);
+    command.args(cargo).args(&arguments.filter).arg("--").args(harness);
+    command
+}
+
+impl Tally {
+    /// Runs a test program, passes its output on, and reads the result lines of libtest out of it.
+    fn add(&mut self, command: &mut Command) -> Result<()> {
+        eprintln!("running {command:?}");
+        let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("{command:?}"))?;
+        let stdout = child.stdout.take().context("the test program has no standard output")?;
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            // One closing line counts for the whole run; the single programs' would be taken for it.
+            if !self.read(&line) {
+                writeln!(std::io::stdout(), "{line}")?;
+            }
+        }
+        let status = child.wait()?;
+        if !status.success() {
+            self.broken.push(format!("{command:?}: {status}"));
+        }
+        Ok(())
+    }
+
+    /// Takes in one line; whether it was a result line.
+    fn read(&mut self, line: &str) -> bool {
+        if line.starts_with("test ") && line.contains("... ignored") {
+            self.skips.push(line.trim_start_matches("test ").replace(" ... ignored", ""));
+        }
+        let Some(result) = line.strip_prefix("test result: ") else { return false };
+        for part in result.split([';', '.']) {
+            let mut words = part.split_whitespace();
+            if let (Some(Ok(count)), Some(kind)) = (words.next().map(str::parse::<u64>), words.next()) {
+                match kind {
+                    "passed" => self.passed += count,
+                    "failed" => self.failed += count,
+                    "ignored" => self.skipped += count,
+                    _ => {}
+                }
+            }
+        }
+        true
+    }
+
+    fn close(self) -> Result<()> {
+        let mut out = std::io::stdout();
+        for skip in &self.skips {
+            writeln!(out, "skipped: {skip}")?;
+        }
+        for broken in &self.broken {
+            writeln!(out, "failed: {broken}")?;
+        }
+        writeln!(out, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)?;
+        if self.failed > 0 || !self.broken.is_empty() {
+            bail!("not all tests passed");
+        }
+        if self.passed == 0 {
+            bail!("no test ran");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! The real tools that the end-to-end cases run: installed where that is allowed, otherwise named.
+
+use anyhow::Result;
+
+use crate::run;
+
+/// A program that tests run, and the Debian package that has it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { program: "podman", package: "podman" },
+    Tool { program: "runc", package: "runc" },
+    Tool { program: "crun", package: "crun" },
+    Tool { program: "skopeo", package: "skopeo" },
+    Tool { program: "umoci", package: "umoci" },
+    Tool { program: "mmdebstrap", package: "mmdebstrap" },
+    Tool { program: "qemu-aarch64-static", package: "qemu-user-static" },
+    Tool { program: "update-binfmts", package: "binfmt-support" },
+    Tool { program: "dpkg-deb", package: "dpkg" },
+    Tool { program: "gpgv", package: "gpgv" },
+    Tool { program: "openssl", package: "openssl" },
+    Tool { program: "nsenter", package: "util-linux" },
+    Tool { program: "setpriv", package: "util-linux" },
+    Tool { program: "systemd-sysusers", package: "systemd" },
+    Tool { program: "update-ca-certificates", package: "ca-certificates" },
+    Tool { program: "time", package: "time" },
+    Tool { program: "xz", package: "xz-utils" },
+];
+
+/// Installs what is missing where this is root on Debian, and gives the names of the programs still missing.
+pub fn prepare() -> Result<Vec<&'static str>> {
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !run::is_installed(tool.program)).collect();
+    if !missing.is_empty() && may_install() {
+        let mut packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        eprintln!("installing {}", packages.join(" "));
+        let lock = "DPkg::Lock::Timeout=300";
+        run::succeed(run::command("apt-get", &["-q", "-o", lock, "update"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+        let mut install = run::command("apt-get", &["-q", "-o", lock, "install", "-y", "--no-install-recommends"]);
+        run::succeed(install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    enable_foreign_binaries();
+    Ok(TOOLS.iter().filter(|tool| !run::is_installed(tool.program)).map(|tool| tool.program).collect())
+}
+
+fn may_install() -> bool {
+    let is_root = run::output(&mut run::command("id", &["-u"])).is_ok_and(|id| id.trim() == "0");
+    is_root && run::is_installed("apt-get")
+}
+
+/// Lets the kernel run arm64 programs through qemu-user; where this is not allowed, the cases that need it say so.
+fn enable_foreign_binaries() {
+    if std::path::Path::new("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists() || !may_install() {
+        return;
+    }
+    let mount = ["-t", "binfmt_misc", "binfmt_misc", "/proc/sys/fs/binfmt_misc"];
+    let steps = [run::command("mount", &mount), run::command("update-binfmts", &["--enable", "qemu-aarch64"])];
+    for mut step in steps {
+        if let Err(error) = run::succeed(&mut step) {
+            eprintln!("note: {error}");
+        }
+    }
+}
