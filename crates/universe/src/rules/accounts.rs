@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::Contradiction;
+
 /// The table of accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,35 +71,35 @@ impl Accounts {
         self.groups.iter().find(|group| group.name == name)
     }
 
-    /// What contradicts itself in the table, one message each: a name or an id given twice, a group or a member that
-    /// is not in it.
+    /// What contradicts itself in the table: a name or an id given twice, a group or a member that is not in it.
     #[must_use]
-    pub fn clashes(&self) -> Vec<String> {
+    pub fn clashes(&self) -> Vec<Contradiction> {
         let mut clashes = Vec::new();
+        let mut clash = |name: &str, message| clashes.push(Contradiction { text: format!("name: {name}"), message });
         let mut uids: BTreeMap<u32, &str> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for User { name, uid, group, .. } in &self.users {
             if !names.insert(name) {
-                clashes.push(format!("user `{name}` is listed twice"));
+                clash(name, format!("user `{name}` is listed twice"));
             }
             if let Some(other) = uids.insert(*uid, name) {
-                clashes.push(format!("users `{other}` and `{name}` share the uid {uid}"));
+                clash(name, format!("users `{other}` and `{name}` share the uid {uid}"));
             }
             if self.group(group).is_none() {
-                clashes.push(format!("user `{name}` has the primary group `{group}`, which is not in the table"));
+                clash(name, format!("user `{name}` has the primary group `{group}`, which is not in the table"));
             }
         }
         let mut gids: BTreeMap<u32, &str> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for Group { name, gid, members } in &self.groups {
             if !names.insert(name) {
-                clashes.push(format!("group `{name}` is listed twice"));
+                clash(name, format!("group `{name}` is listed twice"));
             }
             if let Some(other) = gids.insert(*gid, name) {
-                clashes.push(format!("groups `{other}` and `{name}` share the gid {gid}"));
+                clash(name, format!("groups `{other}` and `{name}` share the gid {gid}"));
             }
             for member in members.iter().filter(|member| self.user(member).is_none()) {
-                clashes.push(format!("group `{name}` has the member `{member}`, which is not a user of the table"));
+                clash(name, format!("group `{name}` has the member `{member}`, which is not a user of the table"));
             }
         }
         clashes
@@ -120,13 +122,14 @@ mod tests {
     #[test]
     fn contradictions_are_found() {
         let good = Accounts { users: vec![user("a", 1, "a"), user("b", 2, "a")], groups: vec![group("a", 1, &["b"])] };
-        assert_eq!(good.clashes(), Vec::<String>::new());
+        assert_eq!(good.clashes(), []);
         let bad = Accounts {
             users: vec![user("a", 1, "none"), user("a", 1, "g")],
             groups: vec![group("g", 7, &["nobody"]), group("h", 7, &[]), group("h", 8, &[])],
         };
+        let messages: Vec<String> = bad.clashes().into_iter().map(|clash| clash.message).collect();
         assert_eq!(
-            bad.clashes(),
+            messages,
             [
                 "user `a` has the primary group `none`, which is not in the table",
                 "user `a` is listed twice",

@@ -8,7 +8,8 @@ pub mod slices;
 
 use std::collections::BTreeMap;
 
-use calypte_definition::Diagnostic;
+use calypte_definition::yaml::Span;
+use calypte_definition::{Diagnostic, Source};
 use serde::de::DeserializeOwned;
 
 pub use accounts::{Accounts, Group, User};
@@ -42,10 +43,12 @@ impl Rules {
             accounts: table(directory, "accounts.yaml", files, &mut errors),
             scripts: table(directory, "scripts.yaml", files, &mut errors),
         };
-        let scripts = format!("{directory}/scripts.yaml");
-        errors.extend(rules.scripts.duplicates().map(|message| Diagnostic::whole_file(&scripts, message)));
-        let accounts = format!("{directory}/accounts.yaml");
-        errors.extend(rules.accounts.clashes().into_iter().map(|message| Diagnostic::whole_file(&accounts, message)));
+        let contradictions = [("scripts.yaml", rules.scripts.duplicates()), ("accounts.yaml", rules.accounts.clashes())];
+        for (name, found) in contradictions {
+            let path = format!("{directory}/{name}");
+            let text = files.get(&path).map_or("", String::as_str);
+            errors.extend(found.into_iter().map(|contradiction| contradiction.diagnostic(&path, text)));
+        }
         if errors.is_empty() { Ok(rules) } else { Err(errors) }
     }
 }
@@ -58,11 +61,86 @@ fn table<T: DeserializeOwned + Default>(
 ) -> T {
     let path = format!("{directory}/{name}");
     let Some(text) = files.get(&path) else {
-        errors.push(Diagnostic::whole_file(&path, "this file is missing, and every universe of these rules needs it"));
+        let message = "this file is missing, and every universe of these rules needs it";
+        errors.push(Source::new(path, "").diagnostic(Span { start: 0, end: 0 }, message));
         return T::default();
     };
     calypte_definition::yaml::from_str(&path, text).unwrap_or_else(|error| {
         errors.push(error);
         T::default()
     })
+}
+
+/// Two entries of a table that cannot both hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// What stands in the file at the later of the two.
+    pub text: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Contradiction {
+    /// Points at the last place with this text.
+    fn diagnostic(self, path: &str, text: &str) -> Diagnostic {
+        let start = text.rfind(&self.text).unwrap_or(0);
+        let place = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        let span = Span { start: place(start), end: place(start + self.text.len()) };
+        Source::new(path, text).diagnostic(span, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let empty = [("assumed.yaml", "{}"), ("slices.yaml", "{}"), ("accounts.yaml", "{}"), ("scripts.yaml", "[]")];
+        empty.iter().chain(changes).map(|(name, text)| (format!("rules/{name}"), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_four_tables() {
+        let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let scripts = format!(
+            "- package: a\n  script: postinst\n  sha256: {digest}\n  verdict: no-op\n  reason: none\n\
+             - package: b\n  script: config\n  sha256: {digest}\n  verdict: {{finishers: [users]}}\n  reason: r\n"
+        );
+        let rules = Rules::load(
+            "rules",
+            &files(&[
+                ("assumed.yaml", "everywhere:\n  dpkg: none runs\nonly-for:\n  a:\n    perl: its postinst\n"),
+                ("slices.yaml", "docs:\n  title: Documentation\n  drop: [usr/share/doc/**]\n"),
+                ("accounts.yaml", "users:\n  - {name: u, uid: 7, group: g, home: /}\ngroups:\n  - {name: g, gid: 7}\n"),
+                ("scripts.yaml", &scripts),
+            ]),
+        )
+        .unwrap();
+        assert_eq!(rules.assumed.reason("x", "dpkg"), Some("none runs"));
+        assert_eq!(rules.assumed.reason("a", "perl"), Some("its postinst"));
+        assert_eq!(rules.assumed.reason("x", "perl"), None);
+        assert_eq!(rules.slices.0["docs"].drop, ["usr/share/doc/**"]);
+        assert_eq!(rules.accounts.user("u").unwrap().shell, "/usr/sbin/nologin");
+        let found = rules.scripts.find(MaintainerScript::Config, &digest.parse().unwrap()).unwrap();
+        assert_eq!(found.verdict, Verdict::Finishers(["users".to_owned()].into()));
+        assert_eq!(rules.scripts.0[0].verdict, Verdict::NoOp);
+    }
+
+    #[test]
+    fn contradictions_point_at_their_place() {
+        let accounts = "groups:\n  - {name: g, gid: 7}\n  - {name: h, gid: 7}\n";
+        let errors = Rules::load("rules", &files(&[("accounts.yaml", accounts)])).unwrap_err();
+        insta::assert_snapshot!(errors[0].to_string(), @"
+        error: groups `g` and `h` share the gid 7
+         --> rules/accounts.yaml:3:6
+          |
+        3 |   - {name: h, gid: 7}
+          |      ^^^^^^^
+        ");
+        let mut incomplete = files(&[("slices.yaml", "docs: {titel: x}")]);
+        incomplete.remove("rules/scripts.yaml");
+        let errors = Rules::load("rules", &incomplete).unwrap_err();
+        let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(shown.join("\n\n"), @"");
+    }
 }

@@ -9,6 +9,8 @@ use std::fmt;
 use calypte_base::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::Contradiction;
+
 /// The reviewed scripts, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -71,12 +73,15 @@ impl Scripts {
         self.0.iter().find(|reviewed| reviewed.script == script && reviewed.sha256 == *sha256)
     }
 
-    /// Scripts that were reviewed twice, one message each: the second verdict would never be seen.
-    pub(crate) fn duplicates(&self) -> impl Iterator<Item = String> {
+    /// Scripts that were reviewed twice: the second verdict would never be seen.
+    #[must_use]
+    pub fn duplicates(&self) -> Vec<Contradiction> {
         let mut seen = BTreeMap::new();
-        self.0.iter().filter_map(move |ReviewedScript { package, script, sha256, .. }| {
-            let first = seen.insert((*script, *sha256), package)?;
-            Some(format!("the {script} of `{package}` is the same text as that of `{first}`, reviewed above"))
-        })
+        let again = |ReviewedScript { package, script, sha256, .. }: &ReviewedScript| {
+            let first = seen.insert((*script, *sha256), package.clone())?;
+            let message = format!("the {script} of `{package}` is the same text as that of `{first}`, reviewed above");
+            Some(Contradiction { text: sha256.hex(), message })
+        };
+        self.0.iter().filter_map(again).collect()
     }
 }

@@ -1,0 +1,297 @@
+//! The packages of one repository and architecture as a compact table: `Packages` (deb822) in, one line a package
+//! out, its columns separated by tabs.
+//!
+//! Of the 65 MB of a distribution's `Packages` a solver needs a third. As a text of fixed columns that third is read
+//! back at the speed of a search for line ends, needs no allocation per package, and is what is kept in the store's
+//! cache, so that an index is decompressed and parsed once.
+
+use std::io::Read;
+
+use calypte_base::version::DebVersion;
+use calypte_base::version::deb::DebVersionError;
+use calypte_base::path::PathError;
+use calypte_base::{Digest, TreePath};
+use calypte_formats::deb822::{Deb822Error, Paragraph, Reader};
+
+use crate::relation::is_package_name;
+
+/// The columns, in their order. A change of them needs a new [`CACHE_KIND`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    Name,
+    Version,
+    Architecture,
+    Source,
+    SourceVersion,
+    MultiArch,
+    Essential,
+    Priority,
+    PreDepends,
+    Depends,
+    Provides,
+    Conflicts,
+    Breaks,
+    InstalledSize,
+    Path,
+    Size,
+    Sha256,
+}
+
+/// How many columns a line has.
+pub(crate) const COLUMNS: usize = 17;
+
+/// The kind under which tables are cached in the store, by the digest of the compressed `Packages`.
+pub(crate) const CACHE_KIND: &str = "deb-packages-1";
+
+/// A `Packages` file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// It is no control data, or cannot be read.
+    #[error(transparent)]
+    Form(#[from] Deb822Error),
+    /// A package lacks a field.
+    #[error("the package at line {line} has no field `{field}`")]
+    Missing {
+        /// Line number of the paragraph's start.
+        line: usize,
+        /// The field's name.
+        field: &'static str,
+    },
+    /// A field's value is not of its form.
+    #[error("package `{package}` at line {line}: field `{field}`: `{text}` is not {expected}")]
+    Field {
+        /// The package.
+        package: String,
+        /// Line number of the paragraph's start.
+        line: usize,
+        /// The field's name.
+        field: &'static str,
+        /// The value, cut at 100 characters.
+        text: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A package's version cannot be compared.
+    #[error("package `{package}` at line {line}: {source}")]
+    Version {
+        /// The package.
+        package: String,
+        /// Line number of the paragraph's start.
+        line: usize,
+        /// What is wrong.
+        source: DebVersionError,
+    },
+    /// A package's file would lie outside of the repository.
+    #[error("package `{package}` at line {line}: {source}")]
+    Path {
+        /// The package.
+        package: String,
+        /// Line number of the paragraph's start.
+        line: usize,
+        /// What is wrong.
+        source: PathError,
+    },
+    /// A kept table is not of the form in which it was written.
+    #[error("line {line} of the kept table has not {COLUMNS} columns")]
+    Columns {
+        /// Line number.
+        line: usize,
+    },
+}
+
+/// Reads a `Packages` file into a table. Packages of other architectures than this one and `all` are left out.
+///
+/// # Errors
+/// When the file is malformed: an index that is signed and yet malformed is not to be used in part.
+pub fn read_packages(packages: impl Read, architecture: &str) -> Result<String, TableError> {
+    let mut table = String::new();
+    let mut reader = Reader::new(packages);
+    while let Some(paragraph) = reader.next_paragraph()? {
+        append(&mut table, &paragraph, architecture)?;
+    }
+    Ok(table)
+}
+
+fn append(table: &mut String, paragraph: &Paragraph<'_>, architecture: &str) -> Result<(), TableError> {
+    let line = paragraph.line();
+    let mut columns = [""; COLUMNS];
+    for (field, value) in paragraph.fields() {
+        let column = match field {
+            "Package" => Column::Name,
+            "Version" => Column::Version,
+            "Architecture" => Column::Architecture,
+            "Source" => Column::Source,
+            "Multi-Arch" => Column::MultiArch,
+            "Essential" => Column::Essential,
+            "Priority" => Column::Priority,
+            "Pre-Depends" => Column::PreDepends,
+            "Depends" => Column::Depends,
+            "Provides" => Column::Provides,
+            "Conflicts" => Column::Conflicts,
+            "Breaks" => Column::Breaks,
+            "Installed-Size" => Column::InstalledSize,
+            "Filename" => Column::Path,
+            "Size" => Column::Size,
+            "SHA256" => Column::Sha256,
+            _ => continue,
+        };
+        columns[column as usize] = value;
+    }
+    if ![architecture, "all"].contains(&columns[Column::Architecture as usize]) && !columns[Column::Architecture as usize].is_empty() {
+        return Ok(());
+    }
+    // The source is named only where its name or version differs.
+    let source = columns[Column::Source as usize];
+    let (source, source_version) = source.split_once('(').map_or((source, ""), |(source, version)| {
+        (source.trim_end(), version.strip_suffix(')').unwrap_or(version))
+    });
+    let or = |value, other: Column| if value == "" { columns[other as usize] } else { value };
+    (columns[Column::Source as usize], columns[Column::SourceVersion as usize]) =
+        (or(source, Column::Name), or(source_version, Column::Version));
+    check(&columns, line)?;
+    for (place, value) in columns.iter().enumerate() {
+        if place > 0 {
+            table.push('\t');
+        }
+        push_unfolded(table, value);
+    }
+    table.push('\n');
+    Ok(())
+}
+
+/// Checks what later steps rely on; relations are checked when the solver comes to them.
+fn check(columns: &[&str; COLUMNS], line: usize) -> Result<(), TableError> {
+    for (column, field) in [
+        (Column::Name, "Package"),
+        (Column::Version, "Version"),
+        (Column::Architecture, "Architecture"),
+        (Column::Path, "Filename"),
+        (Column::Size, "Size"),
+        (Column::Sha256, "SHA256"),
+    ] {
+        if columns[column as usize].is_empty() {
+            return Err(TableError::Missing { line, field });
+        }
+    }
+    let package = columns[Column::Name as usize];
+    let wrong = |column: Column, field, expected| TableError::Field {
+        package: package.chars().take(100).collect(),
+        line,
+        field,
+        text: columns[column as usize].chars().take(100).collect(),
+        expected,
+    };
+    for (column, field) in [(Column::Name, "Package"), (Column::Source, "Source")] {
+        if !is_package_name(columns[column as usize]) {
+            return Err(wrong(column, field, "a package name"));
+        }
+    }
+    for column in [Column::Version, Column::SourceVersion] {
+        let version = columns[column as usize].parse::<DebVersion>();
+        version.map_err(|source| TableError::Version { package: package.to_owned(), line, source })?;
+    }
+    if columns[Column::Size as usize].parse::<u64>().is_err() {
+        return Err(wrong(Column::Size, "Size", "a number of bytes"));
+    }
+    if columns[Column::Sha256 as usize].parse::<Digest>().is_err() {
+        return Err(wrong(Column::Sha256, "SHA256", "a SHA-256 digest"));
+    }
+    let path = columns[Column::Path as usize];
+    if path.starts_with('/') || path.contains(|letter: char| letter.is_ascii_whitespace()) {
+        return Err(wrong(Column::Path, "Filename", "a path below the repository"));
+    }
+    match TreePath::new(path) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(TableError::Path { package: package.to_owned(), line, source }),
+    }
+}
+
+/// Appends a value with each run of white space that holds a tab or a line end as one space.
+fn push_unfolded(table: &mut String, value: &str) {
+    if !value.bytes().any(|byte| byte == b'\n' || byte == b'\t') {
+        return table.push_str(value);
+    }
+    for (place, word) in value.split_ascii_whitespace().enumerate() {
+        if place > 0 {
+            table.push(' ');
+        }
+        table.push_str(word);
+    }
+}
+
+/// Checks a table that was kept in the store's cache.
+///
+/// # Errors
+/// When it was written by another version of this program.
+pub(crate) fn check_kept(table: &str) -> Result<(), TableError> {
+    for (place, line) in table.lines().enumerate() {
+        if memchr::memchr_iter(b'\t', line.as_bytes()).count() != COLUMNS - 1 {
+            return Err(TableError::Columns { line: place + 1 });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKAGE: &str = "Package: a\nSource: s (2-1)\nVersion: 2-1+b1\nArchitecture: amd64\nDepends: b,\n c\n\
+        Description: something\nMulti-Arch: same\nFilename: pool/a.deb\nSize: 10\n\
+        SHA256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
+
+    #[test]
+    fn columns_of_a_package() {
+        let table = read_packages(PACKAGE.as_bytes(), "amd64").unwrap();
+        assert_eq!(
+            table,
+            "a\t2-1+b1\tamd64\ts\t2-1\tsame\t\t\t\tb, c\t\t\t\t\tpool/a.deb\t10\t\
+             e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n"
+        );
+        check_kept(&table).unwrap();
+        assert!(check_kept(&table.replace("\t10", "")).is_err());
+        assert_eq!(read_packages(PACKAGE.as_bytes(), "arm64").unwrap(), "");
+        let without_source = PACKAGE.replace("Source: s (2-1)\n", "");
+        assert!(read_packages(without_source.as_bytes(), "amd64").unwrap().contains("\ta\t2-1+b1\t"));
+    }
+
+    #[test]
+    fn malformed_packages_are_named() {
+        for (from, to, message) in [
+            ("Package: a\n", "", "the package at line 1 has no field `Package`"),
+            ("Size: 10\n", "", "the package at line 1 has no field `Size`"),
+            ("Size: 10", "Size: many", "package `a` at line 1: field `Size`: `many` is not a number of bytes"),
+            ("SHA256: e3", "SHA256: x", "is not a SHA-256 digest"),
+            ("Version: 2-1+b1", "Version: new", "package `a` at line 1: `new` is not a Debian version: the upstream version must begin with a digit"),
+            ("pool/a.deb", "../a.deb", "package `a` at line 1: path `../a.deb` has a `..` component, which could leave the root"),
+            ("pool/a.deb", "/a.deb", "is not a path below the repository"),
+            ("Package: a", "Package: a b", "field `Package`: `a b` is not a package name"),
+        ] {
+            let error = read_packages(PACKAGE.replace(from, to).as_bytes(), "amd64").unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}
+#[cfg(test)]
+mod measure {
+    #[test]
+    #[ignore]
+    fn live() {
+        for file in ["/tmp/m/Packages", "/tmp/m/PackagesT"] {
+        let bytes = std::fs::read(file).unwrap();
+        let t = std::time::Instant::now();
+        let table = super::read_packages(&bytes[..], "amd64").unwrap();
+        eprintln!("parse {:?} {} MB", t.elapsed(), table.len() / 1_000_000);
+        let t = std::time::Instant::now();
+        super::check_kept(&table).unwrap();
+        eprintln!("check {:?}", t.elapsed());
+        let t = std::time::Instant::now();
+        eprintln!("digest {:?} {:?}", calypte_base::Digest::of(table.as_bytes()), t.elapsed());
+        let t = std::time::Instant::now();
+        let index = crate::PackageIndex::new("sid", calypte_base::Architecture::Amd64, vec![("sid".into(), table)]).unwrap();
+        eprintln!("index {:?} {}", t.elapsed(), index.len());
+        let bad = index.ids().filter(|id| { let r = index.record(*id); [r.depends, r.pre_depends].iter().any(|f| crate::relation::dependencies(f).any(|d| d.is_err())) || [r.provides, r.conflicts, r.breaks].iter().any(|f| crate::relation::relations(f).any(|d| d.is_err())) }).count();
+        eprintln!("bad relations {bad} near {:?} {:?}", index.near("ngnix"), index.near("libssl3"));
+        }
+    }
+}
