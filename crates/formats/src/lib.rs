@@ -5,4 +5,7 @@ pub mod compression;
 pub mod deb;
 pub mod deb822;
 pub mod debian_release;
+pub mod elf;
+pub mod oci;
 pub mod tar;
+pub mod xattr;
