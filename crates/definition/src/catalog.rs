@@ -114,23 +114,30 @@ impl Catalog {
         let mut families = Families::new();
         let mut errors = Vec::new();
         for (file, text) in files {
-            match read(file, text) {
-                Ok(family) => match families.get(&family.name.value) {
-                    None => drop(families.insert(family.name.value.clone(), family)),
-                    Some(first) => errors.push(second(first, &family)),
-                },
-                Err(mut found) => errors.append(&mut found),
+            let found = match read(file, text) {
+                Ok(found) => found,
+                Err(mut found) => {
+                    errors.append(&mut found);
+                    continue;
+                }
+            };
+            let Some(family) = found.first() else { continue };
+            match families.get(&family.name.value).and_then(|streams| streams.first()) {
+                Some(first) => errors.push(second(first, family)),
+                None => drop(families.insert(family.name.value.clone(), found)),
             }
         }
+        let overviews: Vec<&CheckedFamily> =
+            families.values().filter_map(|streams| streams.first()).collect();
         if errors.is_empty() {
-            errors = families.values().flat_map(|family| ambiguous(&families, family)).collect();
+            errors = overviews.iter().flat_map(|family| ambiguous(&families, family)).collect();
         }
         if !errors.is_empty() {
             return Err(errors);
         }
         let mut images = BTreeMap::new();
-        for family in families.values() {
-            for id in ids(family) {
+        for family in families.values().flatten() {
+            for id in overview(family).1.ids().into_iter().filter(|id| id.stream == family.stream) {
                 match flatten::image(&families, family, &id) {
                     Ok(image) => drop(images.insert(id, image)),
                     // A mistake in the family itself shows in each of its images, and in those made from it.
@@ -139,11 +146,10 @@ impl Catalog {
                 }
             }
         }
-        if errors.is_empty() {
-            Ok(Self { families: families.values().map(overview).collect(), images })
-        } else {
-            Err(errors)
+        if !errors.is_empty() {
+            return Err(errors);
         }
+        Ok(Self { families: overviews.into_iter().map(overview).collect(), images })
     }
 
     /// The families, by name.
@@ -279,9 +285,9 @@ impl Family {
     }
 }
 
-fn read(file: String, text: String) -> Result<CheckedFamily, Vec<Diagnostic>> {
+fn read(file: String, text: String) -> Result<Vec<CheckedFamily>, Vec<Diagnostic>> {
     let written: FamilyFile = yaml::from_str(&file, &text).map_err(|error| vec![error])?;
-    check::family(Source::new(file, text), written)
+    check::family(&Source::new(file, text), &written)
 }
 
 fn second(first: &CheckedFamily, second: &CheckedFamily) -> Diagnostic {
@@ -322,8 +328,4 @@ fn overview(family: &CheckedFamily) -> (String, Family) {
         variants,
     };
     (family.name.value.clone(), overview)
-}
-
-fn ids(family: &CheckedFamily) -> Vec<ImageId> {
-    overview(family).1.ids()
 }

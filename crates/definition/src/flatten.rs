@@ -16,8 +16,8 @@ use crate::yaml::{Span, Spanned};
 /// root, a base and a product.
 pub const MAX_LEVELS: usize = 3;
 
-/// The checked families by name.
-pub(crate) type Families = BTreeMap<String, CheckedFamily>;
+/// The checked families by name: for each stream one, in the order of the file, and at least one.
+pub(crate) type Families = BTreeMap<String, Vec<CheckedFamily>>;
 
 /// Flattens one image.
 ///
@@ -79,7 +79,9 @@ fn parent<'families>(
 ) -> Result<(&'families CheckedFamily, ImageId), Diagnostic> {
     let FromFile { image: name, stream } = &from.value;
     let error = |span: Span, message: String| child.source.diagnostic(span, message);
-    let Some(family) = families.get(&name.value) else {
+    let Some((family, by_stream)) =
+        families.get(&name.value).and_then(|streams| Some((streams.first()?, streams)))
+    else {
         let known: Vec<&str> = families.keys().map(String::as_str).collect();
         return Err(error(name.span, format!("no image is called `{}`", name.value)).with_hint(advice(
             &name.value,
@@ -115,6 +117,7 @@ fn parent<'families>(
     let has_variant = family.variants.iter().any(|(name, _)| name.value == id.variant);
     let variant = if has_variant { id.variant.as_str() } else { DEFAULT_VARIANT };
     let stream = stream.as_ref().map(|stream| stream.value.clone());
+    let family = by_stream.iter().find(|family| family.stream == stream).unwrap_or(family);
     Ok((family, ImageId { family: name.value.clone(), stream, variant: variant.to_owned() }))
 }
 

@@ -23,6 +23,8 @@ use words::Fault;
 #[derive(Debug)]
 pub(crate) struct CheckedFamily {
     pub(crate) source: Source,
+    /// The stream for which `{stream}` was filled in.
+    pub(crate) stream: Option<String>,
     pub(crate) name: Spanned<String>,
     pub(crate) title: String,
     pub(crate) description: String,
@@ -73,12 +75,40 @@ pub(crate) struct ListDelta<T> {
     pub(crate) remove: Vec<Spanned<T>>,
 }
 
-/// Checks a family file.
+/// Checks a family file: once for each of its streams, with `{stream}` filled in, or once if it has none.
 ///
 /// # Errors
-/// All faults that were found.
-pub(crate) fn family(source: Source, file: FamilyFile) -> Result<CheckedFamily, Vec<Diagnostic>> {
-    let mut checker = Checker { source: &source, errors: Vec::new(), tests: BTreeMap::new() };
+/// All faults that were found, by their places.
+pub(crate) fn family(source: &Source, file: &FamilyFile) -> Result<Vec<CheckedFamily>, Vec<Diagnostic>> {
+    let streams: Vec<Option<&str>> = match file.streams.0.as_slice() {
+        [] => vec![None],
+        streams => streams.iter().map(|(name, _)| Some(name.value.as_str())).collect(),
+    };
+    let mut families = Vec::new();
+    let mut errors = Vec::new();
+    for stream in streams {
+        match family_of_stream(source, file.clone(), stream) {
+            Ok(family) => families.push(family),
+            Err(found) => errors.extend(found),
+        }
+    }
+    if errors.is_empty() {
+        return Ok(families);
+    }
+    errors.sort_by(|one: &Diagnostic, other| {
+        (one.line, one.column, &one.message).cmp(&(other.line, other.column, &other.message))
+    });
+    // What is wrong in one stream is mostly wrong in all of them.
+    errors.dedup_by_key(|error| (error.line, error.column));
+    Err(errors)
+}
+
+fn family_of_stream(
+    source: &Source,
+    file: FamilyFile,
+    stream: Option<&str>,
+) -> Result<CheckedFamily, Vec<Diagnostic>> {
+    let mut checker = Checker { source, stream, errors: Vec::new(), tests: BTreeMap::new() };
     checker.value(&file.image, words::family);
     checker.file_name(&file.image);
     for text in [Some(&file.title), Some(&file.description), file.licenses.as_ref()].into_iter().flatten() {
@@ -104,12 +134,12 @@ pub(crate) fn family(source: Source, file: FamilyFile) -> Result<CheckedFamily, 
         eol: file.eol,
         allow: file.allow,
     });
-    let mut errors = checker.errors;
-    if !errors.is_empty() {
-        errors.sort_by_key(|error| (error.line, error.column));
-        return Err(errors);
+    if !checker.errors.is_empty() {
+        return Err(checker.errors);
     }
     Ok(CheckedFamily {
+        source: source.clone(),
+        stream: stream.map(str::to_owned),
         name: file.image,
         title: file.title.value,
         description: file.description.value,
@@ -119,13 +149,13 @@ pub(crate) fn family(source: Source, file: FamilyFile) -> Result<CheckedFamily, 
         base,
         streams,
         variants,
-        source,
     })
 }
 
 /// Collects faults of one file.
 struct Checker<'source> {
     source: &'source Source,
+    stream: Option<&'source str>,
     errors: Vec<Diagnostic>,
     /// The names of the tests seen so far, with their places.
     tests: BTreeMap<String, Span>,
@@ -140,7 +170,16 @@ impl Checker<'_> {
 
     /// A text's meaning, or a fault noted at its place.
     fn value<T>(&mut self, text: &Text, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<T> {
-        parse(&text.value).map_err(|fault| self.fault(text.span, fault)).ok()
+        parse(&self.filled(&text.value)).map_err(|fault| self.fault(text.span, fault)).ok()
+    }
+
+    /// A text with the stream's name filled in.
+    fn filled(&self, text: &str) -> String {
+        self.stream.map_or_else(|| text.to_owned(), |stream| text.replace("{stream}", stream))
+    }
+
+    fn all_filled(&self, texts: &[String]) -> Vec<String> {
+        texts.iter().map(|text| self.filled(text)).collect()
     }
 
     /// The meanings of a list's items, which must differ.

@@ -40,7 +40,11 @@ impl Checker<'_> {
             steps.push(self.step(step));
         }
         // A test with a faulty step is dropped here: its faults are noted, and the family is refused for them.
-        Some(Test { name: test.name.value, sandbox, steps: steps.into_iter().collect::<Option<_>>()? })
+        Some(Test {
+            name: self.filled(&test.name.value),
+            sandbox,
+            steps: steps.into_iter().collect::<Option<_>>()?,
+        })
     }
 
     fn order(&mut self, step: &StepFile, started: &mut bool) {
@@ -98,7 +102,7 @@ impl Checker<'_> {
             StepFile::Start(step) => {
                 let start = match &step.start.value {
                     StartFile::Image => Start::Image,
-                    StartFile::Arguments(arguments) => Start::Arguments(arguments.clone()),
+                    StartFile::Arguments(arguments) => Start::Arguments(self.all_filled(arguments)),
                     StartFile::Command(command) => {
                         Start::Command(self.step_command(command, step.start.span)?)
                     }
@@ -117,7 +121,11 @@ impl Checker<'_> {
             StepFile::Http(step) => self.http(step),
             StepFile::Tcp(step) => {
                 let (port, reply) = (self.port(step.tcp), self.text(&step.reply));
-                Some(Step::Tcp { port: port?, send: step.send.clone().unwrap_or_default(), reply: reply? })
+                Some(Step::Tcp {
+                    port: port?,
+                    send: step.send.as_ref().map_or_else(String::new, |text| self.filled(text)),
+                    reply: reply?,
+                })
             }
             StepFile::Files(step) => self.files(&step.files),
         }
@@ -130,7 +138,7 @@ impl Checker<'_> {
         Some(Step::Run {
             command: command?,
             exit: step.exit.unwrap_or(0),
-            stdin: step.stdin.clone(),
+            stdin: step.stdin.as_ref().map(|text| self.filled(text)),
             stdout: stdout?,
             stderr: stderr?,
         })
@@ -182,7 +190,7 @@ impl Checker<'_> {
             return None;
         };
         self.program(&Spanned { value: program.as_str(), span });
-        Some(command.to_vec())
+        Some(self.all_filled(command))
     }
 
     fn port(&mut self, port: Spanned<u16>) -> Option<u16> {
@@ -210,6 +218,7 @@ impl Checker<'_> {
             self.fault(text.span, fault.hint("write what it `contains:`, or what it `equals:`"));
             return None;
         }
-        Some(TextCheck { contains: contains.clone(), equals: equals.clone() })
+        let filled = |text: &Option<String>| text.as_ref().map(|text| self.filled(text));
+        Some(TextCheck { contains: filled(contains), equals: filled(equals) })
     }
 }

@@ -60,7 +60,7 @@ impl Checker<'_> {
                 let owner = self.owner(verb.owner.as_ref());
                 Some(FsVerb::File {
                     path: path?,
-                    content: verb.content.value.clone(),
+                    content: self.filled(&verb.content.value),
                     mode: mode?,
                     owner: owner?,
                 })
@@ -70,9 +70,9 @@ impl Checker<'_> {
                 path: self.value(&verb.delete, words::glob)?,
                 expect: verb.expect.map(|expect| expect.value),
             }),
-            VerbFile::Owner(verb) => {
+            VerbFile::Chown(verb) => {
                 let (path, owner) =
-                    (self.value(&verb.owner, words::path), self.value(&verb.to, words::owner));
+                    (self.value(&verb.chown, words::path), self.value(&verb.owner, words::owner));
                 Some(FsVerb::Owner { path: path?, owner: owner?, recursive: verb.recursive })
             }
             VerbFile::Setcap(verb) => {
@@ -101,7 +101,7 @@ impl Checker<'_> {
             let fault = Fault::new("an edit that must match nothing does nothing");
             self.fault(zero.span, fault.hint("write how often the text occurs, or delete the verb"));
         }
-        let replace = Replacement { from: from.value.clone(), to: to.value.clone() };
+        let replace = Replacement { from: self.filled(&from.value), to: self.filled(&to.value) };
         Some(FsVerb::Edit { path: path?, replace, expect })
     }
 

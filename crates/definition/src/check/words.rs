@@ -111,6 +111,10 @@ fn not_a_package(text: &str, what: &str) -> Fault {
         return fault
             .hint("write the name alone: versions are chosen by the lock, and kept apart by `streams:`");
     }
+    if text.contains('{') {
+        return fault
+            .hint("`{stream}` can be used in a family with streams, and nothing else stands in braces");
+    }
     if text.contains(':') {
         return fault.hint("write the name alone: architectures are chosen when an image is locked");
     }

@@ -20,7 +20,7 @@ pub use steps::{
     TextFile, WaitFile, WaitStep,
 };
 pub use verbs::{
-    DeleteVerb, DirVerb, EditVerb, FileVerb, LinkVerb, OwnerVerb, ReplaceFile, SetcapVerb, VerbFile,
+    ChownVerb, DeleteVerb, DirVerb, EditVerb, FileVerb, LinkVerb, ReplaceFile, SetcapVerb, VerbFile,
 };
 
 use crate::image::{Allowance, Category};
@@ -30,7 +30,7 @@ use crate::yaml::{Entries, Spanned};
 pub type Text = Spanned<String>;
 
 /// An image family: everything that its images share, and how its streams and variants differ from that.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FamilyFile {
     /// The family's name, which is also the file's.
@@ -91,6 +91,7 @@ pub struct FamilyFile {
     #[serde(default)]
     pub allow: Vec<Spanned<Allowance>>,
     /// The version streams that are kept side by side, newest first: the first one that a universe has is its default.
+    /// In a family with streams, `{stream}` stands for the stream's name in every other value.
     #[serde(default)]
     pub streams: Entries<DeltaFile>,
     /// The variants beside `default`.
@@ -99,7 +100,7 @@ pub struct FamilyFile {
 }
 
 /// How a stream or variant differs from its family. Lists add, `-name` removes, maps override.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DeltaFile {
     /// Replaces the family's description.
@@ -148,21 +149,21 @@ pub struct DeltaFile {
 }
 
 /// Packages by package format.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PackagesFile {
     /// Names of Debian packages.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = "^-?[a-z0-9][a-z0-9+.-]+$")))]
+    #[schemars(inner(regex(pattern = "^-?[a-z0-9][a-z0-9+.{}-]+$")))]
     pub deb: Vec<Text>,
     /// Names of RPM packages.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = "^-?[A-Za-z0-9_][A-Za-z0-9._+-]*$")))]
+    #[schemars(inner(regex(pattern = "^-?[A-Za-z0-9_][A-Za-z0-9._+{}-]*$")))]
     pub rpm: Vec<Text>,
 }
 
 /// One package by package format.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VersionOfFile {
     /// The name of a Debian package.
@@ -174,7 +175,7 @@ pub struct VersionOfFile {
 }
 
 /// What to do with named sets of files, which the universe's `slices.yaml` defines.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SlicesFile {
     /// Sets to leave out; `-name` takes a set back in.
@@ -212,7 +213,7 @@ pub struct UserFile {
 }
 
 /// How containers of the image start.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RunFile {
     /// The program and its first arguments. Replaces an inherited one as a whole, and its `cmd` with it.

@@ -8,7 +8,7 @@ use super::Text;
 use crate::yaml::{Entries, Spanned};
 
 /// A test of a finished image. All of its steps must succeed, in order.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestFile {
     /// What the test shows; no two tests of a family bear the same name.
@@ -21,7 +21,7 @@ pub struct TestFile {
 }
 
 /// What a test's containers are given. By default almost nothing: the image's user, no network, a read-only root.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SandboxFile {
     /// Environment variables beside the image's own.
@@ -52,7 +52,7 @@ pub struct SandboxFile {
 }
 
 /// One step of a test.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(untagged)]
 pub enum StepFile {
@@ -71,7 +71,7 @@ pub enum StepFile {
 }
 
 /// Runs a command to its end: before `start` in a container of its own, after it in the service's container.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunStep {
     /// The program, by path or as found on the image's `PATH`, and its arguments. The image's entrypoint plays no part.
@@ -91,7 +91,7 @@ pub struct RunStep {
 }
 
 /// Starts the service: a container whose main process goes on running while the later steps are done.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartStep {
     /// What is started.
@@ -99,7 +99,7 @@ pub struct StartStep {
 }
 
 /// What a service's container runs.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StartFile {
     /// The image's entrypoint and cmd.
@@ -111,7 +111,7 @@ pub enum StartFile {
 }
 
 /// Waits until the service is ready.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitStep {
     /// What is waited for.
@@ -119,7 +119,7 @@ pub struct WaitStep {
 }
 
 /// What tells that a service is ready.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WaitFile {
     /// A TCP port of the container's loopback accepts connections.
@@ -129,7 +129,7 @@ pub enum WaitFile {
 }
 
 /// Asks the service for a page by `GET`; waits for the port to open first.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpStep {
     /// The port on the container's loopback.
@@ -149,7 +149,7 @@ pub struct HttpStep {
 }
 
 /// Connects to the service, sends bytes and reads the answer; waits for the port to open first.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TcpStep {
     /// The port on the container's loopback.
@@ -163,7 +163,7 @@ pub struct TcpStep {
 }
 
 /// Looks for files in the image; needs no container.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesStep {
     /// Where to look.
@@ -171,7 +171,7 @@ pub struct FilesStep {
 }
 
 /// Files that must and must not be there.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilesFile {
     /// Paths that must exist; symbolic links are followed.
@@ -185,7 +185,7 @@ pub struct FilesFile {
 }
 
 /// What a text must be: at least one of the keys.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TextFile {
     /// Text that must occur in it.

@@ -7,7 +7,7 @@ use super::Text;
 use crate::yaml::Spanned;
 
 /// One change to the tree of files.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(untagged)]
 pub enum VerbFile {
@@ -22,13 +22,13 @@ pub enum VerbFile {
     /// Deletes files.
     Delete(DeleteVerb),
     /// Changes the owner.
-    Owner(OwnerVerb),
+    Chown(ChownVerb),
     /// Gives a program file capabilities.
     Setcap(SetcapVerb),
 }
 
 /// Makes a directory with its parents, or changes the mode and owner of one that is there.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DirVerb {
     /// The directory.
@@ -45,7 +45,7 @@ pub struct DirVerb {
 }
 
 /// Makes a symbolic link, in place of a file that may be there.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkVerb {
     /// The link.
@@ -56,7 +56,7 @@ pub struct LinkVerb {
 }
 
 /// Writes a file, in place of one that may be there.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileVerb {
     /// The file.
@@ -75,7 +75,7 @@ pub struct FileVerb {
 }
 
 /// Replaces text in a file that a package brought.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditVerb {
     /// The file.
@@ -89,7 +89,7 @@ pub struct EditVerb {
 }
 
 /// A text and what takes its place.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceFile {
     /// The text to be replaced, literally.
@@ -99,7 +99,7 @@ pub struct ReplaceFile {
 }
 
 /// Deletes what the pattern matches, directories with all that is in them. Nothing matched is an error.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteVerb {
     /// A path, in which `*` and `?` stand for characters other than `/`, `**` for any, `{a,b}` for either.
@@ -111,22 +111,22 @@ pub struct DeleteVerb {
 }
 
 /// Changes the owner of a file or directory.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OwnerVerb {
+pub struct ChownVerb {
     /// The path.
     #[schemars(regex(pattern = "^/."))]
-    pub owner: Text,
+    pub chown: Text,
     /// The new owner: `root`, `user` (the image's user) or `UID:GID`.
     #[schemars(regex(pattern = "^(root|user|[0-9]+:[0-9]+)$"))]
-    pub to: Text,
+    pub owner: Text,
     /// Whether all that is below the path changes with it.
     #[serde(default)]
     pub recursive: bool,
 }
 
 /// Gives a program file capabilities.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetcapVerb {
     /// The program.

@@ -1,0 +1,113 @@
+//! The committed catalog: it loads, its images are what they are meant to be, and the committed schema is the types'.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use calypte_base::PackageFormat;
+use calypte_definition::{Allowance, Catalog, FsVerb, ImageDefinition, Step, schema};
+
+fn catalog_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test reads the committed catalog, and says which file it is"
+)]
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test lists the committed catalog")]
+fn catalog() -> Catalog {
+    let files: BTreeSet<PathBuf> = std::fs::read_dir(catalog_directory().join("images"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let named = |path: PathBuf| {
+        let name = format!("catalog/images/{}", path.file_name().unwrap().to_str().unwrap());
+        (name, read(&path))
+    };
+    Catalog::load(files.into_iter().map(named)).unwrap_or_else(|errors| {
+        panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
+    })
+}
+
+fn all(catalog: &Catalog) -> Vec<&ImageDefinition> {
+    let ids = catalog.families().flat_map(|family| catalog.images(&family.name)).collect::<Vec<_>>();
+    ids.iter().map(|id| catalog.image(id).unwrap()).collect()
+}
+
+#[test]
+fn lists_the_starter_images() {
+    let catalog = catalog();
+    let mut shown = String::new();
+    for universe in ["debian-sid", "debian-stable"] {
+        shown.push_str(&format!("{universe}:\n"));
+        for family in catalog.families() {
+            let ids: Vec<String> =
+                catalog.images_in(&family.name, universe).iter().map(ToString::to_string).collect();
+            shown.push_str(&format!("  {}: {}\n", family.name, ids.join(" ")));
+        }
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn only_what_says_so_holds_a_shell_or_runs_as_root() {
+    for image in all(&catalog()) {
+        let builder = image.id.variant == "builder";
+        let shell = image.allow.contains(&Allowance::Shell);
+        assert_eq!(shell, builder || image.id.family == "postgresql", "{}", image.id);
+        assert_eq!(image.allow.contains(&Allowance::PackageManager), builder, "{}", image.id);
+        assert_eq!(image.user.uid, if builder { 0 } else { 65532 }, "{}", image.id);
+        let shells = ["bash", "dash", "zsh", "busybox"];
+        let holds = image.packages_of(PackageFormat::Deb).any(|package| shells.contains(&package));
+        assert_eq!(holds, shell, "{}", image.id);
+    }
+}
+
+#[test]
+fn every_image_is_complete_and_tested() {
+    for image in all(&catalog()) {
+        for format in [PackageFormat::Deb, PackageFormat::Rpm] {
+            assert!(image.packages_of(format).next().is_some(), "{} has no {format} packages", image.id);
+        }
+        assert!(!image.tests.is_empty(), "{} has no tests", image.id);
+        assert!(!image.tags.is_empty() && image.url.is_some() && image.licenses.is_some(), "{}", image.id);
+        assert!(image.run.environment.contains_key("PATH"), "{}", image.id);
+        let is_base = ["static", "base"].contains(&image.id.family.as_str());
+        assert_eq!(image.run.entrypoint.is_empty(), is_base, "{}", image.id);
+        for test in &image.tests {
+            assert!(test.sandbox.read_only && !test.sandbox.network, "{}: {}", image.id, test.name);
+        }
+        assert!(!serde_json::to_string(image).unwrap().contains("{stream}"), "{}", image.id);
+    }
+}
+
+#[test]
+fn streams_are_filled_in() {
+    let catalog = catalog();
+    let image = catalog.image(&catalog.parse_id("python:3.13-builder").unwrap()).unwrap();
+    let packages: Vec<&str> = image.packages_of(PackageFormat::Deb).collect();
+    assert!(packages.contains(&"python3.13") && packages.contains(&"python3.13-venv"), "{packages:?}");
+    let link = |verb: &FsVerb| matches!(verb, FsVerb::Link { target, .. } if target == "python3.13");
+    assert!(image.fs.iter().any(link), "{:?}", image.fs);
+    let version =
+        |step: &Step| matches!(step, Step::Run { stdout: Some(text), .. } if text.fits("Python 3.13.5"));
+    assert!(image.tests.iter().flat_map(|test| &test.steps).any(version));
+}
+
+/// Run with `UPDATE_SCHEMA=1` to write the schema anew.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test rewrites the committed schema when it is asked to")]
+fn the_committed_schema_is_that_of_the_types() {
+    let path = catalog_directory().join("schema/image.schema.json");
+    let generated = schema().unwrap();
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let stale =
+        "run `UPDATE_SCHEMA=1 cargo test -p calypte-definition --test catalog` and commit the outcome";
+    assert!(read(&path) == generated, "{} is stale: {stale}", path.display());
+}
