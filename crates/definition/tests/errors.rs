@@ -71,5 +71,12 @@ fn two_files_of_one_family_are_refused() {
     let family = "image: first\ntitle: F\ndescription: F.\ncategory: tool\n".to_owned();
     let files = [("a/first.yaml".to_owned(), family.clone()), ("b/first.yaml".to_owned(), family)];
     let errors = Catalog::load(files).unwrap_err();
-    insta::assert_snapshot!(errors[0], @"");
+    insta::assert_snapshot!(errors[0], @"
+    error: there are two families `first`
+     --> b/first.yaml:1:8
+      |
+    1 | image: first
+      |        ^^^^^
+      = help: the other one is a/first.yaml
+    ");
 }

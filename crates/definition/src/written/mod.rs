@@ -247,7 +247,7 @@ pub struct RunFile {
 
 /// A name alone, or a mapping that says more.
 #[derive(Debug, Clone, JsonSchema)]
-#[schemars(untagged)]
+#[schemars(untagged, rename = "NameOr{T}")]
 pub enum NameOr<T> {
     /// The name.
     Name(String),

@@ -62,9 +62,10 @@ impl Node {
     fn items(&self) -> Result<&[Self], Problem> {
         match &self.kind {
             Kind::Sequence(items) => Ok(items),
-            Kind::Scalar { text, .. } if self.meaning() != Meaning::Null => Err(self
-                .expected("a list")
-                .with_hint(format!("write it as a list of one: [{}]", shortened(text)))),
+            Kind::Scalar { text, .. } if self.meaning() != Meaning::Null => {
+                let words = shortened(text).split_whitespace().collect::<Vec<_>>().join(", ");
+                Err(self.expected("a list").with_hint(format!("write it as a list: [{words}]")))
+            }
             _ => Err(self.expected("a list")),
         }
     }
