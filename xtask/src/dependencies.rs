@@ -42,8 +42,22 @@ const CONFINED: &[(&str, &str)] = &[
 
 /// Licences under which we take code; an expression needs one whole alternative out of these.
 const LICENCES: &[&str] = &[
-    "MIT", "MIT-0", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-1-Clause", "BSD-2-Clause", "BSD-3-Clause", "ISC",
-    "Zlib", "0BSD", "CC0-1.0", "Unicode-3.0", "Unlicense", "BSL-1.0", "CDLA-Permissive-2.0", "bzip2-1.0.6",
+    "MIT",
+    "MIT-0",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-1-Clause",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "CC0-1.0",
+    "Unicode-3.0",
+    "Unlicense",
+    "BSL-1.0",
+    "CDLA-Permissive-2.0",
+    "bzip2-1.0.6",
 ];
 
 /// Every breach of the rules in this `cargo metadata` document, one line each, sorted.
@@ -58,7 +72,8 @@ pub fn faults(metadata: &Value) -> Vec<String> {
         if package["source"].is_null() {
             direction_faults(package, &mut faults);
         } else if !licence_is_accepted(text(&package["license"])) {
-            faults.insert(format!("crate {name}: licence `{}` is not on the list", text(&package["license"])));
+            faults
+                .insert(format!("crate {name}: licence `{}` is not on the list", text(&package["license"])));
         }
     }
     faults.into_iter().collect()
@@ -82,30 +97,39 @@ fn direction_faults(package: &Value, faults: &mut BTreeSet<String>) {
     }
 }
 
-/// Reads SPDX expressions of the shape that crates use: `A OR B`, `A AND B`, `(A OR B) AND C`, old-style `A/B`.
+/// Whether an SPDX expression lets us take the code under licences of the list; old crates write `/` for `OR`.
 fn licence_is_accepted(expression: &str) -> bool {
-    let expression = expression.replace('/', " OR ");
-    let mut depth = 0;
-    let mut clauses = vec![String::new()];
-    for word in expression.replace('(', " ( ").replace(')', " ) ").split_whitespace() {
-        match word {
-            "(" => depth += 1,
-            ")" => depth -= 1,
-            "AND" if depth == 0 => clauses.push(String::new()),
-            word => {
-                if let Some(clause) = clauses.last_mut() {
-                    clause.push_str(word);
-                    clause.push(' ');
-                }
-            }
-        }
+    let spaced =
+        expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ").replace(" WITH ", "+WITH+");
+    let mut words: Vec<&str> = spaced.split_whitespace().rev().collect();
+    any_of(&mut words) && words.is_empty()
+}
+
+fn any_of(words: &mut Vec<&str>) -> bool {
+    let mut accepted = all_of(words);
+    while words.pop_if(|word| *word == "OR").is_some() {
+        accepted |= all_of(words);
     }
-    let accepted = |licence: &str| LICENCES.contains(&licence.trim());
-    let all_of = |alternative: &str| alternative.split(" AND ").all(accepted);
-    // At the top level `OR` binds weaker than `AND`: one good alternative is enough for the whole.
-    expression.split(" OR ").any(|alternative| !alternative.contains(['(', ')']) && all_of(alternative))
-        && !expression.contains('(')
-        || clauses.iter().all(|clause| clause.split(" OR ").any(accepted))
+    accepted
+}
+
+fn all_of(words: &mut Vec<&str>) -> bool {
+    let mut accepted = licence(words);
+    while words.pop_if(|word| *word == "AND").is_some() {
+        accepted &= licence(words);
+    }
+    accepted
+}
+
+fn licence(words: &mut Vec<&str>) -> bool {
+    match words.pop() {
+        Some("(") => {
+            let accepted = any_of(words);
+            words.pop() == Some(")") && accepted
+        }
+        Some(name) => LICENCES.contains(&name.replace("+WITH+", " WITH ").as_str()),
+        None => false,
+    }
 }
 
 fn text(value: &Value) -> &str {
@@ -118,7 +142,13 @@ mod tests {
 
     #[test]
     fn the_workspace_keeps_to_the_line() {
-        let metadata = crate::run::output(&mut crate::run::cargo(&["metadata", "--format-version", "1", "--locked", "--offline"]));
+        let metadata = crate::run::output(&mut crate::run::cargo(&[
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--offline",
+        ]));
         assert_eq!(faults(&serde_json::from_str(&metadata.unwrap()).unwrap()), Vec::<String>::new());
     }
 
@@ -129,14 +159,25 @@ mod tests {
             {"name": "tokio", "source": "registry", "license": "GPL-3.0", "dependencies": []},
         ]});
         let found = faults(&metadata).join("\n");
-        for expected in ["calypte-formats uses calypte-image", "only calypte-trust may", "banned crate tokio", "`GPL-3.0`"] {
+        for expected in [
+            "calypte-formats uses calypte-image",
+            "only calypte-trust may",
+            "banned crate tokio",
+            "`GPL-3.0`",
+        ] {
             assert!(found.contains(expected), "{expected} in {found}");
         }
     }
 
     #[test]
     fn licence_expressions() {
-        for good in ["MIT", "MIT OR GPL-2.0", "MIT/Apache-2.0", "(MIT OR Apache-2.0) AND Unicode-3.0", "MIT AND BSD-3-Clause"] {
+        for good in [
+            "MIT",
+            "MIT OR GPL-2.0",
+            "MIT/Apache-2.0",
+            "(MIT OR Apache-2.0) AND Unicode-3.0",
+            "MIT AND BSD-3-Clause",
+        ] {
             assert!(licence_is_accepted(good), "{good}");
         }
         for bad in ["GPL-3.0", "", "MIT AND GPL-2.0", "(MIT OR Apache-2.0) AND LGPL-2.1"] {

@@ -14,7 +14,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let target = if arguments.check { tempfile::tempdir()?.keep() } else { run::workspace().join("docs/reference") };
+    let target =
+        if arguments.check { tempfile::tempdir()?.keep() } else { run::workspace().join("docs/reference") };
     let mut generate = run::cargo(&["run", "--quiet", "--package", "calypte-cli", "--", "reference"]);
     run::succeed(generate.arg(&target))?;
     if !arguments.check {
@@ -29,7 +30,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     fs_err::remove_dir_all(&target)?;
     if !stale.is_empty() {
-        bail!("docs/reference/{} is not what the code generates; run `cargo xtask generate`", stale.join(", docs/reference/"));
+        bail!(
+            "docs/reference/{} is not what the code generates; run `cargo xtask generate`",
+            stale.join(", docs/reference/")
+        );
     }
     Ok(())
 }

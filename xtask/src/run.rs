@@ -40,11 +40,15 @@ pub fn succeed(command: &mut Command) -> Result<()> {
 /// # Errors
 /// When it cannot be started, fails, or prints something other than UTF-8.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("{command:?} could not be started"))?;
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("{command:?} could not be started"))?;
     if !output.status.success() {
         bail!("{command:?} failed: {}", output.status);
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{command:?} printed something other than UTF-8"))
+    String::from_utf8(output.stdout)
+        .with_context(|| format!("{command:?} printed something other than UTF-8"))
 }
 
 /// Whether a program is found on the `PATH`.

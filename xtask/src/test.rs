@@ -1,6 +1,6 @@
 //! `cargo xtask test`: the whole test run. Adds up what every test program reports; a skip is never a pass.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -68,7 +68,7 @@ impl Tally {
             let line = line?;
             // One closing line counts for the whole run; the single programs' would be taken for it.
             if !self.read(&line) {
-                writeln!(std::io::stdout(), "{line}")?;
+                println!("{line}");
             }
         }
         let status = child.wait()?;
@@ -99,14 +99,13 @@ impl Tally {
     }
 
     fn close(self) -> Result<()> {
-        let mut out = std::io::stdout();
         for skip in &self.skips {
-            writeln!(out, "skipped: {skip}")?;
+            println!("skipped: {skip}");
         }
         for broken in &self.broken {
-            writeln!(out, "failed: {broken}")?;
+            println!("failed: {broken}");
         }
-        writeln!(out, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)?;
+        println!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped);
         if self.failed > 0 || !self.broken.is_empty() {
             bail!("not all tests passed");
         }

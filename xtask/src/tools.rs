@@ -39,8 +39,11 @@ pub fn prepare() -> Result<Vec<&'static str>> {
         packages.dedup();
         eprintln!("installing {}", packages.join(" "));
         let lock = "DPkg::Lock::Timeout=300";
-        run::succeed(run::command("apt-get", &["-q", "-o", lock, "update"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
-        let mut install = run::command("apt-get", &["-q", "-o", lock, "install", "-y", "--no-install-recommends"]);
+        run::succeed(
+            run::command("apt-get", &["-q", "-o", lock, "update"]).env("DEBIAN_FRONTEND", "noninteractive"),
+        )?;
+        let mut install =
+            run::command("apt-get", &["-q", "-o", lock, "install", "-y", "--no-install-recommends"]);
         run::succeed(install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
     enable_foreign_binaries();
@@ -58,7 +61,8 @@ fn enable_foreign_binaries() {
         return;
     }
     let mount = ["-t", "binfmt_misc", "binfmt_misc", "/proc/sys/fs/binfmt_misc"];
-    let steps = [run::command("mount", &mount), run::command("update-binfmts", &["--enable", "qemu-aarch64"])];
+    let steps =
+        [run::command("mount", &mount), run::command("update-binfmts", &["--enable", "qemu-aarch64"])];
     for mut step in steps {
         if let Err(error) = run::succeed(&mut step) {
             eprintln!("note: {error}");

@@ -1,1 +1,66 @@
-//! The command line: argument types, one file a command, output. No work is done here.
+//! The command line: argument types, one file a command, output. The work itself is in the libraries.
+
+pub mod arguments;
+pub mod commands;
+pub mod environment;
+pub mod failure;
+pub mod mirrors;
+pub mod output;
+pub mod progress;
+pub mod session;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use session::Session;
+
+/// Exit code of a run that the user interrupted: 128 and the number of SIGINT.
+pub const INTERRUPTED: u8 = 130;
+
+/// How a command that did its work ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is well: exit code 0.
+    Yes,
+    /// The question was answered with no (a test failed, a lock is out of date): exit code 1.
+    No,
+}
+
+/// Runs the program: exit code 0 done, 1 a gate said no, 2 an error, 130 interrupted.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let session = match Session::new(arguments.global) {
+        Ok(session) => session,
+        Err(error) => return failure::report(&error),
+    };
+    let result = run(&session, &arguments.command);
+    session.terminal.finish();
+    match result {
+        Err(_) if session.was_interrupted() => {
+            failure::line("interrupted; what was downloaded is kept, and the same command goes on from there");
+            ExitCode::from(INTERRUPTED)
+        }
+        Ok(Verdict::Yes) => ExitCode::SUCCESS,
+        Ok(Verdict::No) => ExitCode::from(1),
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
+    match command {
+        Command::Up(arguments) => commands::up::run(session, arguments),
+        Command::List(arguments) => commands::list::run(session, arguments),
+        Command::Lock(arguments) => commands::lock::run(session, arguments),
+        Command::Build(arguments) => commands::build::run(session, arguments),
+        Command::Show(arguments) => commands::show::run(session, arguments),
+        Command::Diff(arguments) => commands::diff::run(session, arguments),
+        Command::Test(arguments) => commands::test::run(session, arguments),
+        Command::Archive(arguments) => commands::archive::run(session, arguments),
+        Command::Completions(arguments) => commands::completions::run(arguments),
+        Command::Reference(arguments) => commands::reference::run(arguments),
+        Command::Probe(arguments) => commands::probe::run(arguments),
+    }
+}

@@ -1,7 +1,7 @@
-//! The program `calypte`: parses nothing and does nothing itself; see the library beside it.
+//! The program `calypte`: does nothing itself; see the library beside it.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    calypte_cli::main()
 }

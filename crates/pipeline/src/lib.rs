@@ -1,1 +1,31 @@
-//! What drives the stages: a definition goes in, tested images come out.
+//! What drives the stages: a definition goes in, tested images come out. All I/O between the stages stands here.
+//!
+//! [`Factory`] holds what every piece of work needs; each kind of work is a module: [`lock`], [`build`], [`show`],
+//! [`diff`], [`testing`], [`up`].
+
+pub mod build;
+pub mod catalog;
+pub mod diff;
+pub mod factory;
+mod hints;
+pub mod lock;
+pub mod report;
+pub mod show;
+mod sides;
+pub mod testing;
+pub mod up;
+
+use anyhow::{Context as _, Result};
+
+pub use catalog::{CatalogDirectory, Mistakes};
+pub use factory::{Factory, FactorySettings};
+pub use hints::{Hinted, hint};
+pub use report::Reporter;
+
+/// Sets how many threads all work is spread over. At most once a process.
+///
+/// # Errors
+/// When it was set before, or threads cannot be started.
+pub fn use_threads(threads: usize) -> Result<()> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build_global().context("cannot start threads")
+}

@@ -1,11 +1,21 @@
-//! `cargo xtask bench`: measurements beside a peer, in one run; never a timed test.
+//! `cargo xtask bench`: measurements beside a peer, in one run; never a timed test. CPU seconds and peak memory count,
+//! since machines are noisy; the last line of the output is one JSON object with the figures.
 
-use anyhow::Result;
+mod build;
+mod measure;
+
+use anyhow::{Result, bail};
 
 /// Measures a part of the factory beside a peer.
 #[derive(Debug, clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// What to measure: build
+    name: String,
+}
 
-pub fn run(_: &Arguments) -> Result<()> {
-    Ok(())
+pub fn run(arguments: &Arguments) -> Result<()> {
+    match arguments.name.as_str() {
+        "build" => build::run(),
+        other => bail!("no benchmark is called `{other}`; there is: build"),
+    }
 }

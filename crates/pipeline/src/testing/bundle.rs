@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use calypte_formats::oci::ImageConfig;
+use calypte_definition::ImageDefinition;
 use serde_json::{Value, json};
 
-use super::engine::{Container, ContainerSpec, Engine, ImageOnDisk};
+use super::engine::{Container, ContainerSpec, Engine, ImageUnderTest};
 use super::extract;
 use super::process::{self, Finished};
 
@@ -33,27 +33,27 @@ const CAPABILITIES: [&str; 11] = [
 ];
 
 #[derive(Debug)]
-pub(super) struct Bundle {
+pub(super) struct Bundle<'a> {
     name: String,
     program: &'static str,
     directory: PathBuf,
-    config: ImageConfig,
+    definition: &'a ImageDefinition,
     count: AtomicU32,
 }
 
 /// Lays the image out below `scratch`, and tries whether the runtime works on this machine.
-pub(super) fn open(program: &'static str, image: &ImageOnDisk<'_>, scratch: &Path) -> Result<Bundle> {
-    let version = process::run(Command::new(program).arg("--version"), OVERHEAD)?;
+pub(super) fn open<'a>(program: &'static str, image: &ImageUnderTest<'a>, scratch: &Path) -> Result<Bundle<'a>> {
+    let version = process::run(Command::new(program).arg("--version"), None, OVERHEAD)?;
     if !rustix::process::geteuid().is_root() {
         bail!("needs root to lay out files of several users");
     }
     let directory = scratch.join(program);
     fs_err::create_dir_all(&directory)?;
-    let config = extract::extract(image, &directory.join("rootfs"))?;
+    extract::extract(&image.rootfs.tree, &image.rootfs.contents, &directory.join("rootfs"))?;
     let name = version.stdout.lines().next().unwrap_or(program).replace("version ", "");
-    let engine = Bundle { name, program, directory, config, count: AtomicU32::new(0) };
+    let engine = Bundle { name, program, directory, definition: image.definition, count: AtomicU32::new(0) };
     let spec = ContainerSpec { command: Some(vec!["/nonexistent".into()]), ..ContainerSpec::default() };
-    let tried = engine.run(&spec, OVERHEAD)?;
+    let tried = engine.run(&spec, None, OVERHEAD)?;
     // With a runtime that works, the one thing that is wrong is the program.
     if !tried.stderr.contains("/nonexistent") {
         bail!("{}", tried.stderr.trim());
@@ -61,7 +61,7 @@ pub(super) fn open(program: &'static str, image: &ImageOnDisk<'_>, scratch: &Pat
     Ok(engine)
 }
 
-impl Bundle {
+impl Bundle<'_> {
     fn runtime(&self) -> Command {
         let mut command = Command::new(self.program);
         command.arg("--root").arg(self.directory.join("state"));
@@ -73,21 +73,26 @@ impl Bundle {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let bundle = self.directory.join(format!("container-{number}"));
         fs_err::create_dir_all(&bundle)?;
-        let config = runtime_config(&self.config, spec, &self.directory.join("rootfs"))?;
+        let config = runtime_config(self.definition, spec, &self.directory.join("rootfs"));
+        let (uid, gid) = user(self.definition, spec);
+        for (directory, _) in &spec.volumes {
+            let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+            rustix::fs::chown(directory, Some(uid), Some(gid)).with_context(|| directory.display().to_string())?;
+        }
         fs_err::write(bundle.join("config.json"), serde_json::to_vec(&config)?)?;
         Ok((bundle, format!("calypte-{}-{number}", std::process::id())))
     }
 }
 
-impl Engine for Bundle {
+impl Engine for Bundle<'_> {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn run(&self, spec: &ContainerSpec, limit: Duration) -> Result<Finished> {
+    fn run(&self, spec: &ContainerSpec, stdin: Option<&str>, limit: Duration) -> Result<Finished> {
         let (bundle, id) = self.prepare(spec)?;
-        let finished = process::run(self.runtime().arg("run").arg("--bundle").arg(&bundle).arg(&id), limit)?;
-        process::run(self.runtime().args(["delete", "--force", &id]), OVERHEAD)?;
+        let finished = process::run(self.runtime().arg("run").arg("--bundle").arg(&bundle).arg(&id), stdin, limit)?;
+        process::run(self.runtime().args(["delete", "--force", &id]), None, OVERHEAD)?;
         Ok(finished)
     }
 
@@ -108,20 +113,16 @@ impl Engine for Bundle {
 }
 
 struct Running<'a> {
-    engine: &'a Bundle,
+    engine: &'a Bundle<'a>,
     id: String,
     bundle: PathBuf,
     log: PathBuf,
 }
 
 impl Container for Running<'_> {
-    fn execute(&self, command: &[String], environment: &[(String, String)], limit: Duration) -> Result<Finished> {
+    fn execute(&self, command: &[String], stdin: Option<&str>, limit: Duration) -> Result<Finished> {
         let mut exec = self.engine.runtime();
-        exec.arg("exec");
-        for (name, value) in environment {
-            exec.args(["--env", &format!("{name}={value}")]);
-        }
-        process::run(exec.arg(&self.id).args(command), limit)
+        process::run(exec.arg("exec").arg(&self.id).args(command), stdin, limit)
     }
 
     fn process(&self) -> Option<u32> {
@@ -137,48 +138,49 @@ impl Container for Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         // A failure here leaves at most a dead container's state in the scratch directory.
-        let _ = process::run(self.engine.runtime().args(["kill", &self.id, "KILL"]), OVERHEAD);
+        let _ = process::run(self.engine.runtime().args(["kill", &self.id, "KILL"]), None, OVERHEAD);
         let start = Instant::now();
         while self.process().is_some() && start.elapsed() < Duration::from_secs(5) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        let _ = process::run(self.engine.runtime().args(["delete", "--force", &self.id]), OVERHEAD);
+        let _ = process::run(self.engine.runtime().args(["delete", "--force", &self.id]), None, OVERHEAD);
     }
 }
 
+/// The user and group that run.
+fn user(image: &ImageDefinition, spec: &ContainerSpec) -> (u32, u32) {
+    spec.user.unwrap_or((image.user.uid, image.user.gid))
+}
+
 /// The runtime configuration (runtime-spec, config.md) that starts this image as this container.
-fn runtime_config(image: &ImageConfig, spec: &ContainerSpec, root: &Path) -> Result<Value> {
-    let settings = image.config.clone().unwrap_or_default();
-    let arguments = spec.command.clone().unwrap_or_else(|| {
-        settings.entrypoint.iter().flatten().chain(settings.cmd.iter().flatten()).cloned().collect()
-    });
-    let user = spec.user.clone().or(settings.user).unwrap_or_default();
-    let (uid, gid) = numeric_user(&user)?;
-    let mut environment: Vec<String> = settings.env.unwrap_or_default();
-    environment.extend(spec.environment.iter().map(|(name, value)| format!("{name}={value}")));
+fn runtime_config(image: &ImageDefinition, spec: &ContainerSpec, root: &Path) -> Value {
+    let command = || [image.run.entrypoint.as_slice(), &image.run.cmd].concat();
+    let (uid, gid) = user(image, spec);
+    let own = image.run.environment.iter().map(|(name, value)| format!("{name}={value}"));
+    let environment: Vec<String> = own.chain(spec.environment.iter().map(|(name, value)| format!("{name}={value}"))).collect();
     let granted: &[&str] = if uid == 0 { &CAPABILITIES } else { &[] };
-    let mut namespaces = vec![json!({"type": "pid"}), json!({"type": "ipc"}), json!({"type": "uts"}), json!({"type": "mount"})];
+    let mut namespaces: Vec<Value> = ["pid", "ipc", "uts", "mount"].iter().map(|kind| json!({"type": kind})).collect();
     if !spec.network {
         namespaces.push(json!({"type": "network"}));
     }
-    Ok(json!({
+    json!({
         "ociVersion": "1.0.2",
         "hostname": "test",
         "root": {"path": root, "readonly": spec.read_only},
         "process": {
-            "args": arguments,
+            "args": spec.command.clone().unwrap_or_else(command),
             "env": environment,
-            "cwd": settings.working_dir.filter(|directory| !directory.is_empty()).unwrap_or_else(|| "/".to_owned()),
+            "cwd": image.run.workdir.as_ref().map_or_else(|| "/".to_owned(), ToString::to_string),
             "user": {"uid": uid, "gid": gid},
             "noNewPrivileges": true,
             "capabilities": {"bounding": CAPABILITIES, "effective": granted, "permitted": granted},
         },
-        "mounts": mounts(&spec.tmpfs),
+        "mounts": mounts(spec),
         "linux": {"namespaces": namespaces},
-    }))
+    })
 }
 
-fn mounts(tmpfs: &[String]) -> Vec<Value> {
+fn mounts(spec: &ContainerSpec) -> Vec<Value> {
     let mount = |kind: &str, to: &str, options: &[&str]| json!({"type": kind, "source": kind, "destination": to, "options": options});
     let mut mounts = vec![
         mount("proc", "/proc", &[]),
@@ -187,15 +189,9 @@ fn mounts(tmpfs: &[String]) -> Vec<Value> {
         mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=64m"]),
         mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
     ];
-    mounts.extend(tmpfs.iter().map(|directory| mount("tmpfs", directory, &["nosuid", "nodev", "mode=1777"])));
+    mounts.extend(spec.tmpfs.iter().map(|directory| mount("tmpfs", directory, &["nosuid", "nodev", "mode=1777"])));
+    mounts.extend(spec.volumes.iter().map(|(directory, path)| {
+        json!({"type": "bind", "source": directory, "destination": path, "options": ["bind", "nosuid", "nodev"]})
+    }));
     mounts
-}
-
-fn numeric_user(user: &str) -> Result<(u32, u32)> {
-    let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
-    let number = |text: &str| if text.is_empty() { Ok(0) } else { text.parse() };
-    Ok((
-        number(uid).with_context(|| format!("user `{user}` is not numeric"))?,
-        number(gid).with_context(|| format!("group of `{user}` is not numeric"))?,
-    ))
 }

@@ -1,10 +1,12 @@
 //! What a container engine must do for the tests, and the choice among those that the machine has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use calypte_base::Architecture;
+use calypte_definition::ImageDefinition;
+use calypte_rootfs::Rootfs;
 
 use super::process::Finished;
 use super::{bundle, podman};
@@ -14,19 +16,21 @@ use super::{bundle, podman};
 pub struct ContainerSpec {
     /// The command line in place of the image's entrypoint and command.
     pub command: Option<Vec<String>>,
-    /// `uid[:gid]` in place of the image's user.
-    pub user: Option<String>,
+    /// User and group id in place of the image's.
+    pub user: Option<(u32, u32)>,
     /// Variables beside the image's.
     pub environment: Vec<(String, String)>,
     /// Whether the root is read-only.
     pub read_only: bool,
-    /// Directories that are empty and writable.
+    /// Paths with an empty, world-writable file system in memory.
     pub tmpfs: Vec<String>,
+    /// Directories of the machine, each with the path at which it is seen; they come to belong to the user that runs.
+    pub volumes: Vec<(PathBuf, String)>,
     /// Whether the container reaches the machine's network; it always has its own loopback.
     pub network: bool,
 }
 
-/// An image that an engine holds ready.
+/// An engine that holds an image ready.
 pub trait Engine: std::fmt::Debug {
     /// Name and version, as reports show them: `podman 4.3.1 (runc 1.1.5)`.
     fn name(&self) -> &str;
@@ -35,7 +39,7 @@ pub trait Engine: std::fmt::Debug {
     ///
     /// # Errors
     /// When the engine itself fails; the program's own failure is in the result.
-    fn run(&self, spec: &ContainerSpec, limit: Duration) -> Result<Finished>;
+    fn run(&self, spec: &ContainerSpec, stdin: Option<&str>, limit: Duration) -> Result<Finished>;
 
     /// Starts a container that goes on.
     ///
@@ -50,7 +54,7 @@ pub trait Container {
     ///
     /// # Errors
     /// When the engine itself fails; the program's own failure is in the result.
-    fn execute(&self, command: &[String], environment: &[(String, String)], limit: Duration) -> Result<Finished>;
+    fn execute(&self, command: &[String], stdin: Option<&str>, limit: Duration) -> Result<Finished>;
 
     /// The id of its first process, as the machine sees it; `None` when it has ended.
     fn process(&self) -> Option<u32>;
@@ -85,15 +89,19 @@ impl EngineKind {
     }
 }
 
-/// An image on disk, for an engine to take in.
+/// A built image, for an engine to take in.
 #[derive(Debug, Clone, Copy)]
-pub struct ImageOnDisk<'a> {
+pub struct ImageUnderTest<'a> {
     /// An OCI layout directory that holds the image and nothing else.
     pub layout: &'a Path,
     /// Its tag there.
     pub tag: &'a str,
     /// For which machine it is.
     pub architecture: Architecture,
+    /// How it starts, and as whom.
+    pub definition: &'a ImageDefinition,
+    /// Its files, for engines that take no layout.
+    pub rootfs: &'a Rootfs,
 }
 
 /// Takes the image into the first engine that can run it (or into the one asked for). `scratch` is an empty
@@ -101,7 +109,7 @@ pub struct ImageOnDisk<'a> {
 ///
 /// # Errors
 /// When there is none, naming each one's reason.
-pub fn open(image: &ImageOnDisk<'_>, wanted: Option<EngineKind>, scratch: &Path) -> Result<Box<dyn Engine>> {
+pub fn open(image: &ImageUnderTest<'_>, wanted: Option<EngineKind>, scratch: &Path) -> Result<Box<dyn Engine>> {
     let mut reasons = Vec::new();
     for kind in EngineKind::ALL.into_iter().filter(|kind| wanted.is_none_or(|wanted| wanted == *kind)) {
         let opened = match kind {

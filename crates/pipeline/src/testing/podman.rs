@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::engine::{Container, ContainerSpec, Engine, ImageOnDisk};
+use super::engine::{Container, ContainerSpec, Engine, ImageUnderTest};
 use super::process::{self, Finished};
 
 /// How long podman itself may take for what is not the test's own work.
@@ -22,13 +22,13 @@ pub(super) struct Podman {
 }
 
 /// Takes the image in, and finds a runtime of podman's that works on this machine.
-pub(super) fn open(image: &ImageOnDisk<'_>) -> Result<Podman> {
-    let version = process::run(Command::new("podman").arg("--version"), OVERHEAD)?;
+pub(super) fn open(image: &ImageUnderTest<'_>) -> Result<Podman> {
+    let version = process::run(Command::new("podman").arg("--version"), None, OVERHEAD)?;
     let version = version.stdout.trim().replace("podman version", "podman");
     let reference = format!("oci:{}:{}", image.layout.display(), image.tag);
     let mut pull = Command::new("podman");
     pull.args(["pull", "--quiet", "--arch", image.architecture.oci(), &reference]);
-    let pulled = process::run(&mut pull, OVERHEAD * 5)?;
+    let pulled = process::run(&mut pull, None, OVERHEAD * 5)?;
     let id = pulled.stdout.lines().last().unwrap_or_default().trim().to_owned();
     if !pulled.succeeded() || id.is_empty() {
         bail!("podman pull {reference} failed: {}", pulled.stderr.trim());
@@ -38,7 +38,7 @@ pub(super) fn open(image: &ImageOnDisk<'_>) -> Result<Podman> {
     for runtime in [None, Some("runc"), Some("crun")] {
         engine.runtime = runtime;
         let spec = ContainerSpec { command: Some(vec!["/nonexistent".into()]), ..ContainerSpec::default() };
-        let tried = engine.run(&spec, OVERHEAD)?;
+        let tried = engine.run(&spec, None, OVERHEAD)?;
         if tried.code == NO_SUCH_PROGRAM {
             engine.name = format!("{version} ({})", runtime.unwrap_or("default runtime"));
             return Ok(engine);
@@ -60,10 +60,10 @@ impl Podman {
         command
     }
 
-    fn run_command(&self, spec: &ContainerSpec, detached: bool) -> Command {
+    fn run_command(&self, spec: &ContainerSpec, mode: &[&str]) -> Command {
         let mut command = self.podman();
         command.arg("run");
-        command.arg(if detached { "--detach" } else { "--rm" });
+        command.args(mode);
         // Low limits: podman's own may be above what the machine allows.
         command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--pull=never"]);
         if !spec.network {
@@ -75,8 +75,12 @@ impl Podman {
         for directory in &spec.tmpfs {
             command.args(["--tmpfs", &format!("{directory}:rw,mode=1777")]);
         }
-        if let Some(user) = &spec.user {
-            command.args(["--user", user]);
+        for (directory, path) in &spec.volumes {
+            // `U`: owned by the user that runs.
+            command.args(["--volume", &format!("{}:{path}:U", directory.display())]);
+        }
+        if let Some((uid, gid)) = spec.user {
+            command.args(["--user", &format!("{uid}:{gid}")]);
         }
         for (name, value) in &spec.environment {
             command.args(["--env", &format!("{name}={value}")]);
@@ -98,13 +102,16 @@ impl Engine for Podman {
         &self.name
     }
 
-    fn run(&self, spec: &ContainerSpec, limit: Duration) -> Result<Finished> {
-        let mut command = self.run_command(spec, false);
-        process::run(&mut command, limit + OVERHEAD)
+    fn run(&self, spec: &ContainerSpec, stdin: Option<&str>, limit: Duration) -> Result<Finished> {
+        // Podman's own limit ends the container; killing podman would leave it running.
+        let timeout = format!("--timeout={}", limit.as_secs().max(1));
+        let mode = if stdin.is_some() { vec!["--rm", "--interactive", &timeout] } else { vec!["--rm", &timeout] };
+        let mut command = self.run_command(spec, &mode);
+        process::run(&mut command, stdin, limit + OVERHEAD)
     }
 
     fn start<'a>(&'a self, spec: &ContainerSpec) -> Result<Box<dyn Container + 'a>> {
-        let started = process::run(&mut self.run_command(spec, true), OVERHEAD)?;
+        let started = process::run(&mut self.run_command(spec, &["--detach"]), None, OVERHEAD)?;
         let id = started.stdout.trim().to_owned();
         if !started.succeeded() {
             bail!("podman run failed: {}", started.stderr.trim());
@@ -116,7 +123,7 @@ impl Engine for Podman {
 impl Drop for Podman {
     fn drop(&mut self) {
         // Nothing can be done about a failure here but to leave the image in podman's storage.
-        let _ = process::run(self.podman().args(["rmi", "--force", &self.image]), OVERHEAD);
+        let _ = process::run(self.podman().args(["rmi", "--force", &self.image]), None, OVERHEAD);
     }
 }
 
@@ -126,30 +133,30 @@ struct Running<'a> {
 }
 
 impl Container for Running<'_> {
-    fn execute(&self, command: &[String], environment: &[(String, String)], limit: Duration) -> Result<Finished> {
+    fn execute(&self, command: &[String], stdin: Option<&str>, limit: Duration) -> Result<Finished> {
         let mut exec = self.podman.podman();
         exec.arg("exec");
-        for (name, value) in environment {
-            exec.args(["--env", &format!("{name}={value}")]);
+        if stdin.is_some() {
+            exec.arg("--interactive");
         }
-        process::run(exec.arg(&self.id).args(command), limit + OVERHEAD)
+        process::run(exec.arg(&self.id).args(command), stdin, limit)
     }
 
     fn process(&self) -> Option<u32> {
         let mut inspect = self.podman.podman();
         inspect.args(["inspect", "--format", "{{.State.Pid}}", &self.id]);
-        let found = process::run(&mut inspect, OVERHEAD).context("podman inspect").ok()?;
+        let found = process::run(&mut inspect, None, OVERHEAD).context("podman inspect").ok()?;
         found.stdout.trim().parse().ok().filter(|process| *process != 0)
     }
 
     fn logs(&self) -> String {
-        let logs = process::run(self.podman.podman().args(["logs", &self.id]), OVERHEAD);
+        let logs = process::run(self.podman.podman().args(["logs", &self.id]), None, OVERHEAD);
         logs.map_or_else(|error| error.to_string(), |logs| logs.stdout + &logs.stderr)
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let _ = process::run(self.podman.podman().args(["rm", "--force", "--time", "1", &self.id]), OVERHEAD);
+        let _ = process::run(self.podman.podman().args(["rm", "--force", "--time", "1", &self.id]), None, OVERHEAD);
     }
 }

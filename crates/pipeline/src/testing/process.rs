@@ -1,7 +1,7 @@
 //! Runs a program of the machine with a time limit, and keeps what it prints within bounds.
 
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::io::{Read, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -31,17 +31,18 @@ impl Finished {
     }
 }
 
-/// Runs a command to its end, at most for `limit`, and then kills it.
+/// Runs a command to its end, at most for `limit`, and then kills it. `stdin` is what it reads; none: nothing.
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
+pub fn run(command: &mut Command, stdin: Option<&str>, limit: Duration) -> Result<Finished> {
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("{} could not be started", command.get_program().display()))?;
+    feed(child.stdin.take(), stdin);
     let stdout = drain(child.stdout.take());
     let stderr = drain(child.stderr.take());
     let status = wait(&mut child, limit)?;
@@ -52,6 +53,14 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Finished> {
         stdout: text(stdout),
         stderr: text(stderr),
     })
+}
+
+/// Writes in a thread of its own: a program that does not read must not stop us.
+fn feed(stream: Option<ChildStdin>, text: Option<&str>) {
+    if let (Some(mut stream), Some(text)) = (stream, text.map(str::to_owned)) {
+        // A program may end without reading all; what it does then is for its exit code to say.
+        std::thread::spawn(move || drop(stream.write_all(text.as_bytes())));
+    }
 }
 
 /// Reads a stream to its end in a thread of its own, so that the program never waits for us.
@@ -89,14 +98,14 @@ mod tests {
 
     #[test]
     fn ends_what_runs_too_long() {
-        let finished = run(Command::new("sleep").arg("60"), Duration::from_millis(50)).unwrap();
+        let finished = run(Command::new("sleep").arg("60"), None, Duration::from_millis(50)).unwrap();
         assert!(finished.timed_out && finished.code.is_none());
     }
 
     #[test]
     fn keeps_both_streams_and_the_code() {
-        let script = "echo out; echo err >&2; exit 3";
-        let finished = run(Command::new("sh").args(["-c", script]), Duration::from_secs(10)).unwrap();
-        assert_eq!((finished.code, &*finished.stdout, &*finished.stderr), (Some(3), "out\n", "err\n"));
+        let script = "read x; echo out $x; echo err >&2; exit 3";
+        let finished = run(Command::new("sh").args(["-c", script]), Some("in\n"), Duration::from_secs(10)).unwrap();
+        assert_eq!((finished.code, &*finished.stdout, &*finished.stderr), (Some(3), "out in\n", "err\n"));
     }
 }

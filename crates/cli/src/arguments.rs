@@ -1,0 +1,87 @@
+//! The command line as clap reads it: options that every command takes, and the list of commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+use crate::mirrors;
+use crate::output::{Color, Format};
+
+/// Makes distroless container images out of a distribution's packages, reproducibly and without running any of them
+#[derive(Debug, Parser)]
+#[command(name = "calypte", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "A first look: calypte up --once")]
+pub struct Arguments {
+    #[command(flatten)]
+    /// Options of every command.
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// Directory of the catalog [default: $CALYPTE_CATALOG, or `catalog`]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub catalog: Option<PathBuf>,
+    /// Directory of the store: packages, layers, results [default: $CALYPTE_STORE, or `calypte` in the user's cache]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Never touch the network
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Use this mirror instead of the machine's own apt sources; repeatable
+    #[arg(long, global = true, value_name = "NAME=URL", value_parser = mirrors::parse)]
+    pub mirror: Vec<(String, String)>,
+    /// Also take packages from a directory that `calypte archive` wrote; repeatable
+    #[arg(long, global = true, value_name = "DIR")]
+    pub archive: Vec<PathBuf>,
+    /// Threads to work with [default: one a processor]
+    #[arg(long, global = true, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Form of what is printed
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub format: Format,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Show no progress; warnings and errors remain
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Write progress as JSON lines to this open file descriptor
+    #[arg(long, global = true, value_name = "FD")]
+    pub progress_fd: Option<u32>,
+}
+
+/// The commands, each in a file of its own.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build, test and show every image of the catalog
+    Up(commands::up::Arguments),
+    /// List the images of the catalog
+    List(commands::list::Arguments),
+    /// Choose the packages of image families and write their locks
+    Lock(commands::lock::Arguments),
+    /// Build an image from its lock
+    Build(commands::build::Arguments),
+    /// Show what is in an image, and why
+    Show(commands::show::Arguments),
+    /// Compare two images or locks
+    Diff(commands::diff::Arguments),
+    /// Run an image's tests in a container engine
+    Test(commands::test::Arguments),
+    /// Save every package that locks name, so that a rebuild outlives the mirror
+    Archive(commands::archive::Arguments),
+    /// Print a completion script for a shell
+    Completions(commands::completions::Arguments),
+    /// Write the reference pages and manual pages of this program
+    #[command(hide = true)]
+    Reference(commands::reference::Arguments),
+    /// Connect to a port on loopback (run by tests inside a container's network)
+    #[command(hide = true)]
+    Probe(commands::probe::Arguments),
+}

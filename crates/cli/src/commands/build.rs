@@ -1,0 +1,94 @@
+//! `calypte build`: an image out of its lock, to a layout or an archive.
+
+use anyhow::{Result, bail};
+use calypte_base::Architecture;
+use calypte_image::{LayerCompression, Output};
+use calypte_pipeline::build::{BuildRequest, Built};
+use serde::Serialize;
+
+use super::DEFAULT_UNIVERSE;
+use crate::Verdict;
+use crate::output::{self, Table};
+use crate::session::Session;
+
+/// Options of `calypte build`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "The same lock gives the same bytes on every machine: digests can be compared. Nothing of \
+the packages is run, and nothing but downloads of packages that the lock names needs a network.")]
+pub struct Arguments {
+    /// The image: FAMILY[:STREAM][-VARIANT]
+    image: String,
+    /// The universe whose lock is built
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
+    universe: String,
+    /// Architectures, in one index [default: all that the lock has; for docker-archive this machine's]
+    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+    arch: Vec<Architecture>,
+    /// Where to: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]
+    #[arg(short, long, value_name = "OUTPUT")]
+    output: Option<Output>,
+    /// How layers are compressed
+    #[arg(long, value_name = "HOW", default_value = "zstd", value_parser = compression)]
+    compression: LayerCompression,
+}
+
+fn compression(text: &str) -> Result<LayerCompression> {
+    match text {
+        "zstd" => Ok(LayerCompression::Zstd),
+        "gzip" => Ok(LayerCompression::Gzip),
+        "none" => Ok(LayerCompression::None),
+        _ => bail!("`{text}` is none of zstd, gzip, none"),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    built: &'a Built,
+    output: Option<String>,
+}
+
+/// Builds, writes and prints the digests.
+///
+/// # Errors
+/// When the lock is missing or out of date, a package cannot be had, or a check on the tree fails.
+pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
+    let factory = session.factory()?;
+    let mut architectures = arguments.arch.clone();
+    if architectures.is_empty() && arguments.output.as_ref().is_some_and(|output| !output.holds_several()) {
+        architectures.push(super::native_architecture());
+    }
+    let request = BuildRequest {
+        image: factory.image_id(&arguments.image, &arguments.universe)?,
+        universe: arguments.universe.clone(),
+        architectures,
+        compression: arguments.compression,
+    };
+    let built = factory.build(&request)?;
+    if let Some(output) = &arguments.output {
+        output.write(&built.index, factory.store())?;
+    }
+    if session.is_json() {
+        let output = arguments.output.as_ref().map(ToString::to_string);
+        output::json("calypte.build/1", &Report { built: &built, output })?;
+        return Ok(Verdict::Yes);
+    }
+    let mut table = Table::new(&["IMAGE", "ARCH", "PACKAGES", "DOWNLOAD", "UNPACKED", "DIGEST"], &[2, 3, 4]);
+    for image in &built.images {
+        table.row(vec![
+            built.image.clone(),
+            image.architecture.to_string(),
+            image.packages.to_string(),
+            output::bytes(image.size),
+            output::bytes(image.unpacked_size),
+            image.digest.to_string(),
+        ]);
+    }
+    let mut text = table.render();
+    text.push_str(&format!("\nindex {}\n", built.digest));
+    if let Some(output) = &arguments.output {
+        text.push_str(&format!("written to {output}\n"));
+    }
+    output::print(&text)?;
+    Ok(Verdict::Yes)
+}

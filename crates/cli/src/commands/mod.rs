@@ -1,0 +1,24 @@
+//! The commands, one file each: argument types, and what is printed. No work is done here.
+
+pub mod archive;
+pub mod build;
+pub mod completions;
+pub mod diff;
+pub mod list;
+pub mod lock;
+pub mod probe;
+pub mod reference;
+pub mod show;
+pub mod test;
+pub mod up;
+
+use calypte_base::Architecture;
+
+/// The universe that is meant where none is named.
+pub const DEFAULT_UNIVERSE: &str = "debian-sid";
+
+/// The architecture of this machine, or the first one there is where images are not built for it.
+#[must_use]
+pub fn native_architecture() -> Architecture {
+    std::env::consts::ARCH.parse().unwrap_or(Architecture::ALL[0])
+}

@@ -1,0 +1,97 @@
+//! `calypte show`: what is in an image, and why.
+
+use anyhow::{Result, bail};
+use calypte_base::Architecture;
+use calypte_pipeline::show::Shown;
+use serde::Serialize;
+
+use super::DEFAULT_UNIVERSE;
+use crate::output::{self, Table};
+use crate::session::Session;
+use crate::{Verdict, failure};
+
+/// Options of `calypte show`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The image: FAMILY[:STREAM][-VARIANT]
+    image: String,
+    /// The universe of the lock
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
+    universe: String,
+    /// The architecture [default: this machine's]
+    #[arg(long)]
+    arch: Option<Architecture>,
+    /// Print the packages as a tree of who asked for whom
+    #[arg(long, conflicts_with = "why")]
+    tree: bool,
+    /// Explain how this package came in
+    #[arg(long, value_name = "PACKAGE")]
+    why: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Why<'a> {
+    image: &'a str,
+    package: &'a str,
+    chain: &'a [String],
+}
+
+/// Prints the packages of an image.
+///
+/// # Errors
+/// When the image is not locked.
+pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
+    let factory = session.factory()?;
+    let id = factory.image_id(&arguments.image, &arguments.universe)?;
+    let architecture = arguments.arch.unwrap_or_else(super::native_architecture);
+    let shown = factory.show(&id, &arguments.universe, architecture)?;
+    if let Some(package) = &arguments.why {
+        return why(session, &shown, package);
+    }
+    if session.is_json() {
+        output::json("calypte.show/1", &shown)?;
+    } else if arguments.tree {
+        output::print(&shown.tree())?;
+    } else {
+        output::print(&text(&shown))?;
+    }
+    Ok(Verdict::Yes)
+}
+
+fn text(shown: &Shown) -> String {
+    let mut table = Table::new(&["PACKAGE", "VERSION", "SIZE", "ASKED FOR BY"], &[2]);
+    for package in &shown.packages {
+        table.row(vec![
+            package.name.clone(),
+            package.version.clone(),
+            output::bytes(package.size),
+            package.by.join(", "),
+        ]);
+    }
+    let stale = if shown.stale { ", locked from a stale mirror" } else { "" };
+    format!(
+        "{} in {} for {}: {} packages, {}{stale}\n\n{}",
+        shown.image,
+        shown.universe,
+        shown.architecture,
+        shown.packages.len(),
+        output::bytes(shown.download_size),
+        table.render()
+    )
+}
+
+fn why(session: &Session, shown: &Shown, package: &str) -> Result<Verdict> {
+    let Some(chain) = shown.why(package) else {
+        if session.is_json() {
+            bail!("{package} is not in {}", shown.image);
+        }
+        failure::line(&format!("{package} is not in {}", shown.image));
+        return Ok(Verdict::No);
+    };
+    if session.is_json() {
+        output::json("calypte.why/1", &Why { image: &shown.image, package, chain: &chain })?;
+    } else {
+        output::print(&format!("{} → {}\n", shown.image, chain.join(" → ")))?;
+    }
+    Ok(Verdict::Yes)
+}

@@ -1,0 +1,92 @@
+//! `calypte up`: everything at once: lock what is not locked, build all images, test them, show them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use calypte_base::Architecture;
+use calypte_pipeline::testing::Probe;
+use calypte_pipeline::up::{UpReport, UpRequest};
+
+use super::DEFAULT_UNIVERSE;
+use crate::Verdict;
+use crate::output::{self, Table};
+use crate::session::Session;
+
+/// Options of `calypte up`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Locks are kept as they are while the definitions want what is in them and the mirror still \
+has it; otherwise they are made anew. Each image is written to an OCI layout, from which engines run it. Tests run \
+for this machine's architecture; --arch adds others, emulated.\n\nExit code 1: an image could not be made, or a test \
+failed; the others are there.")]
+pub struct Arguments {
+    /// Image families [default: all]
+    #[arg(value_name = "FAMILY")]
+    families: Vec<String>,
+    /// The universe to take packages from
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
+    universe: String,
+    /// Exit when all is done (serving the images comes later; until then this is the only way)
+    #[arg(long)]
+    once: bool,
+    /// Architectures to test beside this machine's
+    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+    arch: Vec<Architecture>,
+    /// Where the images go, an OCI layout each family [default: `images` in the store]
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+/// Does it all and prints the table.
+///
+/// # Errors
+/// When nothing at all could be done: no catalog, no store.
+pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
+    let factory = session.factory()?;
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let output = match &arguments.output {
+        Some(directory) => directory.clone(),
+        None => session.store_directory()?.join("images"),
+    };
+    let mut test = vec![super::native_architecture()];
+    test.extend(arguments.arch.iter().filter(|architecture| **architecture != super::native_architecture()));
+    let request = UpRequest {
+        families: factory.families(&arguments.families, &arguments.universe)?,
+        universe: arguments.universe.clone(),
+        output,
+        test,
+    };
+    let report = factory.up(&request, &Probe { program: &program })?;
+    if session.was_interrupted() {
+        bail!("interrupted");
+    }
+    if session.is_json() {
+        output::json("calypte.up/1", &report)?;
+    } else {
+        output::print(&text(&report))?;
+    }
+    Ok(if report.succeeded() { Verdict::Yes } else { Verdict::No })
+}
+
+fn text(report: &UpReport) -> String {
+    let mut table = Table::new(&["IMAGE", "ARCH", "PACKAGES", "DOWNLOAD", "UNPACKED", "TESTS", "DIGEST"], &[2, 3, 4]);
+    for image in &report.images {
+        table.row(vec![
+            image.image.clone(),
+            image.architecture.to_string(),
+            image.packages.to_string(),
+            output::bytes(image.size),
+            output::bytes(image.unpacked_size),
+            image.tests.to_string(),
+            image.digest.to_string().chars().take(19).collect(),
+        ]);
+    }
+    let mut text = table.render();
+    for failure in &report.failures {
+        text.push_str(&format!("\n{}: {}\n", failure.image, output::printable(&failure.error)));
+    }
+    if let Some(example) = report.images.iter().find(|image| image.image == "nginx").or_else(|| report.images.first()) {
+        text.push_str(&format!("\nThe images are in {}. Run one:\n", report.output.display()));
+        text.push_str(&format!("  podman run --rm --network host {}\n", example.reference));
+    }
+    text
+}

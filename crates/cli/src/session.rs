@@ -1,0 +1,120 @@
+//! Turns what was typed into what the commands work with: the one place that knows clock, environment and defaults.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result};
+use calypte_base::Epoch;
+use calypte_pipeline::{CatalogDirectory, Factory, FactorySettings};
+use calypte_store::Store;
+
+use crate::arguments::Global;
+use crate::environment;
+use crate::mirrors;
+use crate::output::Format;
+use crate::progress::Terminal;
+
+/// What every command is given.
+#[derive(Debug)]
+pub struct Session {
+    /// The options of every command.
+    pub global: Global,
+    /// Shows progress.
+    pub terminal: Terminal,
+    /// Set when the user interrupts.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Sets up colour, threads, progress and the interrupt signal.
+    ///
+    /// # Errors
+    /// When an option names something that is not there.
+    pub fn new(global: Global) -> Result<Self> {
+        global.color.apply();
+        if let Some(jobs) = global.jobs {
+            calypte_pipeline::use_threads(jobs)?;
+        }
+        let terminal = Terminal::new(global.quiet, global.progress_fd)?;
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // The first signal asks; a second one, should the program not come to a stop, ends it at once.
+            signal_hook::flag::register_conditional_shutdown(signal, crate::INTERRUPTED.into(), Arc::clone(&interrupted))?;
+            signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+        }
+        Ok(Self { global, terminal, interrupted })
+    }
+
+    /// Whether JSON is wanted.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.global.format == Format::Json
+    }
+
+    /// Whether the user has interrupted the work.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// The catalog.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn catalog(&self) -> Result<CatalogDirectory> {
+        let given = self.global.catalog.clone().or_else(|| environment::CATALOG.path());
+        CatalogDirectory::open(given.unwrap_or_else(|| "catalog".into()))
+    }
+
+    /// The store's directory.
+    ///
+    /// # Errors
+    /// When neither an option nor the environment tells.
+    pub fn store_directory(&self) -> Result<PathBuf> {
+        let home = || environment::HOME.path().map(|home| home.join(".cache"));
+        let cache = || environment::XDG_CACHE_HOME.path().or_else(home).map(|cache| cache.join("calypte"));
+        self.global.store.clone().or_else(|| environment::STORE.path()).or_else(cache).context(
+            "no directory for the store\nhint: set HOME or XDG_CACHE_HOME, or name a directory with --store",
+        )
+    }
+
+    /// The time that images are given, if the environment says so.
+    ///
+    /// # Errors
+    /// When `SOURCE_DATE_EPOCH` is no number of seconds.
+    pub fn source_date_epoch(&self) -> Result<Option<Epoch>> {
+        let given = environment::SOURCE_DATE_EPOCH.text();
+        given.map(|text| text.parse().with_context(|| environment::SOURCE_DATE_EPOCH.name)).transpose()
+    }
+
+    /// The factory over catalog and store.
+    ///
+    /// # Errors
+    /// When the catalog has mistakes, or the store cannot be opened.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    pub fn factory(&self) -> Result<Factory<'_>> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut mirrors = mirrors::of_system(std::path::Path::new("/etc/apt"));
+        let mut given = mirrors::Mirrors::new();
+        for (name, url) in &self.global.mirror {
+            given.entry(name.clone()).or_default().push(url.clone());
+        }
+        mirrors.extend(given);
+        Factory::new(FactorySettings {
+            catalog: self.catalog()?,
+            store: Store::open(self.store_directory()?)?,
+            mirrors,
+            archives: self.global.archive.clone(),
+            offline: self.global.offline,
+            https_proxy: environment::HTTPS_PROXY.text(),
+            http_proxy: environment::HTTP_PROXY.text(),
+            certificates: environment::SSL_CERT_FILE.path(),
+            now: Epoch(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
+            source_date_epoch: self.source_date_epoch()?,
+            reporter: &self.terminal,
+            interrupted: Arc::clone(&self.interrupted),
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! The catalog's directory on disk: reads its files as text for the stages that check them, and keeps its locks.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use calypte_definition::{Catalog, Diagnostic};
+use calypte_resolve::Lock;
+
+/// The largest catalog file that is read; a definition is a few kilobytes, a table of scripts some hundred.
+const FILE_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// Mistakes in catalog files, all that were found at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Diagnostic>);
+
+impl std::error::Error for Mistakes {}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, mistake) in self.0.iter().enumerate() {
+            write!(formatter, "{}{mistake}", if number == 0 { "" } else { "\n\n" })?;
+        }
+        Ok(())
+    }
+}
+
+/// A catalog: `images/`, `universes/`, `keys/` and `locks/` below one directory.
+#[derive(Debug, Clone)]
+pub struct CatalogDirectory {
+    root: PathBuf,
+}
+
+impl CatalogDirectory {
+    /// The catalog in this directory.
+    ///
+    /// # Errors
+    /// When it holds no `images/`.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        if !root.join("images").is_dir() {
+            bail!(
+                "there is no catalog in {}\nhint: run in the directory that holds `catalog/`, or name it with --catalog",
+                root.display()
+            );
+        }
+        Ok(Self { root })
+    }
+
+    /// All image definitions, checked.
+    ///
+    /// # Errors
+    /// [`Mistakes`], or a file that cannot be read.
+    pub fn images(&self) -> Result<Catalog> {
+        let files = self.texts("images", "yaml")?;
+        Ok(Catalog::load(files).map_err(Mistakes)?)
+    }
+
+    /// The names of the universes, sorted.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn universes(&self) -> Result<Vec<String>> {
+        let names = self.texts("universes", "yaml")?.into_keys();
+        Ok(names.filter_map(|name| Some(Path::new(&name).file_stem()?.to_str()?.to_owned())).collect())
+    }
+
+    /// The text of a file, by its path below the catalog.
+    ///
+    /// # Errors
+    /// When it cannot be read, is too large or no UTF-8.
+    pub fn text(&self, path: &str) -> Result<String> {
+        read_text(&self.root.join(path))
+    }
+
+    /// The texts of the files in a directory of the catalog, by `catalog/<directory>/<name>`, as errors name them.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn texts(&self, directory: &str, extension: &str) -> Result<BTreeMap<String, String>> {
+        let mut texts = BTreeMap::new();
+        for entry in fs_err::read_dir(self.root.join(directory))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|found| found == extension) {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                texts.insert(self.shown(&format!("{directory}/{name}")), read_text(&path)?);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// How errors name a file of the catalog.
+    #[must_use]
+    pub fn shown(&self, path: &str) -> String {
+        self.root.join(path).display().to_string()
+    }
+
+    /// Where the lock of a family in a universe lies.
+    #[must_use]
+    pub fn lock_path(&self, universe: &str, family: &str) -> PathBuf {
+        self.root.join("locks").join(universe).join(format!("{family}.lock"))
+    }
+
+    /// The lock of a family in a universe; none when it was never locked.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read or is broken.
+    pub fn read_lock(&self, universe: &str, family: &str) -> Result<Option<Lock>> {
+        let path = self.lock_path(universe, family);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = read_text(&path)?;
+        let lock = Lock::parse(text.as_bytes()).with_context(|| path.display().to_string())?;
+        if lock.family != family || lock.universe != universe {
+            bail!("{} is the lock of {} in {}", path.display(), lock.family, lock.universe);
+        }
+        Ok(Some(lock))
+    }
+
+    /// Writes a lock, whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_lock(&self, lock: &Lock) -> Result<PathBuf> {
+        let path = self.lock_path(&lock.universe, &lock.family);
+        let directory = path.parent().unwrap_or(&self.root);
+        fs_err::create_dir_all(directory)?;
+        let mut staged = tempfile::NamedTempFile::new_in(directory)?;
+        staged.write_all(lock.to_text().as_bytes())?;
+        // A temporary file is its maker's alone; a lock is for everyone to read.
+        fs_err::set_permissions(staged.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        staged.persist(&path).with_context(|| path.display().to_string())?;
+        Ok(path)
+    }
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let size = fs_err::metadata(path)?.len();
+    if size > FILE_LIMIT {
+        bail!("{} has {size} bytes; catalog files have at most {FILE_LIMIT}", path.display());
+    }
+    Ok(fs_err::read_to_string(path)?)
+}

@@ -1,0 +1,57 @@
+//! What a case needs of the machine, and whether it is there.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Something that a case cannot run without.
+pub enum Need {
+    /// The Debian mirror that the machine's apt uses.
+    Mirror,
+    /// To be root.
+    Root,
+    /// A program.
+    Program(&'static str),
+    /// A container engine that can run images.
+    Engine,
+    /// The kernel runs arm64 programs through qemu-user.
+    ForeignPrograms,
+}
+
+impl Need {
+    /// What is missing, in words; `None` when the need is met.
+    pub fn missing(&self) -> Option<String> {
+        match self {
+            Self::Mirror => (!succeeds("apt-get", &["--version"]) || is_offline()).then(|| "a Debian mirror".to_owned()),
+            Self::Root => (!is_root()).then(|| "root".to_owned()),
+            Self::Program(program) => (!is_installed(program)).then(|| (*program).to_owned()),
+            Self::Engine => {
+                let any = ["podman", "crun", "runc"].into_iter().any(is_installed);
+                (!any).then(|| "podman, crun or runc".to_owned())
+            }
+            Self::ForeignPrograms => {
+                let registered = Path::new("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists();
+                (!registered).then(|| "qemu-user registered with binfmt_misc for aarch64".to_owned())
+            }
+        }
+    }
+}
+
+/// Says so itself, as a machine without network is told from a mirror that is broken only by its user.
+fn is_offline() -> bool {
+    std::env::var_os("CALYPTE_TEST_OFFLINE").is_some()
+}
+
+pub fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/sbin".into(), "/sbin".into()];
+    std::env::split_paths(&path).chain(sbin).any(|directory| directory.join(program).is_file())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}

@@ -1,0 +1,117 @@
+//! What the cases share: the program under test, a store that fills up once, and a catalog of their own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What the cases share.
+#[derive(Default)]
+pub struct World {
+    up: OnceLock<Result<Up, String>>,
+}
+
+/// The outcome of `calypte up`, which the cases build on.
+pub struct Up {
+    /// Holds catalog, store and images; gone at the end.
+    directory: TempDir,
+    /// Its report.
+    pub report: Value,
+}
+
+impl World {
+    /// The root of the repository.
+    pub fn repository() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+    }
+
+    /// The program under test, as released.
+    pub fn program() -> PathBuf {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Self::repository().join("target"), PathBuf::from);
+        target.join("release/calypte")
+    }
+
+    /// A copy of the repository's catalog below `directory`, to lock and to break.
+    pub fn copy_catalog(directory: &Path) -> Result<PathBuf> {
+        let catalog = directory.join("catalog");
+        run(Command::new("cp").arg("-r").arg(Self::repository().join("catalog")).arg(&catalog))?;
+        Ok(catalog)
+    }
+
+    /// Everything built and tested once, by whichever case asks first.
+    pub fn up(&self) -> Result<&Up> {
+        let up = self.up.get_or_init(|| Up::new().map_err(|error| format!("{error:?}")));
+        up.as_ref().map_err(|error| anyhow::anyhow!("calypte up failed: {error}"))
+    }
+}
+
+impl Up {
+    fn new() -> Result<Self> {
+        let directory = TempDir::new()?;
+        World::copy_catalog(directory.path())?;
+        let mut up = Self { directory, report: Value::Null };
+        let output = up.calypte(&["up", "--once", "--format", "json"]).stderr(Stdio::inherit()).output()?;
+        up.report = serde_json::from_slice(&output.stdout).context("calypte up printed no JSON")?;
+        ensure!(output.status.success(), "{}\n{:#}", output.status, up.report);
+        Ok(up)
+    }
+
+    /// The catalog's directory.
+    pub fn catalog(&self) -> PathBuf {
+        self.directory.path().join("catalog")
+    }
+
+    /// The store's directory.
+    pub fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
+    /// The program under test over the shared catalog and store.
+    pub fn calypte(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(World::program());
+        command.arg("--quiet").arg("--catalog").arg(self.catalog()).arg("--store").arg(self.store());
+        command.args(arguments).stdin(Stdio::null()).env_remove("SOURCE_DATE_EPOCH");
+        command
+    }
+
+    /// Runs the program and gives the JSON that it prints.
+    pub fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let text = stdout(self.calypte(arguments).args(["--format", "json"]))?;
+        serde_json::from_str(&text).with_context(|| format!("calypte {arguments:?} printed `{text}`"))
+    }
+}
+
+/// Runs a command; what it prints to standard output.
+pub fn stdout(command: &mut Command) -> Result<String> {
+    let output = run(command)?;
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Runs a command that must succeed.
+pub fn run(command: &mut Command) -> Result<Output> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?} could not be started"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output)
+}
+
+/// Runs a command that must fail with this exit code; what it prints to standard error.
+pub fn fails(command: &mut Command, code: i32) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?} could not be started"))?;
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(
+        output.status.code() == Some(code),
+        "{command:?}: {} instead of exit code {code}\n{}{stderr}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout)
+    );
+    Ok(stderr)
+}
