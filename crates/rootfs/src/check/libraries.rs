@@ -1,0 +1,114 @@
+//! Every ELF file is for the image's architecture, and finds its loader and its libraries in the tree.
+//!
+//! Looked for as `ld.so(8)` does: `DT_RPATH` where there is no `DT_RUNPATH`, `DT_RUNPATH`, then the directories of
+//! `ld.so.conf` and the built-in ones. `$ORIGIN` is the directory of the file. What a program that loads the library
+//! has found before, or has in its own `DT_RPATH`, cannot be known and does not count.
+
+use std::collections::BTreeMap;
+
+use calypte_base::TreePath;
+use calypte_formats::elf::{ElfFacts, ElfKind};
+
+use super::CheckFailure;
+use super::facts::Facts;
+use crate::context::FinishContext;
+use crate::finishers::library_directories;
+use crate::tree::FileTree;
+
+struct Search<'a> {
+    tree: &'a FileTree,
+    facts: &'a Facts<'a>,
+    machine: u16,
+    triplet: &'static str,
+    directories: Vec<TreePath>,
+    /// Names already found in `directories`, and those that are not there: most files need the same few.
+    known: BTreeMap<&'a str, bool>,
+}
+
+/// Finds the files that could not be started or loaded.
+pub(super) fn check(tree: &FileTree, context: &FinishContext<'_>, facts: &Facts<'_>) -> Vec<CheckFailure> {
+    let directories = library_directories(tree, context.contents, context.architecture);
+    let (machine, triplet) = (context.architecture.elf_machine(), context.architecture.deb_triplet());
+    let mut search = Search { tree, facts, machine, triplet, directories, known: BTreeMap::new() };
+    let mut failures = Vec::new();
+    for (path, node) in tree.iter() {
+        let Some(elf) = facts.elf(node) else { continue };
+        for (problem, cure) in search.problems(path, elf) {
+            failures.push(CheckFailure { path: path.clone(), owner: node.owner.clone(), check: "libraries", problem, cure });
+        }
+    }
+    failures
+}
+
+impl<'a> Search<'a> {
+    fn problems(&mut self, path: &TreePath, elf: &'a ElfFacts) -> Vec<(String, String)> {
+        if !matches!(elf.kind, ElfKind::Executable | ElfKind::SharedObject) {
+            return Vec::new();
+        }
+        if elf.machine != self.machine {
+            let problem = format!("is for another machine (ELF machine {}, the image's is {})", elf.machine, self.machine);
+            return vec![(problem, "build the image for that architecture, or drop the file".to_owned())];
+        }
+        let mut problems = Vec::new();
+        if let Some(loader) = &elf.interpreter
+            && !self.leads_to_elf(loader)
+        {
+            let cure = "add the package of the C library that it was linked with".to_owned();
+            problems.push((format!("its loader {loader} is not in the image"), cure));
+        }
+        let own = self.own_directories(path, elf);
+        for needed in &elf.needed {
+            if !self.find(needed, &own) {
+                let cure = format!("add the package that has {needed}, or drop the file if nothing uses it");
+                problems.push((format!("needs {needed}, which is not in the image"), cure));
+            }
+        }
+        problems
+    }
+
+    /// The directories that the file itself names.
+    fn own_directories(&self, path: &TreePath, elf: &ElfFacts) -> Vec<TreePath> {
+        let named = if elf.runpath.is_empty() { &elf.rpath } else { &elf.runpath };
+        let origin = path.parent().unwrap_or_else(TreePath::root);
+        let mut directories = Vec::new();
+        for text in named {
+            let lib = format!("lib/{}", self.triplet);
+            let text = text.replace("${LIB}", &lib).replace("$LIB", &lib);
+            let relative = text.strip_prefix("$ORIGIN").or_else(|| text.strip_prefix("${ORIGIN}"));
+            let resolved = match relative {
+                // A link in that directory, so that `..` goes up from there.
+                Some(rest) => origin.join("x").and_then(|inside| inside.resolve_link(&format!(".{rest}"))),
+                None => TreePath::new(&text),
+            };
+            directories.extend(resolved);
+        }
+        directories
+    }
+
+    fn find(&mut self, needed: &'a str, own: &[TreePath]) -> bool {
+        if needed.contains('/') {
+            return self.leads_to_elf(needed);
+        }
+        if own.iter().any(|directory| self.is_in(directory, needed)) {
+            return true;
+        }
+        if let Some(known) = self.known.get(needed) {
+            return *known;
+        }
+        let found = self.directories.iter().any(|directory| self.is_in(directory, needed));
+        self.known.insert(needed, found);
+        found
+    }
+
+    fn is_in(&self, directory: &TreePath, name: &str) -> bool {
+        directory.join(name).is_ok_and(|path| self.leads_to_elf(path.as_str()))
+    }
+
+    /// Whether a path leads to an ELF file for this machine.
+    fn leads_to_elf(&self, path: &str) -> bool {
+        let Ok(path) = TreePath::new(path) else { return false };
+        let Ok(Some(real)) = self.tree.resolve(&path) else { return false };
+        let node = self.tree.get(&real);
+        node.and_then(|node| self.facts.elf_behind(self.tree, node)).is_some_and(|elf| elf.machine == self.machine)
+    }
+}

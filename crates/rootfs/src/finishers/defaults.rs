@@ -1,0 +1,74 @@
+//! Files, directories and links that postinst scripts create, from the table in [`super::scripted`].
+//!
+//! Nothing that a package or a definition brought is overwritten: as in the scripts, a file is written only where
+//! there is none.
+
+use super::FinishError;
+use super::scripted::{Effect, Scripted, TABLE};
+use super::site::{Access, Site};
+use super::users::Accounts;
+use crate::context::FinishContext;
+use crate::tree::{FileTree, Node, NodeKind};
+
+/// What the finisher is called.
+pub const NAME: &str = "defaults";
+
+/// Does what the table says of the packages in the tree.
+///
+/// # Errors
+/// When a user of the table has no fixed id, or a path leads through something that is no directory.
+pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
+    let (packages, architecture) = (context.packages, context.architecture);
+    let accounts = Accounts::new(&context.rules.accounts, &context.definition.user);
+    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    for Scripted { package, only_with, effects, .. } in &TABLE {
+        let wanted = match only_with {
+            Some(path) => site.leads_somewhere(&site.path(path)?)?,
+            None => true,
+        };
+        if !wanted || !packages.iter().any(|there| there.name == *package) {
+            continue;
+        }
+        for effect in *effects {
+            let (user, group) = effect.owner().unwrap_or(("root", "root"));
+            let wanted_by = || format!("the postinst of {package}");
+            let (uid, gid) = (accounts.uid(user, wanted_by)?, accounts.gid(group, wanted_by)?);
+            one(&mut site, effect, uid, gid, architecture.deb())?;
+        }
+    }
+    Ok(())
+}
+
+fn one(site: &mut Site<'_>, effect: &Effect, uid: u32, gid: u32, architecture: &str) -> Result<(), FinishError> {
+    match *effect {
+        Effect::Directory(path, mode, ..) => site.directory(&site.path(path)?, Access { mode, uid, gid }),
+        Effect::Access(path, mode, ..) => site.change(&site.path(path)?, Access { mode, uid, gid }),
+        Effect::File(path, mode, _, _, content) => {
+            let path = site.path(path)?;
+            if site.exists(&path)? {
+                return Ok(());
+            }
+            let bytes = content.replace("{architecture}", architecture).into_bytes();
+            site.write(&path, bytes, Access { mode, uid, gid })
+        }
+        Effect::Duplicate(from, to) => {
+            let (from, to) = (site.path(from)?, site.path(to)?);
+            match site.tree.file(&from) {
+                Some(content) if !site.exists(&to)? => site.copy(content, &to, Access::root(0o644)),
+                _ => Ok(()),
+            }
+        }
+        Effect::Link(path, target) => {
+            let path = site.path(path)?;
+            let free = match site.node(&path)? {
+                None => true,
+                Some(Node { kind: NodeKind::Directory, .. }) => {
+                    let real = site.real(&path)?;
+                    site.tree.below(&real).next().is_none()
+                }
+                Some(_) => false,
+            };
+            if free { site.link(&path, target) } else { Ok(()) }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Maintainer scripts: recognised, never run.
+//!
+//! In comes the table of reviewed scripts and a package; out comes which finishers do what its scripts would have
+//! done, or the scripts that nobody has read yet, each with the table entry to add after reading. That is what makes
+//! it safe to run none: a change in a script cannot go by unseen.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use calypte_base::Digest;
+use calypte_universe::rules::{MaintainerScript, Scripts, Verdict};
+
+use crate::finishers;
+use crate::package::{Script, UnpackedPackage};
+
+/// The scripts that dpkg runs when a package is installed, in its order. `prerm` and `postrm` run at removal and never
+/// matter to an image.
+pub const REVIEWED: [MaintainerScript; 3] =
+    [MaintainerScript::Preinst, MaintainerScript::Config, MaintainerScript::Postinst];
+
+/// A script that is not in the table. Displays as the whole script and the entry to add once it has been read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct UnknownScript {
+    /// The package it came with.
+    pub package: String,
+    /// That package's version.
+    pub version: String,
+    /// Which of its scripts.
+    pub script: MaintainerScript,
+    /// SHA-256 of the normalised text, as the table wants it.
+    pub sha256: Digest,
+    /// The script as it lies in the package; none when it is not text.
+    pub text: Option<String>,
+}
+
+/// Which finishers do what this package's scripts would have done.
+///
+/// # Errors
+/// Each script that is not in the table.
+pub fn classify(table: &Scripts, package: &UnpackedPackage) -> Result<BTreeSet<String>, Vec<UnknownScript>> {
+    let mut needed = BTreeSet::new();
+    let mut unknown = Vec::new();
+    for kind in REVIEWED {
+        let Some(script) = package.scripts.get(&kind.to_string()) else { continue };
+        let sha256 = digest(script);
+        match table.find(kind, &sha256).map(|reviewed| &reviewed.verdict) {
+            Some(Verdict::NoOp) => {}
+            Some(Verdict::Finishers(names)) => needed.extend(names.iter().cloned()),
+            None => unknown.push(UnknownScript {
+                package: package.name.clone(),
+                version: package.version.clone(),
+                script: kind,
+                sha256,
+                text: script.text().map(str::to_owned),
+            }),
+        }
+    }
+    if unknown.is_empty() { Ok(needed) } else { Err(unknown) }
+}
+
+/// The finishers that the table names and that do not exist, one message each.
+#[must_use]
+pub fn unknown_finishers(table: &Scripts) -> Vec<String> {
+    let known = finishers::names();
+    let mut messages = Vec::new();
+    for reviewed in &table.0 {
+        let Verdict::Finishers(names) = &reviewed.verdict else { continue };
+        for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
+            messages.push(format!(
+                "the {} of `{}` is said to be covered by the finisher `{name}`, which does not exist (there are: {})",
+                reviewed.script,
+                reviewed.package,
+                known.join(", ")
+            ));
+        }
+    }
+    messages
+}
+
+/// SHA-256 of the normalised script: what the table knows it by. A script that is not text counts as it is.
+#[must_use]
+pub fn digest(script: &Script) -> Digest {
+    match script.text() {
+        Some(text) => Digest::of(normalise(text).as_bytes()),
+        None => Digest::of(script.bytes()),
+    }
+}
+
+/// Drops comment lines and blank lines, so that a new debhelper version in a comment needs no new review.
+///
+/// The `#!` line stays. So does a line after a backslash, where a `#` may belong to the command, and the whole of each
+/// here-document, which is what the script writes into a file or hands to another program.
+#[must_use]
+pub fn normalise(text: &str) -> String {
+    let mut normal = String::with_capacity(text.len());
+    let mut continued = false;
+    let mut open: Vec<(bool, &str)> = Vec::new();
+    for (number, line) in text.split('\n').enumerate() {
+        if let Some((strip_tabs, end)) = open.first() {
+            normal.push_str(line);
+            normal.push('\n');
+            if (if *strip_tabs { line.trim_start_matches('\t') } else { line }) == *end {
+                open.remove(0);
+            }
+            continue;
+        }
+        let content = line.trim_matches([' ', '\t', '\r']);
+        let comment = content.starts_with('#') && !(number == 0 && line.starts_with("#!"));
+        if !continued && (content.is_empty() || comment) {
+            continue;
+        }
+        normal.push_str(line);
+        normal.push('\n');
+        continued = line.ends_with('\\');
+        open = here_documents(line);
+    }
+    normal
+}
+
+/// The here-documents that a line of shell opens: whether tabs before the end mark are dropped, and the mark. May find
+/// one that is none (`$((1<<x))`): then more text counts, never less.
+fn here_documents(line: &str) -> Vec<(bool, &str)> {
+    let mut found = Vec::new();
+    let mut rest = line;
+    while let Some((_, after)) = rest.split_once("<<") {
+        if let Some(here_string) = after.strip_prefix('<') {
+            rest = here_string;
+            continue;
+        }
+        rest = after;
+        let (strip_tabs, word) = after.strip_prefix('-').map_or((false, after), |word| (true, word));
+        let word = word.trim_start_matches([' ', '\t']);
+        let mark = match word.chars().next() {
+            Some(quote @ ('\'' | '"')) => word[1..].split(quote).next().filter(|_| word[1..].contains(quote)),
+            _ => {
+                let word = word.strip_prefix('\\').unwrap_or(word);
+                let end = word.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+                Some(&word[..end.unwrap_or(word.len())])
+            }
+        };
+        let named = |mark: &&str| !mark.is_empty() && !mark.starts_with(|first: char| first.is_ascii_digit());
+        found.extend(mark.filter(named).map(|mark| (strip_tabs, mark)));
+    }
+    found
+}
+
+impl fmt::Display for UnknownScript {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { package, version, script, sha256, text } = self;
+        writeln!(formatter, "the {script} of {package} {version} has not been reviewed; no script is ever run:")?;
+        writeln!(formatter)?;
+        match text {
+            Some(text) => {
+                for line in text.trim_end().split('\n') {
+                    writeln!(formatter, "  | {line}")?;
+                }
+            }
+            None => writeln!(formatter, "  | (a program, not a text: take it from the package)")?,
+        }
+        writeln!(formatter)?;
+        writeln!(formatter, "  read it, then say in scripts.yaml what it does to an image that is made anew:")?;
+        writeln!(formatter)?;
+        writeln!(formatter, "- package: {package}")?;
+        writeln!(formatter, "  script: {script}")?;
+        writeln!(formatter, "  sha256: \"{}\"", sha256.hex())?;
+        writeln!(formatter, "  verdict: no-op  # or {{finishers: [{}]}}", finishers::names().join(", "))?;
+        write!(formatter, "  reason: >-\n    …")
+    }
+}
+
+impl UnknownScript {
+    /// How to mend it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some("read the script and add the entry above to the universe's scripts.yaml".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use calypte_universe::rules::ReviewedScript;
+
+    #[test]
+    fn comments_and_blank_lines_do_not_matter() {
+        let one = "#!/bin/sh\nset -e\n# Automatically added by dh_x/13.1\nif a; then\n\n\tb\nfi\n# End\n";
+        let two = "#!/bin/sh\n\n  # Automatically added by dh_x/13.24.2\nset -e\nif a; then\n\tb\nfi";
+        assert_eq!(normalise(one), "#!/bin/sh\nset -e\nif a; then\n\tb\nfi\n");
+        assert_eq!(normalise(one), normalise(two));
+        for other in ["#!/bin/bash\nset -e\nif a; then\n\tb\nfi\n", "#!/bin/sh\nset -e\nif a; then\n\tc\nfi\n"] {
+            assert_ne!(normalise(one), normalise(other));
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_comment_stays() {
+        for script in [
+            "#!/bin/sh\ncommand \\\n    # --slave\nnext\n",
+            "cat > f <<EOF\n# a line of the file\n\nEOF\nnext\n",
+            "cat <<-'E O F' >f\n\t# a\n\tE O F\n",
+            "cat <<\\END <<\"TWO\"\n#1\nEND\n#2\nTWO\n",
+        ] {
+            assert_eq!(normalise(script), script);
+        }
+        assert_eq!(normalise("cat <<EOF\n#x\nEOF\n#y\n"), "cat <<EOF\n#x\nEOF\n");
+        assert_eq!(normalise("a <<< word\n#y\nb $((1 << 2))\n#z\n"), "a <<< word\nb $((1 << 2))\n");
+    }
+
+    fn reviewed(text: &str, verdict: Verdict) -> ReviewedScript {
+        let sha256 = Digest::of(normalise(text).as_bytes());
+        ReviewedScript {
+            package: "p".into(),
+            script: MaintainerScript::Postinst,
+            sha256,
+            verdict,
+            reason: "because".into(),
+        }
+    }
+
+    #[test]
+    fn each_script_is_known_or_reported_whole() {
+        let users = Verdict::Finishers(BTreeSet::from(["users".to_owned()]));
+        let table = Scripts(vec![reviewed("#!/bin/sh\nadduser x\n", users)]);
+        let mut package = crate::finishers::tests::package("p", &[]);
+        package.scripts.insert("postinst".into(), Script::Text("#!/bin/sh\n# new comment\nadduser x\n".into()));
+        package.scripts.insert("postrm".into(), Script::Text("#!/bin/sh\nrm -rf /\n".into()));
+        assert_eq!(classify(&table, &package), Ok(BTreeSet::from(["users".to_owned()])));
+        package.scripts.insert("preinst".into(), Script::Text("#!/bin/sh\nmkdir /x\n".into()));
+        let unknown = classify(&table, &package).unwrap_err();
+        insta::assert_snapshot!(unknown[0].to_string(), @r#"
+        the preinst of p 1 has not been reviewed; no script is ever run:
+
+          | #!/bin/sh
+          | mkdir /x
+
+          read it, then say in scripts.yaml what it does to an image that is made anew:
+
+        - package: p
+          script: preinst
+          sha256: "24f5da73fdb0e50f3a4e9ff85f2ba7b2cb0e9d0ae2ba2b1a6b05a26d70a1f2cf"
+          verdict: no-op  # or {finishers: []}
+          reason: >-
+            …
+        "#);
+    }
+
+    #[test]
+    fn the_catalog_names_only_finishers_that_exist() {
+        let text = include_str!("../../../catalog/universes/debian/scripts.yaml");
+        let table: Scripts = calypte_definition::yaml::from_str("scripts.yaml", text).unwrap();
+        assert!(table.0.len() > 150);
+        assert_eq!(unknown_finishers(&table), Vec::<String>::new());
+        let wrong = Verdict::Finishers(BTreeSet::from(["user".to_owned()]));
+        assert_eq!(unknown_finishers(&Scripts(vec![reviewed("x", wrong)])).len(), 1);
+    }
+}
