@@ -6,6 +6,7 @@ pub mod deb;
 pub mod deb822;
 pub mod debian_release;
 pub mod elf;
+pub mod ld_cache;
 pub mod oci;
 pub mod tar;
 pub mod xattr;
