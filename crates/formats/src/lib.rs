@@ -1,12 +1,17 @@
 //! Codecs between bytes and types; no I/O, no clock, every parser bounded and fuzzed.
 
+pub mod accounts;
 pub mod ar;
 pub mod compression;
 pub mod deb;
 pub mod deb822;
 pub mod debian_release;
+pub mod dpkg;
 pub mod elf;
 pub mod ld_cache;
 pub mod oci;
+mod systemd_text;
+pub mod sysusers;
 pub mod tar;
+pub mod tmpfiles;
 pub mod xattr;

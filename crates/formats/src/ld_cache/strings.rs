@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lays strings out; gives the table and each string's offset in it. None when it would be larger than 4 GiB.
-pub fn lay_out<'a>(strings: BTreeSet<&'a str>) -> Option<(Vec<u8>, BTreeMap<&'a str, u32>)> {
+pub fn lay_out(strings: BTreeSet<&str>) -> Option<(Vec<u8>, BTreeMap<&str, u32>)> {
     let mut sorted: Vec<&str> = strings.into_iter().collect();
     sorted.sort_by(|left, right| compare_from_the_end(left.as_bytes(), right.as_bytes()));
     let mut table = Vec::new();
