@@ -29,6 +29,16 @@ pub enum StoreError {
         /// The digest it has.
         found: Digest,
     },
+    /// A file of an archive is not what its name says.
+    #[error("{path} in the archive is damaged: it should hold {expected} but holds {found}", path = path.display())]
+    DamagedArchive {
+        /// The damaged file.
+        path: PathBuf,
+        /// The digest it should have.
+        expected: Digest,
+        /// The digest it has.
+        found: Digest,
+    },
     /// What was remembered between runs cannot be read any more.
     #[error("{path} is damaged: what it remembers does not match its checksum", path = path.display())]
     DamagedState {
@@ -91,6 +101,9 @@ impl StoreError {
             Self::OutOfPack { path, .. } => {
                 Some(format!("remove {} and run the same command again", path.display()))
             }
+            Self::DamagedArchive { path, .. } => {
+                Some(format!("remove {} or restore it from another copy of the archive", path.display()))
+            }
             Self::DamagedState { path } => Some(format!(
                 "remove {} to start afresh; a replay of an older index is then not noticed once",
                 path.display()
@@ -105,9 +118,10 @@ impl From<StoreError> for io::Error {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
             StoreError::Io { source, .. } => source.kind(),
-            StoreError::Corrupt { .. } | StoreError::DamagedState { .. } | StoreError::OutOfPack { .. } => {
-                io::ErrorKind::InvalidData
-            }
+            StoreError::Corrupt { .. }
+            | StoreError::DamagedArchive { .. }
+            | StoreError::DamagedState { .. }
+            | StoreError::OutOfPack { .. } => io::ErrorKind::InvalidData,
             StoreError::Missing { .. } => io::ErrorKind::NotFound,
         };
         Self::new(kind, error)

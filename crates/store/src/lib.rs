@@ -16,9 +16,11 @@
 //! [`Contents::read`] and [`Contents::copy`] check the digest of what they give, remove the damaged file and say so.
 //! All but `state` can be deleted at any time and comes back by itself.
 
+pub mod archive;
 mod blob;
 pub mod contents;
 pub mod error;
+pub mod fetch;
 pub mod pack;
 mod staging;
 mod state;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 pub use blob::BlobWriter;
 pub use contents::{ContentReader, Contents};
 pub use error::StoreError;
+pub use fetch::{Download, FetchError, FetchSettings, Fetcher, Progress, Silent};
 pub use pack::{Pack, PackWriter, PackedContent};
 
 /// Bytes read or written at once: large enough that system calls cost nothing beside the hash, small enough to stay

@@ -1,0 +1,233 @@
+//! Fetching: names of files and their digests in, blobs in the store out.
+//!
+//! A file is looked for in the store, then in the archive directories, then on each address of its mirror. What comes
+//! over the network is written to a partial file as it comes, hashed on the way, and becomes a blob only when size and
+//! digest are right. Broken connections and overloaded servers are tried again with growing pauses, from the byte
+//! where they broke; an address that is wrong for good is given up at once for the next.
+
+mod error;
+mod http;
+mod partial;
+mod run;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use calypte_base::Digest;
+
+pub use error::{Failure, FetchError};
+use http::Client;
+use run::Run;
+
+use crate::{Store, archive};
+
+/// Everything a [`Fetcher`] must be told.
+#[derive(Debug, Clone)]
+pub struct FetchSettings {
+    /// Base addresses of each mirror, by its name; asked in this order.
+    pub mirrors: BTreeMap<String, Vec<String>>,
+    /// Directories that [`archive::export`] wrote; looked into before any mirror is asked.
+    pub archives: Vec<PathBuf>,
+    /// Never open a socket.
+    pub offline: bool,
+    /// Proxy for `http` addresses.
+    pub http_proxy: Option<String>,
+    /// Proxy for `https` addresses.
+    pub https_proxy: Option<String>,
+    /// Hosts that are asked without a proxy: `example.com`, `.example.com` for all below, `*` for all.
+    pub no_proxy: Vec<String>,
+    /// PEM file of trusted certificates, in place of the system's.
+    pub certificates: Option<PathBuf>,
+    /// Longest time until a connection stands.
+    pub connect_timeout: Duration,
+    /// Longest time without a byte. (Also how long an interrupt may have to wait, if a mirror hangs just then.)
+    pub stall_timeout: Duration,
+    /// Attempts for each address.
+    pub attempts: u32,
+    /// Pause after the first failed attempt; each further one is twice as long.
+    pub pause: Duration,
+    /// Downloads at once.
+    pub parallel: usize,
+    /// How the client names itself.
+    pub user_agent: String,
+    /// Set by the caller when the user interrupts.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+impl Default for FetchSettings {
+    /// No mirrors; timeouts and numbers that suit a public mirror.
+    fn default() -> Self {
+        Self {
+            mirrors: BTreeMap::new(),
+            archives: Vec::new(),
+            offline: false,
+            http_proxy: None,
+            https_proxy: None,
+            no_proxy: Vec::new(),
+            certificates: None,
+            connect_timeout: Duration::from_secs(15),
+            stall_timeout: Duration::from_secs(30),
+            attempts: 4,
+            pause: Duration::from_millis(500),
+            parallel: 8,
+            user_agent: concat!("calypte/", env!("CARGO_PKG_VERSION")).to_owned(),
+            interrupted: Arc::default(),
+        }
+    }
+}
+
+/// A file that is known before it is there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Download {
+    /// The name of its mirror.
+    pub mirror: String,
+    /// Its path below the mirror's address, such as `pool/main/z/zlib/zlib1g_1.3_amd64.deb`.
+    pub path: String,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+    /// Their number.
+    pub size: u64,
+    /// What it is, for people: `zlib1g 1:1.3 (amd64)`.
+    pub what: String,
+}
+
+/// Is told how downloads go. Called from several threads.
+pub trait Progress: Sync {
+    /// So many files with so many bytes are to be fetched.
+    fn started(&self, files: usize, bytes: u64);
+    /// So many more bytes are there. The sum never exceeds what [`Progress::started`] announced.
+    fn advanced(&self, bytes: u64);
+    /// A file is whole and checked; its [`Download::what`].
+    fn finished_one(&self, name: &str);
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn started(&self, _files: usize, _bytes: u64) {}
+    fn advanced(&self, _bytes: u64) {}
+    fn finished_one(&self, _name: &str) {}
+}
+
+/// Brings files into a store. May be used from several threads.
+pub struct Fetcher {
+    store: Store,
+    settings: FetchSettings,
+    /// Made at the first use of the network: reading the certificates costs some milliseconds.
+    client: OnceLock<Client>,
+}
+
+impl fmt::Debug for Fetcher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Fetcher").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Fetcher {
+    /// A fetcher into this store. Opens no connection yet.
+    #[must_use]
+    pub const fn new(store: Store, settings: FetchSettings) -> Self {
+        Self { store, settings, client: OnceLock::new() }
+    }
+
+    /// The store that it fills.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Brings one file into the store, if it is not there.
+    ///
+    /// # Errors
+    /// When no address gives it, the store cannot be written, or the user interrupts.
+    pub fn fetch_blob(&self, download: &Download) -> Result<(), FetchError> {
+        self.fetch_all(std::slice::from_ref(download), &Silent)
+    }
+
+    /// Brings files into the store, several at once; those that are there are left alone. A file that is there with
+    /// another size counts as missing, and is replaced.
+    ///
+    /// # Errors
+    /// The first failure; the other downloads are then stopped, and go on another time where they were.
+    pub fn fetch_all(&self, downloads: &[Download], progress: &dyn Progress) -> Result<(), FetchError> {
+        let mut seen = BTreeSet::new();
+        let missing: Vec<&Download> = downloads
+            .iter()
+            .filter(|download| seen.insert(download.digest) && !self.is_there(download))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if self.settings.offline {
+            let archived = |download: &Download| {
+                self.settings.archives.iter().any(|directory| archive::has(directory, &download.digest))
+            };
+            let absent = missing.iter().filter(|download| !archived(download));
+            let absent: Vec<String> = absent.map(|download| download.what.clone()).collect();
+            if !absent.is_empty() {
+                return Err(FetchError::Offline { missing: absent });
+            }
+        }
+        self.fetch_missing(missing, progress)
+    }
+
+    fn fetch_missing(&self, mut missing: Vec<&Download>, progress: &dyn Progress) -> Result<(), FetchError> {
+        progress.started(missing.len(), missing.iter().map(|download| download.size).sum());
+        // The largest first, so that none of them is left alone at the end.
+        missing.sort_by_key(|download| std::cmp::Reverse(download.size));
+        let run = Run::new(self);
+        let next = AtomicUsize::new(0);
+        let first_error = Mutex::new(None);
+        let work = || {
+            while let Some(download) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if run.is_stopped() {
+                    return;
+                }
+                if let Err(error) = run.fetch_one(download, progress) {
+                    // The flag goes up after the error is kept, so that those who stop for it do not come first.
+                    first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    run.stop();
+                    return;
+                }
+                progress.finished_one(&download.what);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.settings.parallel.min(missing.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        first_error.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+
+    /// Fetches a file that changes in place, such as `InRelease`, into memory; past the caches on the way.
+    ///
+    /// # Errors
+    /// As [`Fetcher::fetch_blob`], and when the file has more than `limit` bytes.
+    pub fn fetch_small(&self, mirror: &str, path: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+        if self.settings.offline {
+            return Err(FetchError::Offline { missing: vec![format!("{path} of {mirror}")] });
+        }
+        Run::new(self).fetch_small(mirror, path, limit)
+    }
+
+    fn is_there(&self, download: &Download) -> bool {
+        let path = self.store.blob_path(&download.digest);
+        fs_err::metadata(path).is_ok_and(|metadata| metadata.len() == download.size)
+    }
+
+    fn client(&self) -> Result<&Client, FetchError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let made = Client::new(&self.settings)?;
+        Ok(self.client.get_or_init(|| made))
+    }
+}
