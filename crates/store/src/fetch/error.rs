@@ -15,7 +15,7 @@ const NAMED: usize = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// No mirror gave the file.
-    #[error("cannot fetch {what}: {}", Failures(failures))]
+    #[error("cannot fetch {what}:{}", Failures(failures))]
     Failed {
         /// The file, as the caller names it.
         what: String,
@@ -100,6 +100,9 @@ pub enum Failure {
     /// The connection failed or broke.
     #[error("{0}")]
     Connection(String),
+    /// The proxy would not connect to it.
+    #[error("{0}")]
+    Proxy(String),
     /// It redirected in a loop, or to nowhere.
     #[error("too many redirects, or a redirect to nowhere")]
     Redirects,
@@ -154,6 +157,12 @@ const fn hint_of(failure: &Failure) -> &'static str {
             "the mirror is in the middle of an update, or damaged: try again in some minutes, then name another with --mirror"
         }
         Failure::Tls(_) => "if a proxy of yours decrypts, name its certificates with SSL_CERT_FILE",
+        Failure::Status(_) => {
+            "the mirror has a problem or too much to do: try again later, or name another with --mirror"
+        }
+        Failure::Proxy(_) => {
+            "the proxy must allow CONNECT to the mirror's port, for http too; most allow port 443: name an https mirror with --mirror"
+        }
         Failure::Redirects | Failure::Address(_) => {
             "check the address of the mirror, or name another with --mirror"
         }
@@ -166,7 +175,7 @@ struct Failures<'a>(&'a [(String, Failure)]);
 impl fmt::Display for Failures<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            [(url, failure)] => write!(formatter, "{url}: {failure}"),
+            [(url, failure)] => write!(formatter, " {url}: {failure}"),
             many => many.iter().try_for_each(|(url, failure)| write!(formatter, "\n  {url}: {failure}")),
         }
     }

@@ -93,6 +93,9 @@ impl Client {
                 Failure::Tls(error.to_string())
             }
             ureq::Error::Io(error) => self.io_failure(error),
+            ureq::Error::ConnectProxyFailed(text) => {
+                Failure::Proxy(format!("the proxy did not connect: {text}"))
+            }
             ureq::Error::HostNotFound => Failure::Connection("the host has no address".to_owned()),
             other => Failure::Connection(other.to_string()),
         }

@@ -34,7 +34,7 @@ pub struct FetchSettings {
     pub archives: Vec<PathBuf>,
     /// Never open a socket.
     pub offline: bool,
-    /// Proxy for `http` addresses.
+    /// Proxy for `http` addresses. It is asked to CONNECT, as for `https`: the HTTP library knows no other way.
     pub http_proxy: Option<String>,
     /// Proxy for `https` addresses.
     pub https_proxy: Option<String>,
