@@ -231,7 +231,10 @@ impl FileTree {
     /// Sum of the sizes of all regular files, hard links counted once.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.nodes.values().map(|node| if let NodeKind::File(content) = node.kind { content.size } else { 0 }).sum()
+        self.nodes
+            .values()
+            .map(|node| if let NodeKind::File(content) = node.kind { content.size } else { 0 })
+            .sum()
     }
 
     /// Puts a node at a path, in place of what was there. The parent must be a directory of the tree. Other names of
@@ -244,7 +247,9 @@ impl FileTree {
         if let Some(parent) = path.parent() {
             self.check_parent(&path, parent)?;
         }
-        if !node.is_directory() && self.below(&path).next().is_some() || path.is_root() && !node.is_directory() {
+        if !node.is_directory() && self.below(&path).next().is_some()
+            || path.is_root() && !node.is_directory()
+        {
             return Err(TreeError::DirectoryInTheWay { path, kind: node.kind.noun() });
         }
         if let NodeKind::HardLink(target) = &node.kind {
@@ -283,11 +288,17 @@ impl FileTree {
         let mut nearest = parent;
         loop {
             match (self.nodes.get(&nearest), nearest.parent()) {
-                (Some(node), _) if node.is_directory() && path.parent().as_ref() == Some(&nearest) => return Ok(()),
+                (Some(node), _) if node.is_directory() && path.parent().as_ref() == Some(&nearest) => {
+                    return Ok(());
+                }
                 (Some(node), _) => {
                     return Err(TreeError::ParentNotDirectory {
                         path: path.clone(),
-                        kind: if node.is_directory() { "the nearest directory there is" } else { node.kind.noun() },
+                        kind: if node.is_directory() {
+                            "the nearest directory there is"
+                        } else {
+                            node.kind.noun()
+                        },
                         owner: node.owner.clone(),
                         parent: nearest,
                     });
@@ -490,10 +501,14 @@ mod tests {
         assert!(matches!(error, TreeError::BadHardLink { .. }), "a link sorts after its file");
         assert!(tree.remove(&path("usr/two-more")));
         tree.insert(path("usr/one"), file(b"other")).unwrap();
-        assert!(matches!(tree.get(&path("usr/three")).unwrap().kind, NodeKind::File(content) if content.size == 1));
+        assert!(
+            matches!(tree.get(&path("usr/three")).unwrap().kind, NodeKind::File(content) if content.size == 1)
+        );
         assert_eq!(tree.get(&path("usr/two")).unwrap().kind, NodeKind::HardLink(path("usr/three")));
         assert!(tree.remove(&path("usr/one")) && !tree.remove(&path("usr/one")));
         assert!(tree.remove(&path("usr/three")));
-        assert!(matches!(tree.get(&path("usr/two")).unwrap().kind, NodeKind::File(content) if content.size == 1));
+        assert!(
+            matches!(tree.get(&path("usr/two")).unwrap().kind, NodeKind::File(content) if content.size == 1)
+        );
     }
 }

@@ -8,7 +8,7 @@ use calypte_base::path::PathError;
 use calypte_base::{Epoch, TreePath};
 use calypte_definition::fs::{FsOwner, FsVerb, Replacement};
 use calypte_definition::image::User;
-use calypte_formats::xattr;
+use calypte_formats::xattr::{self, CapabilityError};
 use calypte_store::Contents;
 
 use crate::globs::{self, GlobError};
@@ -83,12 +83,12 @@ pub enum VerbError {
         source: GlobError,
     },
     /// Capabilities that cannot be read.
-    #[error("setcap {path}: {reason}")]
+    #[error("setcap {path}: {source}")]
     Capabilities {
         /// The file.
         path: TreePath,
         /// What is wrong.
-        reason: String,
+        source: CapabilityError,
     },
     /// The tree cannot take it.
     #[error("{verb} {path}: {source}")]
@@ -116,12 +116,14 @@ impl VerbError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotThere { .. } => Some(
-                "a slice may have dropped it, or the package has moved it; `calypte show` lists the files".to_owned(),
+                "a slice may have dropped it, or the package has moved it; `calypte show` lists the files"
+                    .to_owned(),
             ),
             Self::Count { found: 0, .. } => {
                 Some("the package may have changed the file: compare and adjust `from`".to_owned())
             }
             Self::Count { .. } => Some("make `from` longer until it is unique, or set `expect`".to_owned()),
+            Self::Capabilities { source, .. } => source.hint(),
             Self::Matches { .. } => Some("`expect: 0` allows any number".to_owned()),
             _ => None,
         }
@@ -202,7 +204,10 @@ impl Scene<'_> {
         let content = self.tree.file(&place).ok_or_else(|| wrong("edit", path, &node.kind, "a file"))?;
         let not_text = |reason: String| VerbError::NotText { path: path.clone(), reason };
         if content.size > EDIT_LIMIT {
-            return Err(not_text(format!("it has {} bytes, more than the {EDIT_LIMIT} that can be edited", content.size)));
+            return Err(not_text(format!(
+                "it has {} bytes, more than the {EDIT_LIMIT} that can be edited",
+                content.size
+            )));
         }
         let bytes = self
             .contents
@@ -237,7 +242,12 @@ impl Scene<'_> {
         };
         if let Some(expected) = expected {
             let places = list(found.iter().map(ToString::to_string));
-            return Err(VerbError::Matches { pattern: pattern.to_owned(), expected, found: found.len(), places });
+            return Err(VerbError::Matches {
+                pattern: pattern.to_owned(),
+                expected,
+                found: found.len(),
+                places,
+            });
         }
         for path in found {
             self.tree.remove(&path);
@@ -270,7 +280,7 @@ impl Scene<'_> {
             return Err(wrong("setcap", path, &node.kind, "a file"));
         }
         let value = xattr::capability(text)
-            .map_err(|error| VerbError::Capabilities { path: path.clone(), reason: error.to_string() })?;
+            .map_err(|source| VerbError::Capabilities { path: path.clone(), source })?;
         for name in self.tree.names(&place) {
             if let Some(node) = self.tree.get_mut(&name) {
                 node.xattrs.insert(xattr::CAPABILITY.to_owned(), value.clone());
@@ -341,14 +351,21 @@ fn wrong(verb: &'static str, path: &TreePath, kind: &NodeKind, expected: &'stati
 fn places_in(text: &str, wanted: &str) -> String {
     let starts: Vec<usize> = text.match_indices(wanted).map(|(start, _)| start).collect();
     let line_of = |start: usize| text[..start].matches('\n').count();
-    let show = |number: usize| format!("line {}: {}", number + 1, text.lines().nth(number).unwrap_or_default().trim());
+    let show = |number: usize| {
+        format!("line {}: {}", number + 1, text.lines().nth(number).unwrap_or_default().trim())
+    };
     if !starts.is_empty() {
         return list(starts.into_iter().map(|start| show(line_of(start))));
     }
-    let word = wanted.split(|letter: char| !letter.is_alphanumeric()).max_by_key(|word| word.len()).unwrap_or("");
+    let word =
+        wanted.split(|letter: char| !letter.is_alphanumeric()).max_by_key(|word| word.len()).unwrap_or("");
     let alike = text.lines().enumerate().filter(|(_, line)| word.len() > 2 && line.contains(word));
     let lines: Vec<String> = alike.map(|(number, _)| show(number)).collect();
-    if lines.is_empty() { String::new() } else { format!("; lines with `{word}`:{}", list(lines.into_iter())) }
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!("; lines with `{word}`:{}", list(lines.into_iter()))
+    }
 }
 
 /// A few items, each on its own line.

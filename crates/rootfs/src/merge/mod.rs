@@ -79,7 +79,9 @@ impl std::fmt::Display for Disagreement {
             Self::Kind => "have different kinds of file there",
             Self::Content => "have different contents there, and neither declares that it replaces the other",
             Self::Metadata => "give the same file different modes, owners or attributes",
-            Self::MutualReplacement => "have different contents there, and each declares that it replaces the other",
+            Self::MutualReplacement => {
+                "have different contents there, and each declares that it replaces the other"
+            }
         })
     }
 }
@@ -148,7 +150,7 @@ pub fn merge(packages: &[UnpackedPackage], epoch: Epoch) -> Result<FileTree, Mer
 
 fn place(
     claims: BTreeMap<&TreePath, Claims<'_>>,
-    replacements: &Replacements,
+    replacements: &Replacements<'_>,
     epoch: Epoch,
 ) -> Result<FileTree, MergeError> {
     let root = Node::directory(epoch.0, Owner::Finisher(aliases::FINISHER.to_owned()));
@@ -180,7 +182,7 @@ fn place_one(tree: &mut FileTree, claim: Claim<'_>, epoch: Epoch) -> Result<(), 
 fn settle<'a>(
     path: &TreePath,
     claims: &Claims<'a>,
-    replacements: &Replacements,
+    replacements: &Replacements<'_>,
 ) -> Result<Claim<'a>, MergeError> {
     if claims.others.is_empty() {
         return Ok(claims.first);
@@ -188,7 +190,8 @@ fn settle<'a>(
     if claims.iter().all(|claim| claim.entry.node.is_directory()) {
         return Ok(*claims.iter().find(|claim| !plain(&claim.entry.node)).unwrap_or(&claims.first));
     }
-    let replaces = |winner: &Claim<'_>, loser: &Claim<'_>| replacements.declared(winner.package, loser.package);
+    let replaces =
+        |winner: &Claim<'_>, loser: &Claim<'_>| replacements.declared(winner.package, loser.package);
     let beats = |winner: &Claim<'_>, loser: &Claim<'_>| {
         disagreement(winner, loser).is_none() || replaces(winner, loser)
     };
@@ -235,7 +238,8 @@ fn disagreement(one: &Claim<'_>, other: &Claim<'_>) -> Option<Disagreement> {
     if kind != second_kind {
         return Some(Disagreement::Content);
     }
-    let same = (node.mode, node.uid, node.gid, &node.xattrs) == (second.mode, second.uid, second.gid, &second.xattrs);
+    let same = (node.mode, node.uid, node.gid, &node.xattrs)
+        == (second.mode, second.uid, second.gid, &second.xattrs);
     (!same).then_some(Disagreement::Metadata)
 }
 

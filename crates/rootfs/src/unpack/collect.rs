@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use calypte_base::{Digest, Epoch, TreePath};
 use calypte_base::version::DebVersion;
+use calypte_base::{Digest, Epoch, TreePath};
 use calypte_formats::deb::{DebError, DebVisitor};
 use calypte_formats::deb822;
 use calypte_formats::tar::Entry;
@@ -23,7 +23,7 @@ const SCRIPTS: [&str; 5] = ["config", "postinst", "postrm", "preinst", "prerm"];
 /// tools are off by less than this factor…
 const SIZE_FACTOR: u64 = 4;
 /// …and this much is let to small packages, whose figure says little.
-const SIZE_ALLOWANCE: u64 = 64 << 20;
+const SIZE_ALLOWANCE: u64 = 16 << 20;
 
 /// Why a package cannot be unpacked, not yet naming its file.
 #[derive(Debug)]
@@ -47,7 +47,11 @@ impl Failure {
         match self {
             Self::Archive(source) => UnpackError::Archive { file, source },
             Self::Member { member, problem } => UnpackError::Member { file, member, problem },
-            Self::Control(problem) => UnpackError::Control { file, problem },
+            // It may quote the package, and what that says is not for a terminal.
+            Self::Control(problem) => {
+                let problem = problem.replace(|letter: char| letter.is_control(), "�");
+                UnpackError::Control { file, problem }
+            }
             Self::Store(source) => UnpackError::Store { file, source },
         }
     }
@@ -104,7 +108,8 @@ impl Collector {
 
     /// What was collected of the package with this digest.
     pub fn finish(mut self, digest: Digest) -> Result<Collected, Failure> {
-        let identity = self.identity.take().ok_or_else(|| Failure::Control("`control` is missing".to_owned()))?;
+        let identity =
+            self.identity.take().ok_or_else(|| Failure::Control("`control` is missing".to_owned()))?;
         let mut scripts = BTreeMap::new();
         for name in SCRIPTS {
             if let Some(bytes) = self.control.remove(name) {
@@ -113,14 +118,15 @@ impl Collector {
         }
         let mut control_files = BTreeMap::new();
         for (name, bytes) in self.control {
-            let text = String::from_utf8(bytes).map_err(|_| Failure::Control(format!("`{name}` is not UTF-8")))?;
+            let text =
+                String::from_utf8(bytes).map_err(|_| Failure::Control(format!("`{name}` is not UTF-8")))?;
             control_files.insert(name, text);
         }
         let conffiles = conffiles(control_files.get("conffiles").map_or("", String::as_str))?;
-        let entries = self.members.finish().map_err(|(path, problem)| Failure::Member {
-            member: path.as_str().to_owned(),
-            problem,
-        })?;
+        let entries = self
+            .members
+            .finish()
+            .map_err(|(path, problem)| Failure::Member { member: path.as_str().to_owned(), problem })?;
         let package = UnpackedPackage {
             name: identity.name,
             version: identity.version,
@@ -187,11 +193,14 @@ impl Identity {
     fn read(bytes: &[u8]) -> Result<Self, Failure> {
         let mut paragraphs = deb822::paragraphs(bytes);
         let paragraph = match (paragraphs.next(), paragraphs.next()) {
-            (Some(paragraph), None) => paragraph.map_err(|error| Failure::Control(format!("`control`: {error}")))?,
+            (Some(paragraph), None) => {
+                paragraph.map_err(|error| Failure::Control(format!("`control`: {error}")))?
+            }
             _ => return Err(Failure::Control("`control` is not exactly one paragraph".to_owned())),
         };
         let field = |name: &str, valid: fn(&str) -> bool| {
-            let value = paragraph.get(name).ok_or_else(|| Failure::Control(format!("`control` has no {name}")))?;
+            let value =
+                paragraph.get(name).ok_or_else(|| Failure::Control(format!("`control` has no {name}")))?;
             if valid(value) { Ok(value.to_owned()) } else { Err(bad_field(name, value)) }
         };
         let name = field("Package", is_package_name)?;
@@ -243,7 +252,8 @@ fn conffiles(text: &str) -> Result<Vec<TreePath>, Failure> {
     let mut paths = Vec::new();
     for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
         if line.starts_with('/') {
-            let path = TreePath::new(line).map_err(|error| Failure::Control(format!("`conffiles`: {error}")))?;
+            let path =
+                TreePath::new(line).map_err(|error| Failure::Control(format!("`conffiles`: {error}")))?;
             paths.push(aliases::real_path(path));
         } else if !line.starts_with("remove-on-upgrade ") {
             let shown: String = line.chars().take(100).collect();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use calypte_base::Digest;
-use calypte_formats::elf;
+use calypte_formats::elf::{self, ElfError};
 use calypte_store::Contents;
 
 use crate::package::FileFacts;
@@ -62,13 +62,20 @@ impl Read for HeadReader<'_> {
     }
 }
 
-/// The facts of each content that has some. What begins as an ELF file and is none has none.
+/// The facts of each content that has some. A broken ELF file has none: packages hold them on purpose, as test data.
+///
+/// # Errors
+/// When the pack cannot be read.
 pub fn read(heads: BTreeMap<Digest, Head>, contents: &Contents) -> io::Result<BTreeMap<Digest, FileFacts>> {
     let mut facts = BTreeMap::new();
     for (digest, head) in heads {
         let found = match head {
             Head::Script(line) => Some(FileFacts::Script(line)),
-            Head::Elf => elf::facts(contents.open(&digest)?).map(FileFacts::Elf),
+            Head::Elf => match elf::facts(contents.open(&digest)?) {
+                Ok(facts) => facts.map(FileFacts::Elf),
+                Err(ElfError::Io(error)) => return Err(error),
+                Err(ElfError::Malformed(_) | ElfError::TooLarge { .. }) => None,
+            },
         };
         if let Some(found) = found {
             facts.insert(digest, found);

@@ -3,6 +3,7 @@
 //! - A name is relative to the root; a leading `./` and a trailing `/` carry no meaning. An absolute name or one with
 //!   `..` is refused, not mended: no package builder writes it, so it is there to deceive someone.
 //! - What lies below `/bin`, `/lib`, … goes below `/usr` ([`crate::aliases`]).
+//! - A name is UTF-8 without control characters.
 //! - Each path is there once. Only a directory may be there a second time, when one of the two names was such an
 //!   alias; the name that was not decides its mode, owner and time.
 //! - Nothing lies below anything but a directory, so nothing can be written through a link.
@@ -12,6 +13,7 @@
 use std::collections::BTreeMap;
 
 use calypte_base::TreePath;
+use calypte_base::path::PathError;
 use calypte_formats::tar::{Entry, EntryKind};
 use calypte_store::PackedContent;
 
@@ -185,18 +187,30 @@ impl Members {
                 } else {
                     (NodeKind::HardLink(first.clone()), None)
                 };
-                self.entries.insert(path, Found { node: Node { kind, ..node.clone() }, offset, aliased: false });
+                self.entries
+                    .insert(path, Found { node: Node { kind, ..node.clone() }, offset, aliased: false });
             }
         }
     }
 }
 
-/// The path that a member's name, or a hard link's target, stands for.
+/// The path that a member's name, or a hard link's target, stands for. Control characters are refused: no package has
+/// them, they would break the lines of dpkg's lists, and they play tricks on terminals.
 fn name(bytes: &[u8]) -> Result<TreePath, MemberProblem> {
     if bytes.starts_with(b"/") {
         return Err(MemberProblem::Absolute);
     }
-    TreePath::from_bytes(bytes).map_err(MemberProblem::Name)
+    if bytes.iter().any(u8::is_ascii_control) {
+        return Err(MemberProblem::Name("holds a control character"));
+    }
+    TreePath::from_bytes(bytes).map_err(|error| {
+        MemberProblem::Name(match error {
+            PathError::ParentComponent(_) => "has a `..` component, which could leave the root",
+            PathError::Nul(_) => "holds a NUL byte",
+            PathError::TooLong(_) => "is too long (4096 bytes, 255 for each component)",
+            PathError::NotUtf8(_) => "is not UTF-8",
+        })
+    })
 }
 
 /// Where a member really goes, and whether a top-level alias was in its name.
@@ -215,14 +229,18 @@ fn place(raw: TreePath, kind: &Kind) -> Result<(TreePath, bool), MemberProblem> 
     let real = aliases::under_usr(&raw);
     match kind {
         Kind::Directory => Ok((real, true)),
-        Kind::Symlink(target) if raw.resolve_link(target).is_ok_and(|target| target == real) => Ok((raw, false)),
+        Kind::Symlink(target) if raw.resolve_link(target).is_ok_and(|target| target == real) => {
+            Ok((raw, false))
+        }
         _ => Err(MemberProblem::TopLevel(real)),
     }
 }
 
 fn link_target(bytes: &[u8]) -> Result<String, MemberProblem> {
     let text = std::str::from_utf8(bytes).map_err(|_| MemberProblem::LinkTarget)?;
-    let good = !text.is_empty() && text.len() <= LINK_TARGET_LIMIT && !text.contains('\0');
+    let good = !text.is_empty()
+        && text.len() <= LINK_TARGET_LIMIT
+        && !text.contains(|letter: char| letter.is_ascii_control());
     if good { Ok(text.to_owned()) } else { Err(MemberProblem::LinkTarget) }
 }
 

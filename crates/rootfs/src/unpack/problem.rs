@@ -2,7 +2,6 @@
 
 use std::io;
 
-use calypte_base::path::PathError;
 use calypte_base::{Digest, TreePath};
 use calypte_formats::deb::DebError;
 use calypte_store::StoreError;
@@ -80,9 +79,9 @@ pub enum MemberProblem {
     /// dpkg-deb writes names relative to the root; an absolute one is made by hand.
     #[error("its name is absolute, which no package builder writes")]
     Absolute,
-    /// The name is no path inside the root.
-    #[error("{0}")]
-    Name(PathError),
+    /// The name is no path inside the root, or no one could read it.
+    #[error("its name {0}")]
+    Name(&'static str),
     /// The path was there before.
     #[error("{0} is there twice")]
     Duplicate(TreePath),
@@ -103,8 +102,8 @@ pub enum MemberProblem {
     /// A hard link to what the package did not have before it.
     #[error("it is a hard link to `{0}`, which is no regular file before it in the package")]
     HardLink(String),
-    /// A symlink's target is empty, too long, not UTF-8 or holds a NUL byte.
-    #[error("the target of the symbolic link is empty, not UTF-8, holds a NUL byte or is longer than 4095 bytes")]
+    /// A symlink's target is no path.
+    #[error("the target of the symbolic link is empty, not UTF-8, holds a control character or is too long")]
     LinkTarget,
     /// The user or group id that stands for none.
     #[error("its owner or group is 4294967295, which is no id")]
@@ -116,7 +115,9 @@ pub enum MemberProblem {
     #[error("it is member number {0}, and no package has that many")]
     TooMany(usize),
     /// More bytes than the package said.
-    #[error("with it the package unpacks to more than {limit} bytes, although its Installed-Size is {installed} KiB")]
+    #[error(
+        "with it the package unpacks to more than {limit} bytes, although its Installed-Size is {installed} KiB"
+    )]
     TooLarge {
         /// The limit in bytes.
         limit: u64,

@@ -1,0 +1,286 @@
+//! The stage as a whole: the packages of an image, out of the store → its finished and checked root filesystem.
+//!
+//! 1. unpack the packages, or find them unpacked;
+//! 2. merge them into one tree;
+//! 3. drop the slices that the definition chose;
+//! 4. run the finishers that make files;
+//! 5. apply the definition's `fs:` verbs: the definition has the last word on every file;
+//! 6. run the finishers that read the whole tree ([`LATE`]), which must see what the definition did;
+//! 7. write the records of the packages, which say what is in the tree by now;
+//! 8. check the outcome.
+//!
+//! The result depends on the packages, the definition, the rules, the architecture and the epoch, and on nothing else.
+
+use std::collections::BTreeMap;
+
+use calypte_base::{Architecture, Epoch, PackageFormat, TreePath};
+use calypte_definition::{ImageDefinition, ImageId};
+use calypte_resolve::LockedPackage;
+use calypte_store::{Contents, Store, StoreError};
+use calypte_universe::Rules;
+
+use crate::check::{self, CheckFailure};
+use crate::context::FinishContext;
+use crate::finishers::{self, FinishError};
+use crate::merge::{self, MergeError};
+use crate::package::UnpackedPackage;
+use crate::records::{self, RecordError};
+use crate::slices::{self, Dropped, SliceError};
+use crate::tree::{FileTree, Owner};
+use crate::unpack::{self, PackageFile, UnpackError};
+use crate::verbs::{self, VerbError};
+
+/// The finishers that run after the definition's verbs: a library or a certificate that the definition adds belongs
+/// into the index as well.
+pub const LATE: [&str; 2] = ["ca-certificates", "ld-so-cache"];
+
+/// What a root filesystem is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Assembly<'a> {
+    /// The image's definition, flattened.
+    pub definition: &'a ImageDefinition,
+    /// The packages that the lock names for this image and architecture, in any order.
+    pub packages: &'a [&'a LockedPackage],
+    /// The universe's reviewed tables.
+    pub rules: &'a Rules,
+    /// The architecture of the image.
+    pub architecture: Architecture,
+    /// The format of the packages.
+    pub format: PackageFormat,
+    /// The time of everything that is generated.
+    pub epoch: Epoch,
+}
+
+/// The root filesystem of an image; made only by [`assemble`].
+#[derive(Debug, Clone)]
+pub struct Rootfs {
+    /// The files.
+    pub tree: FileTree,
+    /// Their bytes.
+    pub contents: Contents,
+    /// The packages in the tree, by name.
+    pub packages: Vec<UnpackedPackage>,
+    /// How much each chosen slice took out.
+    pub dropped: BTreeMap<String, Dropped>,
+}
+
+impl Rootfs {
+    /// The paths that come from no package, and who made each.
+    pub fn generated(&self) -> impl Iterator<Item = (&TreePath, &Owner)> {
+        let nodes = self.tree.iter().map(|(path, node)| (path, &node.owner));
+        nodes.filter(|(_, owner)| !matches!(owner, Owner::Package(_)))
+    }
+}
+
+/// Why there is no root filesystem.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// The packages are of a format that this stage cannot unpack.
+    #[error("{image}: packages of the format {format} cannot be unpacked yet")]
+    Format {
+        /// The image.
+        image: ImageId,
+        /// The format.
+        format: PackageFormat,
+    },
+    /// A package cannot be unpacked.
+    #[error("{image}: {source}")]
+    Unpack {
+        /// The image.
+        image: ImageId,
+        /// Why not.
+        source: UnpackError,
+    },
+    /// A pack does not hold what it should.
+    #[error("{image}: {source}")]
+    Store {
+        /// The image.
+        image: ImageId,
+        /// Why.
+        source: StoreError,
+    },
+    /// The packages do not fit together.
+    #[error("{image}: {source}")]
+    Merge {
+        /// The image.
+        image: ImageId,
+        /// Why not.
+        source: MergeError,
+    },
+    /// A slice cannot be dropped.
+    #[error("{image}: {source}")]
+    Slice {
+        /// The image.
+        image: ImageId,
+        /// Why not.
+        source: SliceError,
+    },
+    /// A finisher failed.
+    #[error("{image}: finisher {finisher}: {source}")]
+    Finish {
+        /// The image.
+        image: ImageId,
+        /// The finisher.
+        finisher: &'static str,
+        /// Why.
+        source: FinishError,
+    },
+    /// A verb of the definition cannot be applied.
+    #[error("{image}: fs: {source}")]
+    Verb {
+        /// The image.
+        image: ImageId,
+        /// Why not.
+        source: VerbError,
+    },
+    /// The package records cannot be written.
+    #[error("{image}: {source}")]
+    Record {
+        /// The image.
+        image: ImageId,
+        /// Why not.
+        source: RecordError,
+    },
+    /// The tree would not work, or holds what the image must not.
+    #[error("{image}: {} failed:\n{}", count(failures.len()), lines(failures))]
+    Checks {
+        /// The image.
+        image: ImageId,
+        /// What is wrong, by path.
+        failures: Vec<CheckFailure>,
+    },
+}
+
+fn count(failures: usize) -> String {
+    if failures == 1 { "1 check".to_owned() } else { format!("{failures} checks") }
+}
+
+fn lines(failures: &[CheckFailure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl AssembleError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unpack { source, .. } => source.hint(),
+            Self::Store { source, .. } => source.hint(),
+            Self::Merge { source, .. } => source.hint(),
+            Self::Slice { source, .. } => source.hint(),
+            Self::Finish { source, .. } => source.hint(),
+            Self::Verb { source, .. } => source.hint(),
+            Self::Format { .. } | Self::Record { .. } | Self::Checks { .. } => None,
+        }
+    }
+}
+
+/// Makes the root filesystem of an image. Packages that are not in the store are an error: fetching comes before.
+///
+/// # Errors
+/// When a package is missing or unfit, packages clash, the definition's verbs do not fit, or a check fails.
+pub fn assemble(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleError> {
+    let Assembly { definition, rules, architecture, format, epoch, .. } = *assembly;
+    let image = || definition.id.clone();
+    if format != PackageFormat::Deb {
+        return Err(AssembleError::Format { image: image(), format });
+    }
+    let (packages, mut contents) = take_packages(assembly, store)?;
+    let mut tree =
+        merge::merge(&packages, epoch).map_err(|source| AssembleError::Merge { image: image(), source })?;
+    let dropped = slices::drop(&mut tree, &rules.slices, &definition.slices)
+        .map_err(|source| AssembleError::Slice { image: image(), source })?;
+
+    let mut context = FinishContext {
+        architecture,
+        format,
+        definition,
+        rules,
+        packages: &packages,
+        contents: &mut contents,
+        epoch,
+    };
+    finish(&mut tree, &mut context, |name| !LATE.contains(&name))?;
+    verbs::apply(&mut tree, context.contents, &definition.fs, &definition.user, epoch)
+        .map_err(|source| AssembleError::Verb { image: image(), source })?;
+    finish(&mut tree, &mut context, |name| LATE.contains(&name))?;
+    records::write(&mut tree, &mut context)
+        .map_err(|source| AssembleError::Record { image: image(), source })?;
+
+    let failures = check::run_all(&tree, &context);
+    if !failures.is_empty() {
+        return Err(AssembleError::Checks { image: image(), failures });
+    }
+    Ok(Rootfs { tree, contents, packages, dropped })
+}
+
+/// The packages by name, and their contents.
+fn take_packages(
+    assembly: &Assembly<'_>,
+    store: &Store,
+) -> Result<(Vec<UnpackedPackage>, Contents), AssembleError> {
+    let image = || assembly.definition.id.clone();
+    let failed = |source| AssembleError::Unpack { image: image(), source };
+    let mut locked: Vec<&LockedPackage> = assembly.packages.to_vec();
+    locked.sort_by(|one, other| (&one.id, &one.version).cmp(&(&other.id, &other.version)));
+    let files: Vec<PackageFile> = locked.iter().map(|package| package_file(package)).collect();
+    let mut packages = Vec::with_capacity(files.len());
+    let mut contents = Contents::new();
+    for (unpacked, locked) in unpack::unpack_all(store, &files).map_err(failed)?.into_iter().zip(locked) {
+        is_what_was_locked(&unpacked.package, locked).map_err(failed)?;
+        unpacked.add_to(&mut contents).map_err(|source| AssembleError::Store { image: image(), source })?;
+        packages.push(unpacked.package);
+    }
+    Ok((packages, contents))
+}
+
+/// The file of a locked package, as the store and errors know it.
+#[must_use]
+pub fn package_file(package: &LockedPackage) -> PackageFile {
+    let file = package.url.rsplit('/').next().unwrap_or(&package.url).to_owned();
+    PackageFile { digest: package.sha256, size: package.size, file }
+}
+
+fn is_what_was_locked(package: &UnpackedPackage, locked: &LockedPackage) -> Result<(), UnpackError> {
+    let fields = [
+        ("Package", &package.name, &locked.id),
+        ("Version", &package.version, &locked.version),
+        ("Architecture", &package.architecture, &locked.architecture),
+    ];
+    match fields.into_iter().find(|(_, found, expected)| found != expected) {
+        None => Ok(()),
+        Some((field, found, expected)) => Err(UnpackError::OtherPackage {
+            file: package_file(locked).file,
+            field,
+            found: found.clone(),
+            expected: expected.clone(),
+        }),
+    }
+}
+
+fn finish(
+    tree: &mut FileTree,
+    context: &mut FinishContext<'_>,
+    chosen: fn(&str) -> bool,
+) -> Result<(), AssembleError> {
+    for finisher in finishers::ORDER.iter().filter(|finisher| chosen(finisher.name)) {
+        (finisher.apply)(tree, context).map_err(|source| AssembleError::Finish {
+            image: context.definition.id.clone(),
+            finisher: finisher.name,
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_late_finishers_exist() {
+        for name in LATE {
+            assert!(finishers::names().contains(&name), "{name}");
+        }
+    }
+}

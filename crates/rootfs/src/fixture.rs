@@ -1,0 +1,77 @@
+//! Packages made by hand, for the tests of this crate.
+
+use std::collections::BTreeMap;
+
+use calypte_base::{Digest, Epoch, TreePath};
+
+use crate::package::{UnpackedEntry, UnpackedPackage};
+use crate::tree::{Content, Node, NodeKind, Owner};
+
+pub(crate) fn path(text: &str) -> TreePath {
+    TreePath::new(text).unwrap()
+}
+
+pub(crate) fn content(text: &str) -> Content {
+    Content { digest: Digest::of(text.as_bytes()), size: text.len() as u64 }
+}
+
+/// A package that is built up entry by entry.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixture(pub UnpackedPackage);
+
+impl Fixture {
+    pub(crate) fn new(name: &str) -> Self {
+        Self(UnpackedPackage {
+            name: name.to_owned(),
+            version: "1.0-1".to_owned(),
+            architecture: "amd64".to_owned(),
+            source: name.to_owned(),
+            source_version: "1.0-1".to_owned(),
+            digest: Digest::of(name.as_bytes()),
+            control: format!("Package: {name}\nVersion: 1.0-1\nArchitecture: amd64"),
+            scripts: BTreeMap::new(),
+            triggers: String::new(),
+            conffiles: Vec::new(),
+            md5sums: String::new(),
+            control_files: BTreeMap::new(),
+            entries: Vec::new(),
+            date: Epoch(0),
+        })
+    }
+
+    /// Adds a field to the control paragraph.
+    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
+        self.0.control.push_str(&format!("\n{name}: {value}"));
+        self
+    }
+
+    pub(crate) fn node(mut self, text: &str, change: impl FnOnce(&mut Node)) -> Self {
+        let mut node = Node::directory(1, Owner::Package(self.0.name.clone()));
+        change(&mut node);
+        self.0.entries.push(UnpackedEntry { path: path(text), node, offset: None, facts: None });
+        self.0.entries.sort_by(|one, other| one.path.cmp(&other.path));
+        self
+    }
+
+    pub(crate) fn directory(self, text: &str) -> Self {
+        self.node(text, |_| {})
+    }
+
+    pub(crate) fn file(self, text: &str, bytes: &str) -> Self {
+        self.node(text, |node| {
+            node.kind = NodeKind::File(content(bytes));
+            node.mode = 0o644;
+        })
+    }
+
+    pub(crate) fn link(self, text: &str, target: &str) -> Self {
+        self.node(text, |node| node.kind = NodeKind::Symlink(target.to_owned()))
+    }
+
+    pub(crate) fn hard_link(self, text: &str, target: &str) -> Self {
+        self.node(text, |node| {
+            node.kind = NodeKind::HardLink(path(target));
+            node.mode = 0o644;
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! What tells package managers and scanners which packages are in the image.
+//!
+//! - An image without a package manager gets `/var/lib/dpkg/status.d`, as Debian's distroless images have it
+//!   ([`status_d`]): one record a package, which can lie in the layer of its package.
+//! - An image with one gets the whole database ([`database`]), as if dpkg had installed everything.
+//!
+//! Both say what is in the tree, not what was in the packages: what a slice or the definition took out is not listed,
+//! so that `dpkg -V` finds nothing missing and a scanner ascribes no file that is not there.
+//!
+//! What belongs to one package (its record, its lists, its scripts) is owned by it; what all share is [`NAME`]'s.
+
+mod database;
+mod exclude;
+mod status_d;
+
+use std::io;
+
+use calypte_base::{Epoch, TreePath};
+use calypte_definition::Allowance;
+use calypte_formats::dpkg::{self, Conffile, DpkgError};
+use calypte_store::Contents;
+
+use crate::aliases;
+use crate::context::FinishContext;
+use crate::package::UnpackedPackage;
+use crate::tree::{Content, FileTree, Node, Owner, TreeError};
+
+/// The owner of the files that all packages share.
+pub const NAME: &str = "records";
+
+/// Why the records cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Something stands in the way in the tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The name of a package makes no path.
+    #[error("the records of package {package}: {source}")]
+    Path {
+        /// The package.
+        package: String,
+        /// Why not.
+        source: calypte_base::path::PathError,
+    },
+    /// What the package says about itself has not the form that a record needs.
+    #[error("the records of package {package}: {source}")]
+    Format {
+        /// The package.
+        package: String,
+        /// What is wrong.
+        source: DpkgError,
+    },
+    /// A configuration file cannot be read, whose checksum the database must hold.
+    #[error("{path} of package {package}: {source}")]
+    Read {
+        /// The package.
+        package: String,
+        /// The configuration file.
+        path: TreePath,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Writes the records of the packages into the tree.
+///
+/// # Errors
+/// When the tree cannot take them or a file of a package cannot be read.
+pub fn write(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), RecordError> {
+    let full = context.definition.allow.contains(&Allowance::PackageManager);
+    let mut packages: Vec<&UnpackedPackage> = context.packages.iter().collect();
+    packages.sort_by_key(|package| &package.name);
+    let mut recorder = Recorder { tree, contents: &mut *context.contents, epoch: context.epoch };
+    if full {
+        database::write(&mut recorder, &packages)?;
+        exclude::write(&mut recorder, &context.rules.slices, &context.definition.slices)
+    } else {
+        status_d::write(&mut recorder, &packages)
+    }
+}
+
+/// The tree, with a hand that writes records.
+struct Recorder<'a> {
+    tree: &'a mut FileTree,
+    contents: &'a mut Contents,
+    epoch: Epoch,
+}
+
+impl Recorder<'_> {
+    /// Writes a file of root's with this mode; its directories are made where they are missing.
+    fn file(&mut self, path: &str, text: &[u8], mode: u32, owner: &Owner) -> Result<(), RecordError> {
+        let path = record_path(path, owner)?;
+        let (digest, size) = self.contents.add(text.to_vec());
+        let node = Node { mode, ..Node::file(Content { digest, size }, self.epoch.0, owner.clone()) };
+        self.tree.create_parents(&path, self.epoch.0, &shared())?;
+        Ok(self.tree.insert(path, node)?)
+    }
+
+    /// Makes a directory where there is none.
+    fn directory(&mut self, path: &str) -> Result<(), RecordError> {
+        let path = record_path(path, &shared())?;
+        self.tree.create_parents(&path, self.epoch.0, &shared())?;
+        if self.tree.get(&path).is_none() {
+            self.tree.insert(path, Node::directory(self.epoch.0, shared()))?;
+        }
+        Ok(())
+    }
+
+    /// The package's `md5sums`, of the files that are in the tree; with `owned`, only as the package brought them.
+    fn md5sums(&self, package: &UnpackedPackage, owned: bool) -> Result<String, RecordError> {
+        let owner = Owner::Package(package.name.clone());
+        let failed = |source| RecordError::Format { package: package.name.clone(), source };
+        let mut sums = dpkg::parse_md5sums(&package.md5sums).map_err(failed)?;
+        sums.retain(|path, _| {
+            let path = TreePath::new(path).ok();
+            let node = path.and_then(|path| self.tree.get(&aliases::real_path(path)));
+            node.is_some_and(|node| !owned || node.owner == owner)
+        });
+        Ok(dpkg::render_md5sums(&sums))
+    }
+}
+
+fn shared() -> Owner {
+    Owner::Finisher(NAME.to_owned())
+}
+
+fn record_path(path: &str, owner: &Owner) -> Result<TreePath, RecordError> {
+    TreePath::new(path).map_err(|source| RecordError::Path { package: owner.to_string(), source })
+}
+
+/// The package's paragraph in a status file.
+fn stanza(package: &UnpackedPackage, conffiles: &[Conffile]) -> Result<String, RecordError> {
+    dpkg::status_stanza(package.control.as_bytes(), conffiles)
+        .map_err(|source| RecordError::Format { package: package.name.clone(), source })
+}
+
+#[cfg(test)]
+mod tests;

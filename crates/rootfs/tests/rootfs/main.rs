@@ -1,0 +1,6 @@
+//! Packages made by code, hostile and sound, through the store to trees.
+
+mod deb;
+mod hostile;
+mod network;
+mod unpacking;
