@@ -12,7 +12,7 @@ use crate::relation::{Relation, relations};
 use crate::table::{COLUMNS, Column};
 
 /// A package of a [`PackageIndex`]: its place in the order by name, then newest version first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageId(u32);
 
 impl PackageId {

@@ -1,10 +1,23 @@
 //! Stage 2 of 8: repositories → verified Universe.
+//!
+//! [`load`] takes a [`UniverseDefinition`] and gives a [`Universe`]: each repository's `InRelease` verified and frozen
+//! by its digest ([`FrozenRepository`]), and a [`PackageIndex`] for each architecture. [`Rules`] are the tables that
+//! people have reviewed for a distribution, since no maintainer script is run.
 
+pub mod contradiction;
+pub mod definition;
+pub mod error;
 pub mod index;
+mod load;
 pub mod relation;
+mod release;
 pub mod rules;
 pub mod table;
 
+pub use definition::{RepositoryDefinition, UniverseDefinition};
+pub use error::UniverseError;
 pub use index::{PackageId, PackageIndex, PackageRecord};
+pub use load::{Universe, load};
 pub use relation::{Operator, Relation};
+pub use release::{FrozenRepository, RELEASE_LIMIT};
 pub use rules::Rules;

@@ -71,25 +71,6 @@ fn table<T: DeserializeOwned + Default>(
     })
 }
 
-/// Two entries of a table that cannot both hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contradiction {
-    /// What stands in the file at the later of the two.
-    pub text: String,
-    /// What is wrong.
-    pub message: String,
-}
-
-impl Contradiction {
-    /// Points at the last place with this text.
-    fn diagnostic(self, path: &str, text: &str) -> Diagnostic {
-        let start = text.rfind(&self.text).unwrap_or(0);
-        let place = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
-        let span = Span { start: place(start), end: place(start + self.text.len()) };
-        Source::new(path, text).diagnostic(span, self.message)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +122,19 @@ mod tests {
         incomplete.remove("rules/scripts.yaml");
         let errors = Rules::load("rules", &incomplete).unwrap_err();
         let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(shown.join("\n\n"), @"");
+        insta::assert_snapshot!(shown.join("\n\n"), @"
+        error: unknown key `titel`
+         --> rules/slices.yaml:1:8
+          |
+        1 | docs: {titel: x}
+          |        ^^^^^
+          = help: did you mean `title`? valid keys: `title`, `drop`, `keep`
+
+        error: this file is missing, and every universe of these rules needs it
+         --> rules/scripts.yaml:1:1
+          |
+        1 | 
+          | ^
+        ");
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use calypte_base::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::Contradiction;
+use crate::contradiction::Contradiction;
 
 /// The reviewed scripts, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

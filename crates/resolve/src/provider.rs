@@ -1,0 +1,258 @@
+//! The index as resolvo asks for it: names, versions and dependencies become its numbered sets on demand, so that a
+//! solve touches the few thousand packages that it reaches and none of the others.
+//!
+//! A dependency becomes a union of sets, one for each run of candidates of one name, in the order of preference. A
+//! conflict becomes a constraint on each name that it speaks of: any version but these.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use calypte_universe::relation::{dependencies, relations};
+use calypte_universe::{PackageId, PackageIndex, Relation};
+use resolvo::{
+    Candidates, Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider, Interner,
+    KnownDependencies, NameId, Requirement, SolvableId, SolverCache, StringId, VersionSetId, VersionSetUnionId,
+};
+
+use crate::candidates::{Met, meet, spoken_of};
+use crate::request::Request;
+
+/// A set of versions of one name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct VersionSet {
+    name: u32,
+    members: Vec<PackageId>,
+    /// Whether it is all versions but the members.
+    inverse: bool,
+}
+
+/// What a conflict says: which package, in which field, of whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Objection {
+    pub(crate) field: &'static str,
+    pub(crate) relation: String,
+}
+
+/// What has been numbered so far.
+#[derive(Debug, Default)]
+struct Numbered {
+    sets: Vec<VersionSet>,
+    set_numbers: BTreeMap<VersionSet, u32>,
+    unions: Vec<Vec<VersionSetId>>,
+    strings: Vec<String>,
+    /// The text of each requirement as it was written, by requirement.
+    written: BTreeMap<Requirement, String>,
+    /// What stands behind a constraint, by the package that has it and the set.
+    objections: BTreeMap<(PackageId, VersionSetId), Objection>,
+}
+
+/// The view of an index that resolvo solves over.
+pub(crate) struct Provider<'a> {
+    pub(crate) index: &'a PackageIndex,
+    pub(crate) request: &'a Request<'a>,
+    numbered: RefCell<Numbered>,
+}
+
+impl<'a> Provider<'a> {
+    pub(crate) fn new(index: &'a PackageIndex, request: &'a Request<'a>) -> Self {
+        Self { index, request, numbered: RefCell::default() }
+    }
+
+    /// The package of a number that this provider has given out.
+    pub(crate) fn id(&self, solvable: SolvableId) -> PackageId {
+        // Numbers come from the index itself, so there is always one.
+        self.index.id(solvable.into_raw()).unwrap_or_default()
+    }
+
+    /// The number of a package's name: that of its newest version.
+    fn name_number(&self, id: PackageId) -> u32 {
+        self.index.named(self.index.name(id)).next().unwrap_or(id).number()
+    }
+
+    /// The number of a name that no package has: behind all packages.
+    fn nothing(&self) -> u32 {
+        u32::try_from(self.index.len()).unwrap_or(u32::MAX)
+    }
+
+    fn set(&self, set: VersionSet) -> VersionSetId {
+        let mut numbered = self.numbered.borrow_mut();
+        let next = u32::try_from(numbered.sets.len()).unwrap_or(u32::MAX);
+        if let Some(known) = numbered.set_numbers.get(&set) {
+            return VersionSetId(*known);
+        }
+        numbered.sets.push(set.clone());
+        numbered.set_numbers.insert(set, next);
+        VersionSetId(next)
+    }
+
+    /// A requirement that any of these packages meets, the first before the others.
+    pub(crate) fn requirement(&self, candidates: &[PackageId], written: &str) -> Requirement {
+        let runs = candidates.chunk_by(|left, right| self.name_number(*left) == self.name_number(*right));
+        let mut sets: Vec<VersionSetId> = runs
+            .filter_map(|run| {
+                let name = self.name_number(*run.first()?);
+                Some(self.set(VersionSet { name, members: run.to_vec(), inverse: false }))
+            })
+            .collect();
+        if sets.is_empty() {
+            // Each unmet dependency has a set of its own, so that a report can tell them apart.
+            let mut numbered = self.numbered.borrow_mut();
+            let set = VersionSet { name: self.nothing(), members: Vec::new(), inverse: false };
+            sets.push(VersionSetId(u32::try_from(numbered.sets.len()).unwrap_or(u32::MAX)));
+            numbered.sets.push(set);
+        }
+        let mut numbered = self.numbered.borrow_mut();
+        let requirement = if let [single] = sets[..] {
+            Requirement::Single(single)
+        } else {
+            numbered.unions.push(sets);
+            Requirement::Union(VersionSetUnionId(u32::try_from(numbered.unions.len() - 1).unwrap_or(u32::MAX)))
+        };
+        numbered.written.entry(requirement).or_insert_with(|| written.to_owned());
+        requirement
+    }
+
+    /// How a requirement was first written.
+    pub(crate) fn written(&self, requirement: Requirement) -> String {
+        self.numbered.borrow().written.get(&requirement).cloned().unwrap_or_default()
+    }
+
+    /// What a package's constraint says.
+    pub(crate) fn objection(&self, id: PackageId, set: VersionSetId) -> Option<Objection> {
+        self.numbered.borrow().objections.get(&(id, set)).cloned()
+    }
+
+    /// The text behind a number.
+    pub(crate) fn string(&self, string: StringId) -> String {
+        self.numbered.borrow().strings.get(string.0 as usize).cloned().unwrap_or_default()
+    }
+
+    fn dependencies_of(&self, id: PackageId) -> Result<KnownDependencies, String> {
+        let record = self.index.record(id);
+        let mut known = KnownDependencies::default();
+        for (field, text) in [("Pre-Depends", record.pre_depends), ("Depends", record.depends)] {
+            for alternatives in dependencies(text) {
+                let alternatives = alternatives.map_err(|error| format!("its {field} cannot be read: {error}"))?;
+                match meet(self.index, self.request, Some(record.name), &alternatives) {
+                    Met::Assumed => {}
+                    // A package that meets its own dependency by what it provides has it met once it is there.
+                    Met::By(candidates) if candidates.contains(&id) => {}
+                    Met::By(candidates) => {
+                        let requirement = self.requirement(&candidates, &written(&alternatives));
+                        known.requirements.push(ConditionalRequirement { condition: None, requirement });
+                    }
+                }
+            }
+        }
+        for (field, text) in [("Conflicts", record.conflicts), ("Breaks", record.breaks)] {
+            for relation in relations(text) {
+                let relation = relation.map_err(|error| format!("its {field} cannot be read: {error}"))?;
+                known.constrains.extend(self.constraints(id, field, &relation));
+            }
+        }
+        Ok(known)
+    }
+
+    /// One constraint for each name of which the relation speaks; a package's own name is never meant (policy 7.4).
+    fn constraints(&self, id: PackageId, field: &'static str, relation: &Relation<'_>) -> Vec<VersionSetId> {
+        let own = self.name_number(id);
+        let mut names: BTreeMap<u32, Vec<PackageId>> = BTreeMap::new();
+        for package in spoken_of(self.index, relation) {
+            names.entry(self.name_number(package)).or_default().push(package);
+        }
+        names.remove(&own);
+        let objection = Objection { field, relation: relation.to_string() };
+        names
+            .into_iter()
+            .map(|(name, members)| {
+                let set = self.set(VersionSet { name, members, inverse: true });
+                self.numbered.borrow_mut().objections.insert((id, set), objection.clone());
+                set
+            })
+            .collect()
+    }
+}
+
+/// A dependency as a control file has it.
+pub(crate) fn written(alternatives: &[Relation<'_>]) -> String {
+    alternatives.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+}
+
+impl Interner for Provider<'_> {
+    type NameId = NameId;
+    type SolvableId = SolvableId;
+
+    fn display_solvable(&self, solvable: SolvableId) -> impl Display + '_ {
+        let id = self.id(solvable);
+        format!("{} {}", self.index.name(id), self.index.version(id))
+    }
+
+    fn display_name(&self, name: NameId) -> impl Display + '_ {
+        self.index.id(name.into_raw()).map_or("nothing", |id| self.index.name(id))
+    }
+
+    fn display_version_set(&self, version_set: VersionSetId) -> impl Display + '_ {
+        let written = self.numbered.borrow().written.get(&Requirement::Single(version_set)).cloned();
+        written.unwrap_or_else(|| format!("set {}", version_set.0))
+    }
+
+    fn display_string(&self, string: StringId) -> impl Display + '_ {
+        self.string(string)
+    }
+
+    fn version_set_name(&self, version_set: VersionSetId) -> NameId {
+        let name = self.numbered.borrow().sets.get(version_set.0 as usize).map(|set| set.name);
+        NameId::from_raw(name.unwrap_or_else(|| self.nothing()))
+    }
+
+    fn solvable_name(&self, solvable: SolvableId) -> NameId {
+        NameId::from_raw(self.name_number(self.id(solvable)))
+    }
+
+    fn version_sets_in_union(&self, union: VersionSetUnionId) -> impl Iterator<Item = VersionSetId> {
+        self.numbered.borrow().unions.get(union.0 as usize).cloned().unwrap_or_default().into_iter()
+    }
+
+    fn resolve_condition(&self, _: ConditionId) -> Condition {
+        // Debian's relations have no conditions, so none is ever given out.
+        Condition::Requirement(VersionSetId(0))
+    }
+}
+
+impl DependencyProvider for Provider<'_> {
+    async fn filter_candidates(
+        &self,
+        candidates: &[SolvableId],
+        version_set: VersionSetId,
+        inverse: bool,
+    ) -> Vec<SolvableId> {
+        let numbered = self.numbered.borrow();
+        let Some(set) = numbered.sets.get(version_set.0 as usize) else { return Vec::new() };
+        let inside = |candidate: &SolvableId| set.members.contains(&self.id(*candidate)) != set.inverse;
+        candidates.iter().copied().filter(|candidate| inside(candidate) != inverse).collect()
+    }
+
+    async fn get_candidates(&self, name: NameId) -> Option<Candidates> {
+        let id = self.index.id(name.into_raw())?;
+        let versions = self.index.named(self.index.name(id));
+        let candidates = versions.map(|version| SolvableId::from_raw(version.number())).collect();
+        Some(Candidates { candidates, ..Candidates::default() })
+    }
+
+    async fn sort_candidates(&self, _: &SolverCache<Self>, solvables: &mut [SolvableId]) {
+        // Numbers rise by name, then newest version first.
+        solvables.sort_unstable();
+    }
+
+    async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
+        match self.dependencies_of(self.id(solvable)) {
+            Ok(known) => Dependencies::Known(known),
+            Err(reason) => {
+                let mut numbered = self.numbered.borrow_mut();
+                numbered.strings.push(reason);
+                Dependencies::Unknown(StringId(u32::try_from(numbered.strings.len() - 1).unwrap_or(u32::MAX)))
+            }
+        }
+    }
+}
