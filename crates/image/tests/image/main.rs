@@ -1,0 +1,7 @@
+//! Stage 5 from a tree to the bytes of an image and back.
+
+mod hostile;
+mod layers;
+mod outputs;
+mod sample;
+mod tools;
