@@ -30,7 +30,7 @@ fn fill(root: &Path) -> bool {
         let libraries = Path::new("/usr/lib").join(triplet);
         let Ok(listing) = libraries.read_dir() else { continue };
         let mut names: Vec<_> =
-            listing.filter_map(|file| Some(file.ok()?.file_name().into_string().ok()?)).collect();
+            listing.filter_map(|file| file.ok()?.file_name().into_string().ok()).collect();
         names.retain(|name| name.contains(".so."));
         names.sort();
         for (number, name) in names.iter().take(120).enumerate() {
