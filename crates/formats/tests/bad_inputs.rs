@@ -13,9 +13,11 @@ use calypte_formats::tar::Entry;
 use calypte_formats::{ar, deb822, dpkg, elf, ld_cache, oci, sysusers, tar, tmpfiles, xattr};
 
 type Outcome = Result<(), String>;
+/// Takes a file by its name and bytes.
+type Parser = fn(&str, &[u8]) -> Outcome;
 
-/// Of each parser: the name of its folder, and how it takes a file, of which the name is known.
-const PARSERS: [(&str, fn(&str, &[u8]) -> Outcome); 15] = [
+/// Each parser with the name of its folder.
+const PARSERS: [(&str, Parser); 15] = [
     ("accounts", |_, bytes| outcome(accounts::parse::<PasswdLine>(&text(bytes)))),
     ("ar", |_, bytes| read_ar(bytes)),
     ("capability", |_, bytes| outcome(xattr::capability(&text(bytes)))),

@@ -15,7 +15,7 @@ fn text_of(path: &Path) -> Option<String> {
 }
 
 fn skip(reason: &str) {
-    writeln!(std::io::stderr(), "skipped: {reason}").unwrap();
+    _ = writeln!(std::io::stderr(), "skipped: {reason}");
 }
 
 fn configuration(directory: &str) -> Vec<(PathBuf, String)> {

@@ -14,7 +14,7 @@ fn gnu_tar() -> Option<Command> {
         command.env("TZ", "UTC").env("LC_ALL", "C.UTF-8");
         return Some(command);
     }
-    let _ = writeln!(std::io::stderr(), "skipped: GNU tar is not installed");
+    _ = writeln!(std::io::stderr(), "skipped: GNU tar is not installed");
     None
 }
 
