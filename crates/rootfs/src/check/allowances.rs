@@ -10,14 +10,30 @@ use crate::tree::{FileTree, Node, NodeKind};
 
 /// Programs that read commands from a user, by the names that they go by.
 const SHELLS: [&str; 17] = [
-    "ash", "bash", "busybox", "csh", "dash", "elvish", "fish", "ksh", "ksh93", "mksh", "nu", "rbash", "sh", "tcsh",
-    "toybox", "yash", "zsh",
+    "ash", "bash", "busybox", "csh", "dash", "elvish", "fish", "ksh", "ksh93", "mksh", "nu", "rbash", "sh",
+    "tcsh", "toybox", "yash", "zsh",
 ];
 
 /// Programs that install packages of a distribution.
 const PACKAGE_MANAGERS: [&str; 18] = [
-    "apk", "apt", "apt-get", "aptitude", "dnf", "dnf5", "dpkg", "dpkg-deb", "emerge", "flatpak", "microdnf", "nix",
-    "pacman", "rpm", "snap", "xbps-install", "yum", "zypper",
+    "apk",
+    "apt",
+    "apt-get",
+    "aptitude",
+    "dnf",
+    "dnf5",
+    "dpkg",
+    "dpkg-deb",
+    "emerge",
+    "flatpak",
+    "microdnf",
+    "nix",
+    "pacman",
+    "rpm",
+    "snap",
+    "xbps-install",
+    "yum",
+    "zypper",
 ];
 
 /// Finds what this definition does not allow.

@@ -34,7 +34,13 @@ pub(super) fn check(tree: &FileTree, context: &FinishContext<'_>, facts: &Facts<
     for (path, node) in tree.iter() {
         let Some(elf) = facts.elf(node) else { continue };
         for (problem, cure) in search.problems(path, elf) {
-            failures.push(CheckFailure { path: path.clone(), owner: node.owner.clone(), check: "libraries", problem, cure });
+            failures.push(CheckFailure {
+                path: path.clone(),
+                owner: node.owner.clone(),
+                check: "libraries",
+                problem,
+                cure,
+            });
         }
     }
     failures
@@ -46,7 +52,10 @@ impl<'a> Search<'a> {
             return Vec::new();
         }
         if elf.machine != self.machine {
-            let problem = format!("is for another machine (ELF machine {}, the image's is {})", elf.machine, self.machine);
+            let problem = format!(
+                "is for another machine (ELF machine {}, the image's is {})",
+                elf.machine, self.machine
+            );
             return vec![(problem, "build the image for that architecture, or drop the file".to_owned())];
         }
         let mut problems = Vec::new();
@@ -109,6 +118,7 @@ impl<'a> Search<'a> {
         let Ok(path) = TreePath::new(path) else { return false };
         let Ok(Some(real)) = self.tree.resolve(&path) else { return false };
         let node = self.tree.get(&real);
-        node.and_then(|node| self.facts.elf_behind(self.tree, node)).is_some_and(|elf| elf.machine == self.machine)
+        node.and_then(|node| self.facts.elf_behind(self.tree, node))
+            .is_some_and(|elf| elf.machine == self.machine)
     }
 }

@@ -11,7 +11,10 @@ const FILLED_AT_RUN_TIME: [&str; 4] = ["dev", "proc", "run", "sys"];
 /// Links that may lead nowhere, each with the reason. A path that ends in `/` stands for all links below it.
 const EXCEPTIONS: [(&str, &str); 2] = [
     ("usr/share/doc/", "documentation is often dropped by a slice, and a link in it misleads no program"),
-    ("usr/share/man/", "manual pages are often dropped by a slice, and a link among them misleads no program"),
+    (
+        "usr/share/man/",
+        "manual pages are often dropped by a slice, and a link among them misleads no program",
+    ),
 ];
 
 /// Finds the links that lead nowhere.
@@ -22,7 +25,9 @@ pub(super) fn check(tree: &FileTree) -> Vec<CheckFailure> {
         let problem = match missing(tree, path) {
             Ok(None) => continue,
             Ok(Some(end)) if is_filled_at_run_time(&end) || is_exception(path) => continue,
-            Ok(Some(end)) if format!("{end}") == *target => format!("links to {target}, which is not in the image"),
+            Ok(Some(end)) if format!("{end}") == *target => {
+                format!("links to {target}, which is not in the image")
+            }
             Ok(Some(end)) => format!("links to {target}, and {end} is not in the image"),
             Err(error) => format!("links to {target}, which cannot be followed: {error}"),
         };
@@ -31,7 +36,9 @@ pub(super) fn check(tree: &FileTree) -> Vec<CheckFailure> {
             owner: node.owner.clone(),
             check: "links",
             problem,
-            cure: format!("add the package that has the target, or drop the link with `fs: [{{delete: {path}}}]`"),
+            cure: format!(
+                "add the package that has the target, or drop the link with `fs: [{{delete: {path}}}]`"
+            ),
         });
     }
     failures

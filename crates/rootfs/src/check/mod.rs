@@ -51,3 +51,6 @@ pub fn run_all(tree: &FileTree, context: &FinishContext<'_>) -> Vec<CheckFailure
     failures.sort();
     failures
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ pub(super) fn check(tree: &FileTree, context: &FinishContext<'_>, facts: &Facts<
             check: "scripts",
             problem,
             cure: format!(
-                "drop the script with `fs: [{{delete: {path}}}]` or a slice such as `-shell-scripts`, or add the package that has its interpreter"
+                "drop the script with `fs: [{{delete: {path}}}]` or the slice `shell-scripts`, or add the package that has its interpreter"
             ),
         });
     }

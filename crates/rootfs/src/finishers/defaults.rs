@@ -39,7 +39,13 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     Ok(())
 }
 
-fn one(site: &mut Site<'_>, effect: &Effect, uid: u32, gid: u32, architecture: &str) -> Result<(), FinishError> {
+fn one(
+    site: &mut Site<'_>,
+    effect: &Effect,
+    uid: u32,
+    gid: u32,
+    architecture: &str,
+) -> Result<(), FinishError> {
     match *effect {
         Effect::Directory(path, mode, ..) => site.directory(&site.path(path)?, Access { mode, uid, gid }),
         Effect::Access(path, mode, ..) => site.change(&site.path(path)?, Access { mode, uid, gid }),
@@ -68,7 +74,12 @@ fn one(site: &mut Site<'_>, effect: &Effect, uid: u32, gid: u32, architecture: &
                 }
                 Some(_) => false,
             };
-            if free { site.link(&path, target) } else { Ok(()) }
+            // The script trusts that its package is whole; here a slice may have dropped what it links to.
+            let end = site.resolved(&path, target)?;
+            if free && site.leads_somewhere(&end)? { site.link(&path, target) } else { Ok(()) }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,9 +130,10 @@ impl FinishError {
             Self::UnknownAccount { kind, .. } => Some(format!(
                 "give the {kind} an id of its own there, from 400 to 499 for packages; it is never to change again"
             )),
-            Self::AccountClash { .. } => {
-                Some("make the universe's accounts.yaml, the definition's `user:` and the packages agree".to_owned())
-            }
+            Self::AccountClash { .. } => Some(
+                "make the universe's accounts.yaml, the definition's `user:` and the packages agree"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

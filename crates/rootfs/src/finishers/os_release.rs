@@ -56,3 +56,6 @@ fn quote(value: &str) -> String {
     quoted.push('"');
     quoted
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,9 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     let known: String = profiles.iter().flat_map(|profile| [&profile.name, "\n"]).collect();
     let enabled = enabled(profiles);
     for kind in TYPES {
-        let Some(template) = site.read_text(&site.path(&format!("usr/share/pam/common-{kind}"))?)? else { continue };
+        let Some(template) = site.read_text(&site.path(&format!("usr/share/pam/common-{kind}"))?)? else {
+            continue;
+        };
         let text = fill(&template, kind, &enabled);
         site.write(&site.path(&format!("etc/pam.d/common-{kind}"))?, text.into_bytes(), Access::root(0o644))?;
         let saved = saved(kind, &enabled);
@@ -63,7 +65,8 @@ fn fields(text: &str) -> BTreeMap<String, String> {
     let mut fields: BTreeMap<String, String> = BTreeMap::new();
     let mut current = String::new();
     for line in text.lines() {
-        let named = line.split_once(':').filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace));
+        let named =
+            line.split_once(':').filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace));
         if let Some((name, value)) = named {
             current = name.strip_suffix("-Final").unwrap_or(name).to_owned();
             fields.insert(current.clone(), value.trim().to_owned());
@@ -89,7 +92,9 @@ fn fields(text: &str) -> BTreeMap<String, String> {
 fn enabled(profiles: Vec<Profile>) -> Vec<Profile> {
     let mut enabled: Vec<Profile> = Vec::new();
     for profile in profiles.into_iter().filter(|profile| profile.field("Default") == "yes") {
-        let excludes = |one: &Profile, other: &Profile| one.field("Conflicts").split(", ").any(|name| name == other.name);
+        let excludes = |one: &Profile, other: &Profile| {
+            one.field("Conflicts").split(", ").any(|name| name == other.name)
+        };
         if !enabled.iter().any(|higher| excludes(higher, &profile) || excludes(&profile, higher)) {
             enabled.push(profile);
         }
@@ -163,7 +168,11 @@ fn fill(template: &str, kind: &str, enabled: &[Profile]) -> String {
 
 /// `[success=end default=ignore]	pam_unix.so nullok` with the number of lines to jump, options after one space.
 fn with_jump(line: &str, jump: i64) -> String {
-    let control_end = if line.starts_with('[') { line.find(']').map(|end| end + 1) } else { line.find(char::is_whitespace) };
+    let control_end = if line.starts_with('[') {
+        line.find(']').map(|end| end + 1)
+    } else {
+        line.find(char::is_whitespace)
+    };
     let (control, rest) = line.split_at(control_end.unwrap_or(line.len()));
     let gap = rest.len() - rest.trim_start().len();
     let module_end = rest[gap..].find(char::is_whitespace).map_or(rest.len(), |end| gap + end);
@@ -184,3 +193,6 @@ fn saved(kind: &str, enabled: &[Profile]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

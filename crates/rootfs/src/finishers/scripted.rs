@@ -38,7 +38,11 @@ use Effect::{Access, Directory, Duplicate, File, Link};
 /// Where there is no shell, nobody logs in and reads start-up files and mail.
 const SHELL: Option<&str> = Some("usr/bin/sh");
 
-const fn accounts(package: &'static str, users: &'static [&'static str], groups: &'static [&'static str]) -> Scripted {
+const fn accounts(
+    package: &'static str,
+    users: &'static [&'static str],
+    groups: &'static [&'static str],
+) -> Scripted {
     Scripted { package, only_with: None, users, groups, effects: &[] }
 }
 
@@ -46,7 +50,11 @@ const fn effects(package: &'static str, effects: &'static [Effect]) -> Scripted 
     Scripted { package, only_with: None, users: &[], groups: &[], effects }
 }
 
-const fn effects_with(package: &'static str, only_with: Option<&'static str>, effects: &'static [Effect]) -> Scripted {
+const fn effects_with(
+    package: &'static str,
+    only_with: Option<&'static str>,
+    effects: &'static [Effect],
+) -> Scripted {
     Scripted { package, only_with, users: &[], groups: &[], effects }
 }
 
@@ -87,67 +95,89 @@ byte-compile = standard
 
 /// By package, in the order of dpkg's dependencies where it matters (base-files first).
 pub(super) const TABLE: [Scripted; 27] = [
-    effects("base-files", &[
-        Link("etc/dpkg/origins/default", "debian"),
-        Directory("mnt", 0o755, "root", "root"),
-        Directory("srv", 0o755, "root", "root"),
-        Directory("opt", 0o755, "root", "root"),
-        Directory("etc/opt", 0o755, "root", "root"),
-        Directory("var/opt", 0o755, "root", "root"),
-        Directory("media", 0o755, "root", "root"),
-        Directory("run/lock", 0o1777, "root", "root"),
-        Link("var/run", "/run"),
-        Link("var/lock", "/run/lock"),
-        Directory("usr/local", 0o755, "root", "root"),
-        Directory("usr/local/share", 0o755, "root", "root"),
-        Directory("usr/local/share/man", 0o755, "root", "root"),
-        Directory("usr/local/bin", 0o755, "root", "root"),
-        Directory("usr/local/games", 0o755, "root", "root"),
-        Directory("usr/local/lib", 0o755, "root", "root"),
-        Directory("usr/local/libexec", 0o755, "root", "root"),
-        Directory("usr/local/include", 0o755, "root", "root"),
-        Directory("usr/local/sbin", 0o755, "root", "root"),
-        Directory("usr/local/src", 0o755, "root", "root"),
-        Directory("usr/local/etc", 0o755, "root", "root"),
-        Link("usr/local/man", "share/man"),
-    ]),
-    effects_with("base-files", SHELL, &[
-        Duplicate("usr/share/base-files/dot.profile", "root/.profile"),
-        Duplicate("usr/share/base-files/dot.bashrc", "root/.bashrc"),
-        Duplicate("usr/share/base-files/profile", "etc/profile"),
-        Duplicate("usr/share/base-files/motd", "etc/motd"),
-        Directory("var/mail", 0o2775, "root", "mail"),
-        Link("var/spool/mail", "../mail"),
-    ]),
+    effects(
+        "base-files",
+        &[
+            Link("etc/dpkg/origins/default", "debian"),
+            Directory("mnt", 0o755, "root", "root"),
+            Directory("srv", 0o755, "root", "root"),
+            Directory("opt", 0o755, "root", "root"),
+            Directory("etc/opt", 0o755, "root", "root"),
+            Directory("var/opt", 0o755, "root", "root"),
+            Directory("media", 0o755, "root", "root"),
+            Directory("run/lock", 0o1777, "root", "root"),
+            Link("var/run", "/run"),
+            Link("var/lock", "/run/lock"),
+            Directory("usr/local", 0o755, "root", "root"),
+            Directory("usr/local/share", 0o755, "root", "root"),
+            Directory("usr/local/share/man", 0o755, "root", "root"),
+            Directory("usr/local/bin", 0o755, "root", "root"),
+            Directory("usr/local/games", 0o755, "root", "root"),
+            Directory("usr/local/lib", 0o755, "root", "root"),
+            Directory("usr/local/libexec", 0o755, "root", "root"),
+            Directory("usr/local/include", 0o755, "root", "root"),
+            Directory("usr/local/sbin", 0o755, "root", "root"),
+            Directory("usr/local/src", 0o755, "root", "root"),
+            Directory("usr/local/etc", 0o755, "root", "root"),
+            Link("usr/local/man", "share/man"),
+        ],
+    ),
+    effects_with(
+        "base-files",
+        SHELL,
+        &[
+            Duplicate("usr/share/base-files/dot.profile", "root/.profile"),
+            Duplicate("usr/share/base-files/dot.bashrc", "root/.bashrc"),
+            Duplicate("usr/share/base-files/profile", "etc/profile"),
+            Duplicate("usr/share/base-files/motd", "etc/motd"),
+            Directory("var/mail", 0o2775, "root", "mail"),
+            Link("var/spool/mail", "../mail"),
+        ],
+    ),
     effects("bash", &[Link("usr/bin/sh", "bash")]),
     accounts("apt", &["_apt"], &[]),
     accounts("passwd", &[], &["shadow"]),
     effects("ca-certificates", &[Directory("usr/local/share/ca-certificates", 0o755, "root", "root")]),
     effects("dpkg", &[File("var/lib/dpkg/arch-native", 0o644, "root", "root", "{architecture}\n")]),
     effects("libc-bin", &[Duplicate("usr/share/libc-bin/nsswitch.conf", "etc/nsswitch.conf")]),
-    effects("libnginx-mod-http-echo", &[Link(
-        "etc/nginx/modules-enabled/50-mod-http-echo.conf",
-        "/usr/share/nginx/modules-available/mod-http-echo.conf",
-    )]),
-    effects("libnginx-mod-stream", &[Link(
-        "etc/nginx/modules-enabled/50-mod-stream.conf",
-        "/usr/share/nginx/modules-available/mod-stream.conf",
-    )]),
-    effects("libpam-modules", &[
-        File("etc/security/opasswd", 0o600, "root", "root", ""),
-        File("etc/environment", 0o644, "root", "root", ""),
-    ]),
-    effects("netbase", &[
-        File("etc/hosts", 0o644, "root", "root", HOSTS),
-        File("etc/networks", 0o644, "root", "root", NETWORKS),
-    ]),
-    effects("nginx-common", &[
-        Directory("var/log/nginx", 0o755, "root", "adm"),
-        File("var/log/nginx/access.log", 0o640, "www-data", "adm", ""),
-        File("var/log/nginx/error.log", 0o640, "www-data", "adm", ""),
-        Link("etc/nginx/sites-enabled/default", "/etc/nginx/sites-available/default"),
-        Duplicate("usr/share/nginx/html/index.html", "var/www/html/index.nginx-debian.html"),
-    ]),
+    effects(
+        "libnginx-mod-http-echo",
+        &[Link(
+            "etc/nginx/modules-enabled/50-mod-http-echo.conf",
+            "/usr/share/nginx/modules-available/mod-http-echo.conf",
+        )],
+    ),
+    effects(
+        "libnginx-mod-stream",
+        &[Link(
+            "etc/nginx/modules-enabled/50-mod-stream.conf",
+            "/usr/share/nginx/modules-available/mod-stream.conf",
+        )],
+    ),
+    effects(
+        "libpam-modules",
+        &[
+            File("etc/security/opasswd", 0o600, "root", "root", ""),
+            File("etc/environment", 0o644, "root", "root", ""),
+        ],
+    ),
+    effects(
+        "netbase",
+        &[
+            File("etc/hosts", 0o644, "root", "root", HOSTS),
+            File("etc/networks", 0o644, "root", "root", NETWORKS),
+        ],
+    ),
+    effects(
+        "nginx-common",
+        &[
+            Directory("var/log/nginx", 0o755, "root", "adm"),
+            File("var/log/nginx/access.log", 0o640, "www-data", "adm", ""),
+            File("var/log/nginx/error.log", 0o640, "www-data", "adm", ""),
+            Link("etc/nginx/sites-enabled/default", "/etc/nginx/sites-available/default"),
+            Duplicate("usr/share/nginx/html/index.html", "var/www/html/index.nginx-debian.html"),
+        ],
+    ),
     Scripted {
         package: "postgresql-common",
         only_with: None,
@@ -160,25 +190,36 @@ pub(super) const TABLE: [Scripted; 27] = [
             Directory("var/run/postgresql", 0o2775, "postgres", "postgres"),
         ],
     },
-    effects_with("postgresql-common", Some("usr/share/postgresql-common/createcluster.conf"), &[
-        File("etc/postgresql-common/root.crt", 0o644, "root", "root", POSTGRESQL_ROOT),
-        Duplicate("usr/share/postgresql-common/createcluster.conf", "etc/postgresql-common/createcluster.conf"),
-    ]),
-    effects("python3.13-minimal", &[
-        Directory("usr/local/lib/python3.13", 0o755, "root", "root"),
-        Directory("usr/local/lib/python3.13/dist-packages", 0o755, "root", "root"),
-    ]),
-    effects("python3.14-minimal", &[
-        Directory("usr/local/lib/python3.14", 0o755, "root", "root"),
-        Directory("usr/local/lib/python3.14/dist-packages", 0o755, "root", "root"),
-    ]),
-    effects_with("python3", Some("usr/bin/py3compile"), &[File(
-        "etc/python3/debian_config",
-        0o644,
-        "root",
-        "root",
-        PYTHON_CONFIGURATION,
-    )]),
+    effects_with(
+        "postgresql-common",
+        Some("usr/share/postgresql-common/createcluster.conf"),
+        &[
+            File("etc/postgresql-common/root.crt", 0o644, "root", "root", POSTGRESQL_ROOT),
+            Duplicate(
+                "usr/share/postgresql-common/createcluster.conf",
+                "etc/postgresql-common/createcluster.conf",
+            ),
+        ],
+    ),
+    effects(
+        "python3.13-minimal",
+        &[
+            Directory("usr/local/lib/python3.13", 0o755, "root", "root"),
+            Directory("usr/local/lib/python3.13/dist-packages", 0o755, "root", "root"),
+        ],
+    ),
+    effects(
+        "python3.14-minimal",
+        &[
+            Directory("usr/local/lib/python3.14", 0o755, "root", "root"),
+            Directory("usr/local/lib/python3.14/dist-packages", 0o755, "root", "root"),
+        ],
+    ),
+    effects_with(
+        "python3",
+        Some("usr/bin/py3compile"),
+        &[File("etc/python3/debian_config", 0o644, "root", "root", PYTHON_CONFIGURATION)],
+    ),
     effects("readline-common", &[Duplicate("usr/share/readline/inputrc", "etc/inputrc")]),
     Scripted {
         package: "redis-tools",
@@ -201,10 +242,13 @@ pub(super) const TABLE: [Scripted; 27] = [
     },
     effects("systemd", &[File("etc/machine-id", 0o444, "root", "root", "")]),
     effects("tzdata", &[Link("etc/localtime", "/usr/share/zoneinfo/Etc/UTC")]),
-    effects("ucf", &[
-        File("var/lib/ucf/hashfile", 0o644, "root", "root", ""),
-        File("var/lib/ucf/registry", 0o644, "root", "root", ""),
-    ]),
+    effects(
+        "ucf",
+        &[
+            File("var/lib/ucf/hashfile", 0o644, "root", "root", ""),
+            File("var/lib/ucf/registry", 0o644, "root", "root", ""),
+        ],
+    ),
     Scripted {
         package: "valkey-tools",
         only_with: None,

@@ -56,3 +56,6 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
 fn real(site: &Site<'_>, shell: &str) -> Result<TreePath, FinishError> {
     site.real(&site.path(shell)?)
 }
+
+#[cfg(test)]
+mod tests;

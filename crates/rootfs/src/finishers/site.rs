@@ -61,7 +61,9 @@ impl<'a> Site<'a> {
     /// As [`Site::real`] for a directory that is not there: a link to nothing is followed as well.
     fn dangling(&self, directory: &TreePath) -> Result<TreePath, FinishError> {
         let real = self.real(directory)?;
-        let Some(Node { kind: NodeKind::Symlink(target), .. }) = self.tree.get(&real) else { return Ok(real) };
+        let Some(Node { kind: NodeKind::Symlink(target), .. }) = self.tree.get(&real) else {
+            return Ok(real);
+        };
         real.resolve_link(target).map_err(|source| FinishError::Path { finisher: self.finisher, source })
     }
 
@@ -104,17 +106,30 @@ impl<'a> Site<'a> {
         let Some(directory) = self.tree.resolve(directory)? else { return Ok(Vec::new()) };
         let inside = self.tree.below(&directory).map(|(path, _)| path);
         let direct = inside.filter(|path| path.parent().as_ref() == Some(&directory));
-        Ok(direct.filter(|path| path.file_name().ends_with(ending) && self.tree.file(path).is_some()).cloned().collect())
+        Ok(direct
+            .filter(|path| path.file_name().ends_with(ending) && self.tree.file(path).is_some())
+            .cloned()
+            .collect())
     }
 
     /// Writes a file, in place of whatever was at that path; missing directories are made.
-    pub(crate) fn write(&mut self, path: &TreePath, bytes: Vec<u8>, access: Access) -> Result<(), FinishError> {
+    pub(crate) fn write(
+        &mut self,
+        path: &TreePath,
+        bytes: Vec<u8>,
+        access: Access,
+    ) -> Result<(), FinishError> {
         let (digest, size) = self.contents.add(bytes);
         self.place(path, NodeKind::File(Content { digest, size }), access)
     }
 
     /// Writes a file that has the content of another.
-    pub(crate) fn copy(&mut self, content: Content, path: &TreePath, access: Access) -> Result<(), FinishError> {
+    pub(crate) fn copy(
+        &mut self,
+        content: Content,
+        path: &TreePath,
+        access: Access,
+    ) -> Result<(), FinishError> {
         self.place(path, NodeKind::File(content), access)
     }
 
@@ -129,6 +144,17 @@ impl<'a> Site<'a> {
             return self.change(path, access);
         }
         self.place(path, NodeKind::Directory, access)
+    }
+
+    /// Makes a named pipe, in place of whatever was at that path.
+    pub(crate) fn pipe(&mut self, path: &TreePath, access: Access) -> Result<(), FinishError> {
+        self.place(path, NodeKind::Fifo, access)
+    }
+
+    /// Where a link with this target at this path would lead, no further link followed.
+    pub(crate) fn resolved(&self, path: &TreePath, target: &str) -> Result<TreePath, FinishError> {
+        let end = self.real(path)?.resolve_link(target);
+        end.map_err(|source| FinishError::Path { finisher: self.finisher, source })
     }
 
     /// Changes mode and owner of what a path leads to; nothing happens when it leads to nothing.

@@ -1,16 +1,19 @@
 //! Small hand-made trees for the tests of finishers and checks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
 
 use calypte_base::{Architecture, Digest, Epoch, PackageFormat, TreePath};
 use calypte_definition::ImageDefinition;
 use calypte_definition::image::{Category, ImageId, RunConfig, User};
+use calypte_formats::elf::{ElfClass, ElfFacts, ElfKind};
 use calypte_store::Contents;
 use calypte_universe::Rules;
 
 use super::{Apply, FinishError};
 use crate::context::FinishContext;
-use crate::package::{UnpackedEntry, UnpackedPackage};
+use crate::package::{FileFacts, UnpackedEntry, UnpackedPackage};
 use crate::tree::{Content, FileTree, Node, NodeKind, Owner};
 
 /// The time of everything in a test's tree.
@@ -65,6 +68,28 @@ pub(crate) fn definition() -> ImageDefinition {
     }
 }
 
+/// The headers of a library for amd64.
+pub(crate) fn library(soname: &str, needed: &[&str]) -> ElfFacts {
+    ElfFacts {
+        class: ElfClass::Elf64,
+        little_endian: true,
+        machine: 62,
+        kind: ElfKind::SharedObject,
+        interpreter: None,
+        dynamic: true,
+        soname: Some(soname.into()),
+        needed: needed.iter().map(|name| (*name).to_owned()).collect(),
+        rpath: Vec::new(),
+        runpath: Vec::new(),
+        no_default_libraries: false,
+    }
+}
+
+/// The headers of a program for amd64.
+pub(crate) fn program(interpreter: &str, needed: &[&str]) -> ElfFacts {
+    ElfFacts { interpreter: Some(interpreter.into()), soname: None, ..library("", needed) }
+}
+
 /// The universe's real tables.
 pub(crate) fn rules() -> Rules {
     let text = include_str!("../../../../catalog/universes/debian/accounts.yaml");
@@ -111,6 +136,40 @@ impl Bench {
         let (digest, size) = self.contents.add(content.as_ref().to_vec());
         self.put(name, NodeKind::File(Content { digest, size }), mode);
         self
+    }
+
+    /// With an ELF file that has these headers.
+    pub fn elf(self, name: &str, facts: ElfFacts) -> Self {
+        self.elf_mode(name, facts, 0o644)
+    }
+
+    /// As [`Bench::elf`], with a mode.
+    pub fn elf_mode(mut self, name: &str, facts: ElfFacts, mode: u32) -> Self {
+        let bytes = format!("{name} {facts:?}").into_bytes();
+        self.add_with_facts(name, bytes, Some(FileFacts::Elf(facts)), mode);
+        self
+    }
+
+    /// With a file whose headers are read from its bytes.
+    pub fn elf_file(mut self, name: &str, bytes: Vec<u8>, read: fn(&[u8]) -> Option<ElfFacts>) -> Self {
+        let facts = read(&bytes).map(FileFacts::Elf);
+        self.add_with_facts(name, bytes, facts, 0o755);
+        self
+    }
+
+    /// With a script of this interpreter.
+    pub fn script(mut self, name: &str, line: &str, mode: u32) -> Self {
+        let bytes = format!("#!{line}\n{name}").into_bytes();
+        self.add_with_facts(name, bytes, Some(FileFacts::Script(line.into())), mode);
+        self
+    }
+
+    fn add_with_facts(&mut self, name: &str, bytes: Vec<u8>, facts: Option<FileFacts>, mode: u32) {
+        let (digest, size) = self.contents.add(bytes);
+        self.put(name, NodeKind::File(Content { digest, size }), mode);
+        let node = self.tree.get(&path(name)).unwrap().clone();
+        let entry = UnpackedEntry { path: path(name), node, offset: None, facts };
+        self.packages.push(package("p", &[entry]));
     }
 
     /// With a directory, mode 0755.
@@ -173,4 +232,87 @@ impl Bench {
 
 fn owner() -> Owner {
     Owner::Package("p".into())
+}
+
+/// The tree on a disk, so that a real tool can be run on it: directories, files and links; owners are left out.
+pub(crate) fn write_out(bench: &Bench, directory: &Path) {
+    for (path, node) in bench.tree.iter() {
+        let target = directory.join(path.as_str());
+        match &node.kind {
+            NodeKind::Directory => fs_err::create_dir_all(&target).unwrap(),
+            NodeKind::File(content) => {
+                fs_err::write(&target, bench.contents.read(&content.digest).unwrap()).unwrap();
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(node.mode);
+                fs_err::set_permissions(&target, mode).unwrap();
+            }
+            NodeKind::Symlink(to) => fs_err::os::unix::fs::symlink(to, &target).unwrap(),
+            NodeKind::HardLink(to) => fs_err::hard_link(directory.join(to.as_str()), &target).unwrap(),
+            NodeKind::CharDevice(..) | NodeKind::Fifo => {}
+        }
+    }
+}
+
+/// Runs a tool and gives what it printed; says so and gives none when it is not installed or cannot do it here.
+#[expect(clippy::print_stderr, reason = "a skipped case must not look like a passed one")]
+pub(crate) fn tool(command: &mut Command) -> Option<String> {
+    command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    let name = command.get_program().to_string_lossy().into_owned();
+    match command.output() {
+        Ok(output) if output.status.success() => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Ok(output) => {
+            eprintln!(
+                "skipped: {name} does not work here: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+            None
+        }
+        Err(error) => {
+            eprintln!("skipped: {name} cannot be run: {error}");
+            None
+        }
+    }
+}
+
+/// Every path below a directory with its content, or where it links to.
+pub(crate) fn read_back(directory: &Path, below: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut rest = vec![directory.join(below)];
+    while let Some(path) = rest.pop() {
+        let metadata = fs_err::symlink_metadata(&path).unwrap();
+        let name = path.strip_prefix(directory).unwrap().display().to_string();
+        if metadata.is_symlink() {
+            found.insert(name, format!("-> {}", fs_err::read_link(&path).unwrap().display()));
+        } else if metadata.is_dir() {
+            rest.extend(fs_err::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            found.insert(name, String::from_utf8_lossy(&fs_err::read(&path).unwrap()).into_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn names_are_unique_and_nodes_bear_them() {
+    let names = super::names();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    let mut bench =
+        Bench::new().packages(&["tzdata"]).file("usr/share/zoneinfo/Etc/UTC", "").directory("etc");
+    bench.run(super::defaults::apply).unwrap();
+    let node = bench.tree.get(&path("etc/localtime")).unwrap();
+    assert_eq!(node.owner, Owner::Finisher("defaults".into()));
+    assert_eq!(node.mtime, EPOCH.0);
+}
+
+#[test]
+fn all_run_on_a_tree_with_nothing_for_them() {
+    let mut bench = Bench::new();
+    let (tree, mut context) = bench.context();
+    super::run_all(tree, &mut context).unwrap();
+    insta::assert_snapshot!(bench.made(), @r"
+    0755 0:0 /etc/
+    0644 0:0 /etc/group
+    0644 0:0 /etc/passwd
+    0755 0:0 /home/
+    0700 65532:65532 /home/nonroot/
+    ");
 }

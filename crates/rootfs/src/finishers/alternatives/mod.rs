@@ -43,7 +43,11 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
         }
         if has("dpkg") {
             let state = state(&choices);
-            site.write(&site.path(&format!("var/lib/dpkg/alternatives/{name}"))?, state.into_bytes(), Access::root(0o644))?;
+            site.write(
+                &site.path(&format!("var/lib/dpkg/alternatives/{name}"))?,
+                state.into_bytes(),
+                Access::root(0o644),
+            )?;
         }
     }
     Ok(())
@@ -81,3 +85,6 @@ fn state(choices: &[&Registration]) -> String {
     lines.push(String::new());
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,10 +54,8 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for path in &found {
         let bytes = site.read(path)?.unwrap_or_default();
-        let hash = subject_hash::of_pem(&bytes).map_err(|problem| FinishError::BadFile {
-            path: path.clone(),
-            problem: problem.to_string(),
-        })?;
+        let hash = subject_hash::of_pem(&bytes)
+            .map_err(|problem| FinishError::BadFile { path: path.clone(), problem: problem.to_string() })?;
         bundle.extend_from_slice(&bytes);
         if !bundle.ends_with(b"\n") {
             bundle.push(b'\n');
@@ -106,3 +104,6 @@ fn write_selection(site: &mut Site<'_>, directory: &TreePath, found: &[TreePath]
     }
     site.write(&site.path(SELECTION)?, text.into_bytes(), Access::root(0o644))
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,10 @@ fn text(tag: u8, value: &[u8]) -> Result<Option<String>, NotACertificate> {
     let decoded = match tag {
         UTF8_STRING => String::from_utf8(value.to_vec()).map_err(|_| bad)?,
         BMP_STRING => {
-            let units: Vec<u16> = value.chunks(2).map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte))).collect();
+            let units: Vec<u16> = value
+                .chunks(2)
+                .map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)))
+                .collect();
             String::from_utf16(&units).map_err(|_| bad)?
         }
         UNIVERSAL_STRING => {

@@ -21,11 +21,18 @@ pub(crate) fn library_directories(
         read(tree, contents, &path, DEPTH, &mut named);
     }
     let triplet = architecture.deb_triplet();
-    named.extend([format!("/lib/{triplet}"), format!("/usr/lib/{triplet}"), "/lib".to_owned(), "/usr/lib".to_owned()]);
+    named.extend([
+        format!("/lib/{triplet}"),
+        format!("/usr/lib/{triplet}"),
+        "/lib".to_owned(),
+        "/usr/lib".to_owned(),
+    ]);
     let mut directories: Vec<(TreePath, TreePath)> = Vec::new();
     for path in named.iter().filter_map(|path| TreePath::new(path).ok()) {
         let Ok(Some(real)) = tree.resolve(&path) else { continue };
-        if tree.get(&real).is_some_and(Node::is_directory) && !directories.iter().any(|(_, other)| *other == real) {
+        if tree.get(&real).is_some_and(Node::is_directory)
+            && !directories.iter().any(|(_, other)| *other == real)
+        {
             directories.push((path, real));
         }
     }
@@ -44,7 +51,8 @@ fn read(tree: &FileTree, contents: &Contents, path: &TreePath, depth: usize, nam
             continue;
         };
         for pattern in patterns.split_whitespace().filter(|_| depth > 0) {
-            let pattern = if pattern.starts_with('/') { pattern.to_owned() } else { format!("etc/{pattern}") };
+            let pattern =
+                if pattern.starts_with('/') { pattern.to_owned() } else { format!("etc/{pattern}") };
             for included in matching(tree, &pattern) {
                 read(tree, contents, &included, depth - 1, named);
             }
@@ -55,7 +63,9 @@ fn read(tree: &FileTree, contents: &Contents, path: &TreePath, depth: usize, nam
 /// The files that match a path whose last component may have `*` in it.
 fn matching(tree: &FileTree, pattern: &str) -> Vec<TreePath> {
     let Ok(pattern) = TreePath::new(pattern) else { return Vec::new() };
-    let Some(Ok(Some(directory))) = pattern.parent().map(|parent| tree.resolve(&parent)) else { return Vec::new() };
+    let Some(Ok(Some(directory))) = pattern.parent().map(|parent| tree.resolve(&parent)) else {
+        return Vec::new();
+    };
     let mut parts = pattern.file_name().split('*');
     let (first, rest): (&str, Vec<&str>) = (parts.next().unwrap_or_default(), parts.collect());
     let fits = |name: &str| {
@@ -68,5 +78,8 @@ fn matching(tree: &FileTree, pattern: &str) -> Vec<TreePath> {
         name.ends_with(last)
     };
     let inside = tree.below(&directory).map(|(path, _)| path);
-    inside.filter(|path| path.parent().as_ref() == Some(&directory) && fits(path.file_name())).cloned().collect()
+    inside
+        .filter(|path| path.parent().as_ref() == Some(&directory) && fits(path.file_name()))
+        .cloned()
+        .collect()
 }

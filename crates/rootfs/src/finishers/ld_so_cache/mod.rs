@@ -88,16 +88,21 @@ fn libraries<'a>(
     let inside = site.tree.below(&real).filter(|(path, _)| path.parent().as_ref() == Some(&real));
     for (path, node) in inside.filter(|(path, _)| is_library_name(path.file_name())) {
         let Some(file) = site.tree.resolve(path)? else { continue };
-        let Some(elf) = site.tree.get(&file).and_then(|node| facts.elf_behind(site.tree, node)) else { continue };
+        let Some(elf) = site.tree.get(&file).and_then(|node| facts.elf_behind(site.tree, node)) else {
+            continue;
+        };
         if elf.machine != machine || elf.kind != ElfKind::SharedObject || !elf.dynamic {
             continue;
         }
         let name = path.file_name().to_owned();
-        let soname = elf.soname.clone().unwrap_or_else(|| name.clone());
-        let is_link = matches!(node.kind, NodeKind::Symlink(_)) && is_plain_link(file.file_name(), &soname);
-        let better = found.get(&soname).is_none_or(|other| {
-            !is_link && other.is_link || is_link == other.is_link && other.name < name
-        });
+        let mut soname = elf.soname.clone().unwrap_or_else(|| name.clone());
+        let is_link = matches!(node.kind, NodeKind::Symlink(_)) && is_plain_link(&name, &soname);
+        if is_link {
+            soname.clone_from(&name);
+        }
+        let better = found
+            .get(&soname)
+            .is_none_or(|other| !is_link && other.is_link || is_link == other.is_link && other.name < name);
         if better {
             found.insert(soname, Library { name, is_link, elf });
         }
@@ -110,13 +115,19 @@ fn is_library_name(name: &str) -> bool {
     (name.starts_with("lib") || name.starts_with("ld-")) && name.contains(".so")
 }
 
-/// Whether a link's target is the library by its own name, or the name that the linker looks for (`libz.so`).
-fn is_plain_link(target: &str, soname: &str) -> bool {
-    target == soname || target.ends_with(".so") && soname.starts_with(target)
+/// Whether a link bears the library's own name, or the one that the linker looks for (`libz.so`). Such a link counts
+/// under its name; any other one counts as if it were the file.
+fn is_plain_link(name: &str, soname: &str) -> bool {
+    name == soname || name.ends_with(".so") && soname.starts_with(name)
 }
 
 /// Makes the link from the soname to the file, where nothing has that name.
-fn link_soname(site: &mut Site<'_>, directory: &TreePath, soname: &str, library: &Library<'_>) -> Result<(), FinishError> {
+fn link_soname(
+    site: &mut Site<'_>,
+    directory: &TreePath,
+    soname: &str,
+    library: &Library<'_>,
+) -> Result<(), FinishError> {
     if library.is_link || soname == library.name || soname.contains('/') || library.elf.soname.is_none() {
         return Ok(());
     }
@@ -126,15 +137,22 @@ fn link_soname(site: &mut Site<'_>, directory: &TreePath, soname: &str, library:
 
 fn subdirectories(site: &Site<'_>, directory: &TreePath) -> Result<BTreeSet<TreePath>, FinishError> {
     let Some(real) = site.tree.resolve(directory)? else { return Ok(BTreeSet::new()) };
-    let inside = site.tree.below(&real).filter(|(path, node)| node.is_directory() && path.parent().as_ref() == Some(&real));
+    let inside = site
+        .tree
+        .below(&real)
+        .filter(|(path, node)| node.is_directory() && path.parent().as_ref() == Some(&real));
     let named = inside.map(|(path, _)| site.path(&format!("{directory}/{}", path.file_name())));
     named.collect()
 }
 
 /// The line by which `ldconfig` of the image's own glibc would sign.
 fn generator(packages: &[UnpackedPackage]) -> String {
-    let glibc = ["libc-bin", "libc6"].iter().find_map(|name| packages.iter().find(|package| package.name == *name));
+    let glibc =
+        ["libc-bin", "libc6"].iter().find_map(|name| packages.iter().find(|package| package.name == *name));
     let version = glibc.map_or("", |package| package.version.as_str());
     let upstream = version.split('-').next().unwrap_or_default();
     format!("ldconfig (Debian GLIBC {version}) stable release version {upstream}")
 }
+
+#[cfg(test)]
+mod tests;

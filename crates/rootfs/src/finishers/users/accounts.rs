@@ -20,18 +20,28 @@ impl<'a> Accounts<'a> {
     }
 
     /// The id of a user, given by name or by number.
-    pub(in crate::finishers) fn uid(&self, name: &str, wanted_by: impl FnOnce() -> String) -> Result<u32, FinishError> {
+    pub(in crate::finishers) fn uid(
+        &self,
+        name: &str,
+        wanted_by: impl FnOnce() -> String,
+    ) -> Result<u32, FinishError> {
         let known = self.table.user(name).map(|user| user.uid);
         let own = (name == self.image.name).then_some(self.image.uid);
-        let unknown = || FinishError::UnknownAccount { kind: "user", name: name.to_owned(), wanted_by: wanted_by() };
+        let unknown =
+            || FinishError::UnknownAccount { kind: "user", name: name.to_owned(), wanted_by: wanted_by() };
         known.or(own).or_else(|| name.parse().ok()).ok_or_else(unknown)
     }
 
     /// The id of a group, given by name or by number.
-    pub(in crate::finishers) fn gid(&self, name: &str, wanted_by: impl FnOnce() -> String) -> Result<u32, FinishError> {
+    pub(in crate::finishers) fn gid(
+        &self,
+        name: &str,
+        wanted_by: impl FnOnce() -> String,
+    ) -> Result<u32, FinishError> {
         let known = self.table.group(name).map(|group| group.gid);
         let own = (name == self.image.name).then_some(self.image.gid);
-        let unknown = || FinishError::UnknownAccount { kind: "group", name: name.to_owned(), wanted_by: wanted_by() };
+        let unknown =
+            || FinishError::UnknownAccount { kind: "group", name: name.to_owned(), wanted_by: wanted_by() };
         known.or(own).or_else(|| name.parse().ok()).ok_or_else(unknown)
     }
 }

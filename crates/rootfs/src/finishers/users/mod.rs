@@ -41,7 +41,7 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     let mut site = Site::new(tree, context.contents, context.epoch, NAME);
     let mut database = start(&site)?;
     let wanted = Wanted::collect(&site, packages)?;
-    database.check(&accounts)?;
+    database.check(&accounts, &wanted)?;
     database.add(&accounts, &wanted)?;
     database.add_image_user(&accounts)?;
     write(&mut site, &database, epoch.0)?;
@@ -58,19 +58,27 @@ fn start(site: &Site<'_>) -> Result<Database, FinishError> {
         }
         let text = site.read_text(&path)?.unwrap_or_default();
         let read = if file == PASSWD { database.read_users(&text) } else { database.read_groups(&text) };
-        read.map_err(|problem| FinishError::BadFile { path, problem })?;
+        read.map_err(|error| FinishError::BadFile { path, problem: error.to_string() })?;
     }
     Ok(database)
 }
 
 fn write(site: &mut Site<'_>, database: &Database, epoch: i64) -> Result<(), FinishError> {
     let shadow = site.leads_somewhere(&site.path(SHADOW_TOOL)?)?;
-    site.write(&site.path(PASSWD)?, database.passwd(shadow).into_bytes(), Access::root(0o644))?;
-    site.write(&site.path(GROUP)?, database.group(shadow).into_bytes(), Access::root(0o644))?;
+    let mut files = vec![
+        (PASSWD, database.passwd(shadow), Access::root(0o644)),
+        (GROUP, database.group(shadow), Access::root(0o644)),
+    ];
     if shadow {
         let access = Access { gid: database.gid("shadow").unwrap_or(0), ..Access::root(0o640) };
-        site.write(&site.path(SHADOW)?, database.shadow(epoch).into_bytes(), access)?;
-        site.write(&site.path(GSHADOW)?, database.gshadow().into_bytes(), access)?;
+        files.push((SHADOW, database.shadow(epoch), access));
+        files.push((GSHADOW, database.gshadow(), access));
+    }
+    for (file, text, access) in files {
+        let path = site.path(file)?;
+        let text =
+            text.map_err(|error| FinishError::BadFile { path: path.clone(), problem: error.to_string() })?;
+        site.write(&path, text.into_bytes(), access)?;
     }
     if site.leads_somewhere(&site.path(PASSWD_MASTER)?)? {
         for file in ["etc/subuid", "etc/subgid"] {
@@ -91,3 +99,6 @@ fn make_home(site: &mut Site<'_>, accounts: &Accounts<'_>) -> Result<(), FinishE
     }
     site.directory(&user.home, Access { mode: 0o700, uid: user.uid, gid: user.gid })
 }
+
+#[cfg(test)]
+mod tests;

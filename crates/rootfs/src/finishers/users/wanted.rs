@@ -1,10 +1,13 @@
 //! Which accounts an image needs beside those that every image has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::finishers::FinishError;
+use calypte_formats::sysusers::{self, Id, Line};
+use calypte_formats::tmpfiles::Who;
+
 use crate::finishers::scripted::TABLE;
 use crate::finishers::site::Site;
+use crate::finishers::{FinishError, tmpfiles};
 use crate::package::UnpackedPackage;
 
 /// Names of accounts, each with who wants it.
@@ -12,13 +15,35 @@ use crate::package::UnpackedPackage;
 pub(super) struct Wanted {
     pub users: BTreeMap<String, String>,
     pub groups: BTreeMap<String, String>,
+    /// Groups with users that belong to them beside those whose primary group it is.
+    pub members: BTreeMap<String, BTreeSet<String>>,
+    /// Ids that sysusers.d files give, which the table must have as well.
+    pub fixed: Vec<Fixed>,
 }
+
+/// An id that a file gives to an account.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    /// `user` or `group`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The id.
+    pub id: u32,
+    /// The file.
+    pub by: String,
+}
+
+/// Where packages and administrators declare accounts.
+const SYSUSERS: [&str; 2] = ["usr/lib/sysusers.d", "etc/sysusers.d"];
 
 impl Wanted {
     /// What the packages' scripts and the tree's sysusers.d and tmpfiles.d files ask for.
     pub(super) fn collect(site: &Site<'_>, packages: &[UnpackedPackage]) -> Result<Self, FinishError> {
         let mut wanted = Self::default();
         wanted.add_scripts(site, packages)?;
+        wanted.add_sysusers(site)?;
+        wanted.add_tmpfiles(site)?;
         Ok(wanted)
     }
 
@@ -46,6 +71,59 @@ impl Wanted {
             for (user, group) in scripted.effects.iter().filter_map(|effect| effect.owner()) {
                 self.user(user, &by);
                 self.group(group, &by);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_sysusers(&mut self, site: &Site<'_>) -> Result<(), FinishError> {
+        for directory in SYSUSERS {
+            for path in site.list(&site.path(directory)?, ".conf")? {
+                let text = site.read_text(&path)?.unwrap_or_default();
+                let lines = sysusers::parse(path.as_str(), &text).map_err(|error| FinishError::BadFile {
+                    path: path.clone(),
+                    problem: error.to_string(),
+                })?;
+                lines.iter().for_each(|line| self.add_sysusers_line(line, &path.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_sysusers_line(&mut self, line: &Line, by: &str) {
+        match line {
+            Line::User(user) => {
+                self.user(&user.name, by);
+                self.fix("user", &user.name, &user.uid, by);
+            }
+            Line::Group { name, gid } => {
+                self.group(name, by);
+                self.fix("group", name, gid, by);
+            }
+            Line::Member { user, group } => {
+                self.user(user, by);
+                self.group(group, by);
+                self.members.entry(group.clone()).or_default().insert(user.clone());
+            }
+            Line::Range { .. } => {}
+        }
+    }
+
+    fn fix(&mut self, kind: &'static str, name: &str, id: &Id, by: &str) {
+        if let Id::Fixed(id) = id {
+            self.fixed.push(Fixed { kind, name: name.to_owned(), id: *id, by: by.to_owned() });
+        }
+    }
+
+    fn add_tmpfiles(&mut self, site: &Site<'_>) -> Result<(), FinishError> {
+        for (path, lines) in tmpfiles::read(site)? {
+            for line in lines {
+                if let Some(Who::Name(name)) = line.user.map(|user| user.who) {
+                    self.user(&name, &path.to_string());
+                }
+                if let Some(Who::Name(name)) = line.group.map(|group| group.who) {
+                    self.group(&name, &path.to_string());
+                }
             }
         }
         Ok(())

@@ -1,0 +1,134 @@
+//! Each check on a tree that fails it, and on one that does not.
+
+use calypte_definition::Allowance;
+use calypte_formats::elf::ElfKind;
+
+use super::*;
+use crate::finishers::tests::{Bench, library, program};
+use crate::tree::NodeKind;
+
+const TRIPLET: &str = "usr/lib/x86_64-linux-gnu";
+const LOADER: &str = "lib64/ld-linux-x86-64.so.2";
+
+fn failures(bench: &mut Bench) -> String {
+    let (tree, context) = bench.context();
+    run_all(tree, &context).iter().map(|failure| format!("[{}] {failure}\n", failure.check)).collect()
+}
+
+fn glibc() -> Bench {
+    Bench::new()
+        .directory("usr/lib64")
+        .link("lib64", "usr/lib64")
+        .link("lib", "usr/lib")
+        .elf("usr/lib64/ld-linux-x86-64.so.2", library("ld-linux-x86-64.so.2", &[]))
+        .elf(&format!("{TRIPLET}/libc.so.6"), library("libc.so.6", &["ld-linux-x86-64.so.2"]))
+        .link(&format!("{TRIPLET}/ld-linux-x86-64.so.2"), "/lib64/ld-linux-x86-64.so.2")
+}
+
+#[test]
+fn libraries_are_found_where_the_loader_looks() {
+    let mut own = program(LOADER, &["libown.so.1", "libc.so.6"]);
+    own.runpath = vec!["$ORIGIN/../${LIB}/own".into()];
+    let mut plugin = library("plugin.so", &["libown.so.1"]);
+    plugin.rpath = vec!["/opt/lib".into()];
+    let mut bench = glibc()
+        .elf("usr/bin/tool", own)
+        .elf(&format!("usr/lib/x86_64-linux-gnu/own/libown.so.1"), library("libown.so.1", &["libc.so.6"]))
+        .elf("opt/lib/libown.so.1", library("libown.so.1", &[]))
+        .elf("opt/plugins/plugin.so", plugin)
+        .elf("opt/object.o", {
+            let mut object = library("x", &["libnone.so"]);
+            object.kind = ElfKind::Relocatable;
+            object
+        });
+    insta::assert_snapshot!(failures(&mut bench), @"");
+}
+
+#[test]
+fn missing_libraries_loaders_and_other_machines() {
+    let mut foreign = library("libc.so.6", &[]);
+    foreign.machine = 183;
+    let mut bench = glibc()
+        .elf("usr/bin/tool", program("/lib/ld-musl-x86_64.so.1", &["libssl.so.3"]))
+        .elf("usr/lib/foreign.so", foreign);
+    insta::assert_snapshot!(failures(&mut bench), @r"
+    [libraries] /usr/bin/tool (package p): its loader /lib/ld-musl-x86_64.so.1 is not in the image
+      = help: add the package of the C library that it was linked with
+    [libraries] /usr/bin/tool (package p): needs libssl.so.3, which is not in the image
+      = help: add the package that has libssl.so.3, or drop the file if nothing uses it
+    [libraries] /usr/lib/foreign.so (package p): is for another machine (ELF machine 183, the image's is 62)
+      = help: build the image for that architecture, or drop the file
+    ");
+}
+
+#[test]
+fn scripts_need_their_interpreter() {
+    let mut bench = glibc()
+        .elf_mode("usr/bin/python3", program(LOADER, &[]), 0o755)
+        .elf_mode("usr/bin/env", program(LOADER, &[]), 0o755)
+        .script("usr/bin/good", "/usr/bin/python3 -E", 0o755)
+        .script("usr/bin/found", "/usr/bin/env -S python3 -u", 0o755)
+        .script("usr/share/not-run", "/bin/sh", 0o644);
+    insta::assert_snapshot!(failures(&mut bench), @"");
+    let mut bench = bench
+        .script("usr/bin/bad", "/bin/dash -e", 0o755)
+        .script("usr/bin/unfound", "/usr/bin/env node", 0o755)
+        .script("usr/bin/relative", "python3", 0o755);
+    insta::assert_snapshot!(failures(&mut bench), @r"
+    [scripts] /usr/bin/bad (package p): its interpreter /bin/dash is not in the image
+      = help: drop the script with `fs: [{delete: /usr/bin/bad}]` or the slice `shell-scripts`, or add the package that has its interpreter
+    [scripts] /usr/bin/relative (package p): its interpreter `python3` is no absolute path
+      = help: drop the script with `fs: [{delete: /usr/bin/relative}]` or the slice `shell-scripts`, or add the package that has its interpreter
+    [scripts] /usr/bin/unfound (package p): its interpreter `node`, which env looks for, is not in the image's PATH
+      = help: drop the script with `fs: [{delete: /usr/bin/unfound}]` or the slice `shell-scripts`, or add the package that has its interpreter
+    ");
+    bench.definition.run.environment.insert("PATH".into(), "/opt/bin".into());
+    assert!(failures(&mut bench).contains("`python3`, which env looks for"));
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut bench = Bench::new()
+        .directory("usr/lib")
+        .link("lib", "usr/lib")
+        .file("usr/lib/real", "")
+        .link("usr/lib/good", "../../lib/real")
+        .link("etc/mtab", "../proc/self/mounts")
+        .link("var/lock", "/run/lock")
+        .link("usr/share/doc/x/copyright", "../y/copyright");
+    insta::assert_snapshot!(failures(&mut bench), @"");
+    let mut bench =
+        bench.link("usr/lib/none", "/lib/none.so").link("usr/lib/loop", "loop").link("usr/lib/far", "none");
+    insta::assert_snapshot!(failures(&mut bench), @r"
+    [links] /usr/lib/far (package p): links to none, and /usr/lib/none.so is not in the image
+      = help: add the package that has the target, or drop the link with `fs: [{delete: /usr/lib/far}]`
+    [links] /usr/lib/loop (package p): links to loop, which cannot be followed: /usr/lib/loop: too many levels of symbolic links
+      = help: add the package that has the target, or drop the link with `fs: [{delete: /usr/lib/loop}]`
+    [links] /usr/lib/none (package p): links to /lib/none.so, and /usr/lib/none.so is not in the image
+      = help: add the package that has the target, or drop the link with `fs: [{delete: /usr/lib/none}]`
+    ");
+}
+
+#[test]
+fn shells_package_managers_and_setuid_files_need_leave() {
+    let mut bench = Bench::new()
+        .file_with("usr/bin/dash", "", 0o755)
+        .link("usr/bin/sh", "dash")
+        .file_with("usr/bin/apt-get", "", 0o755)
+        .file_with("usr/bin/su", "", 0o4755)
+        .file_with("usr/share/doc/bash", "", 0o755)
+        .file_with("usr/bin/zsh", "not executable", 0o644);
+    bench.put("var/mail", NodeKind::Directory, 0o2775);
+    insta::assert_snapshot!(failures(&mut bench), @r"
+    [allowances] /usr/bin/apt-get (package p): a package manager must not be in this image
+      = help: leave the package out, drop the file with `fs: [{delete: /usr/bin/apt-get}]` or a slice, or say `allow: [package-manager]`
+    [allowances] /usr/bin/dash (package p): a shell must not be in this image
+      = help: leave the package out, drop the file with `fs: [{delete: /usr/bin/dash}]` or a slice, or say `allow: [shell]`
+    [allowances] /usr/bin/sh (package p): a shell must not be in this image
+      = help: leave the package out, drop the file with `fs: [{delete: /usr/bin/sh}]` or a slice, or say `allow: [shell]`
+    [allowances] /usr/bin/su (package p): a setuid file must not be in this image
+      = help: leave the package out, drop the file with `fs: [{delete: /usr/bin/su}]` or a slice, or say `allow: [setuid]`
+    ");
+    bench.definition.allow = [Allowance::Shell, Allowance::PackageManager, Allowance::Setuid].into();
+    assert_eq!(failures(&mut bench), "");
+}
