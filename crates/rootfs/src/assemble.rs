@@ -72,83 +72,51 @@ impl Rootfs {
     }
 }
 
-/// Why there is no root filesystem.
+/// Why there is no root filesystem of an image.
 #[derive(Debug, thiserror::Error)]
-pub enum AssembleError {
+#[error("{image}: {problem}")]
+pub struct AssembleError {
+    /// The image.
+    pub image: ImageId,
+    /// What is wrong.
+    pub problem: Box<AssembleProblem>,
+}
+
+/// What can be wrong with the making of a root filesystem.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleProblem {
     /// The packages are of a format that this stage cannot unpack.
-    #[error("{image}: packages of the format {format} cannot be unpacked yet")]
-    Format {
-        /// The image.
-        image: ImageId,
-        /// The format.
-        format: PackageFormat,
-    },
+    #[error("packages of the format {0} cannot be unpacked yet")]
+    Format(PackageFormat),
     /// A package cannot be unpacked.
-    #[error("{image}: {source}")]
-    Unpack {
-        /// The image.
-        image: ImageId,
-        /// Why not.
-        source: UnpackError,
-    },
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
     /// A pack does not hold what it should.
-    #[error("{image}: {source}")]
-    Store {
-        /// The image.
-        image: ImageId,
-        /// Why.
-        source: StoreError,
-    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The packages do not fit together.
-    #[error("{image}: {source}")]
-    Merge {
-        /// The image.
-        image: ImageId,
-        /// Why not.
-        source: MergeError,
-    },
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// A slice cannot be dropped.
-    #[error("{image}: {source}")]
-    Slice {
-        /// The image.
-        image: ImageId,
-        /// Why not.
-        source: SliceError,
-    },
+    #[error(transparent)]
+    Slice(#[from] SliceError),
     /// A finisher failed.
-    #[error("{image}: finisher {finisher}: {source}")]
+    #[error("finisher {finisher}: {source}")]
     Finish {
-        /// The image.
-        image: ImageId,
         /// The finisher.
         finisher: &'static str,
         /// Why.
         source: FinishError,
     },
     /// A verb of the definition cannot be applied.
-    #[error("{image}: fs: {source}")]
-    Verb {
-        /// The image.
-        image: ImageId,
-        /// Why not.
-        source: VerbError,
-    },
+    #[error("fs: {0}")]
+    Verb(#[from] VerbError),
     /// The package records cannot be written.
-    #[error("{image}: {source}")]
-    Record {
-        /// The image.
-        image: ImageId,
-        /// Why not.
-        source: RecordError,
-    },
-    /// The tree would not work, or holds what the image must not.
-    #[error("{image}: {} failed:\n{}", count(failures.len()), lines(failures))]
-    Checks {
-        /// The image.
-        image: ImageId,
-        /// What is wrong, by path.
-        failures: Vec<CheckFailure>,
-    },
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The tree would not work, or holds what the image must not: what is wrong, by path.
+    #[error("{} failed:\n{}", count(.0.len()), lines(.0))]
+    Checks(Vec<CheckFailure>),
 }
 
 fn count(failures: usize) -> String {
@@ -160,18 +128,24 @@ fn lines(failures: &[CheckFailure]) -> String {
 }
 
 impl AssembleError {
-    /// What the user can do about it.
+    /// What the user can do about it. Failed checks have their cures in the text.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unpack { source, .. } => source.hint(),
-            Self::Store { source, .. } => source.hint(),
-            Self::Merge { source, .. } => source.hint(),
-            Self::Slice { source, .. } => source.hint(),
-            Self::Finish { source, .. } => source.hint(),
-            Self::Verb { source, .. } => source.hint(),
-            Self::Format { .. } | Self::Record { .. } | Self::Checks { .. } => None,
+        match &*self.problem {
+            AssembleProblem::Unpack(error) => error.hint(),
+            AssembleProblem::Store(error) => error.hint(),
+            AssembleProblem::Merge(error) => error.hint(),
+            AssembleProblem::Slice(error) => error.hint(),
+            AssembleProblem::Finish { source, .. } => source.hint(),
+            AssembleProblem::Verb(error) => error.hint(),
+            AssembleProblem::Format(_) | AssembleProblem::Record(_) | AssembleProblem::Checks(_) => None,
         }
+    }
+
+    /// Whether the image could be made but must not be: a gate said no.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(*self.problem, AssembleProblem::Checks(_))
     }
 }
 
@@ -180,16 +154,18 @@ impl AssembleError {
 /// # Errors
 /// When a package is missing or unfit, packages clash, the definition's verbs do not fit, or a check fails.
 pub fn assemble(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleError> {
+    let named = |problem| AssembleError { image: assembly.definition.id.clone(), problem: Box::new(problem) };
+    run(assembly, store).map_err(named)
+}
+
+fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem> {
     let Assembly { definition, rules, architecture, format, epoch, .. } = *assembly;
-    let image = || definition.id.clone();
     if format != PackageFormat::Deb {
-        return Err(AssembleError::Format { image: image(), format });
+        return Err(AssembleProblem::Format(format));
     }
     let (packages, mut contents) = take_packages(assembly, store)?;
-    let mut tree =
-        merge::merge(&packages, epoch).map_err(|source| AssembleError::Merge { image: image(), source })?;
-    let dropped = slices::drop(&mut tree, &rules.slices, &definition.slices)
-        .map_err(|source| AssembleError::Slice { image: image(), source })?;
+    let mut tree = merge::merge(&packages, epoch)?;
+    let dropped = slices::drop(&mut tree, &rules.slices, &definition.slices)?;
 
     let mut context = FinishContext {
         architecture,
@@ -201,15 +177,13 @@ pub fn assemble(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, Assemb
         epoch,
     };
     finish(&mut tree, &mut context, |name| !LATE.contains(&name))?;
-    verbs::apply(&mut tree, context.contents, &definition.fs, &definition.user, epoch)
-        .map_err(|source| AssembleError::Verb { image: image(), source })?;
+    verbs::apply(&mut tree, context.contents, &definition.fs, &definition.user, epoch)?;
     finish(&mut tree, &mut context, |name| LATE.contains(&name))?;
-    records::write(&mut tree, &mut context)
-        .map_err(|source| AssembleError::Record { image: image(), source })?;
+    records::write(&mut tree, &mut context)?;
 
     let failures = check::run_all(&tree, &context);
     if !failures.is_empty() {
-        return Err(AssembleError::Checks { image: image(), failures });
+        return Err(AssembleProblem::Checks(failures));
     }
     Ok(Rootfs { tree, contents, packages, dropped })
 }
@@ -218,17 +192,15 @@ pub fn assemble(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, Assemb
 fn take_packages(
     assembly: &Assembly<'_>,
     store: &Store,
-) -> Result<(Vec<UnpackedPackage>, Contents), AssembleError> {
-    let image = || assembly.definition.id.clone();
-    let failed = |source| AssembleError::Unpack { image: image(), source };
+) -> Result<(Vec<UnpackedPackage>, Contents), AssembleProblem> {
     let mut locked: Vec<&LockedPackage> = assembly.packages.to_vec();
     locked.sort_by(|one, other| (&one.id, &one.version).cmp(&(&other.id, &other.version)));
     let files: Vec<PackageFile> = locked.iter().map(|package| package_file(package)).collect();
     let mut packages = Vec::with_capacity(files.len());
     let mut contents = Contents::new();
-    for (unpacked, locked) in unpack::unpack_all(store, &files).map_err(failed)?.into_iter().zip(locked) {
-        is_what_was_locked(&unpacked.package, locked).map_err(failed)?;
-        unpacked.add_to(&mut contents).map_err(|source| AssembleError::Store { image: image(), source })?;
+    for (unpacked, locked) in unpack::unpack_all(store, &files)?.into_iter().zip(locked) {
+        is_what_was_locked(&unpacked.package, locked)?;
+        unpacked.add_to(&mut contents)?;
         packages.push(unpacked.package);
     }
     Ok((packages, contents))
@@ -262,13 +234,10 @@ fn finish(
     tree: &mut FileTree,
     context: &mut FinishContext<'_>,
     chosen: fn(&str) -> bool,
-) -> Result<(), AssembleError> {
+) -> Result<(), AssembleProblem> {
     for finisher in finishers::ORDER.iter().filter(|finisher| chosen(finisher.name)) {
-        (finisher.apply)(tree, context).map_err(|source| AssembleError::Finish {
-            image: context.definition.id.clone(),
-            finisher: finisher.name,
-            source,
-        })?;
+        (finisher.apply)(tree, context)
+            .map_err(|source| AssembleProblem::Finish { finisher: finisher.name, source })?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ pub mod verbs;
 #[cfg(test)]
 mod fixture;
 
-pub use assemble::{AssembleError, Assembly, Rootfs, assemble};
+pub use assemble::{AssembleError, AssembleProblem, Assembly, Rootfs, assemble};
 pub use context::FinishContext;
 pub use package::{FileFacts, Script, UnpackedEntry, UnpackedPackage};
 pub use tree::{Content, FileTree, Node, NodeKind, Owner, TreeError};

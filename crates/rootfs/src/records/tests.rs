@@ -66,12 +66,12 @@ fn recorded(write: impl FnOnce(&mut Recorder<'_>, &[&UnpackedPackage]) -> Result
 
 #[test]
 fn an_image_without_package_manager_has_a_record_for_each_package() {
-    insta::assert_snapshot!(recorded(|recorder, packages| status_d::write(recorder, packages)));
+    insta::assert_snapshot!(recorded(status_d::write));
 }
 
 #[test]
 fn an_image_with_package_manager_has_the_whole_database() {
-    insta::assert_snapshot!(recorded(|recorder, packages| database::write(recorder, packages)));
+    insta::assert_snapshot!(recorded(database::write));
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! Real packages from the mirror against dpkg's own reading of them. Runs only when `CALYPTE_TEST_NETWORK` is set: it
-//! needs `apt-get` with working sources, and `dpkg-deb`.
+//! Real packages from the mirror against dpkg's own reading of them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,11 +14,8 @@ const PACKAGES: [&str; 7] =
     ["base-files", "passwd", "perl-base", "netbase", "adduser", "zlib1g", "debianutils"];
 
 #[test]
+#[ignore = "oracle: dpkg-deb and tar, on packages that apt-get brings from the mirror"]
 fn real_packages_unpack_as_dpkg_says() {
-    if std::env::var_os("CALYPTE_TEST_NETWORK").is_none() {
-        eprintln!("SKIPPED real_packages_unpack_as_dpkg_says: CALYPTE_TEST_NETWORK is not set");
-        return;
-    }
     let directory = tempfile::tempdir().unwrap();
     let status = Command::new("apt-get")
         .args(["-q", "-o", "APT::Sandbox::User=root", "download"])
