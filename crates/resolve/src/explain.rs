@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use calypte_universe::PackageId;
 use calypte_universe::relation::dependencies;
+use calypte_universe::{Operator, PackageId, Relation};
 use resolvo::conflict::{Conflict, ConflictCause, ConflictEdge, ConflictNode};
 use resolvo::{Requirement, Solver};
 
@@ -148,13 +148,16 @@ impl Explainer<'_, '_> {
     }
 
     /// Why no package meets a relation.
-    fn missing(&self, relation: &calypte_universe::Relation<'_>) -> String {
+    fn missing(&self, relation: &Relation<'_>) -> String {
         let index = self.provider.index;
         let (name, universe) = (relation.name, index.universe());
         if let Some(newest) = index.named(name).next() {
             let version = index.version(newest);
             return match relation.version {
-                Some(_) if !relation.accepts(version) => format!("the newest {name} in {universe} is {version}"),
+                Some((Operator::LaterOrEqual | Operator::Later, _)) if !relation.accepts(version) => {
+                    format!("the newest {name} in {universe} is {version}")
+                }
+                Some(_) if !relation.accepts(version) => format!("{universe} has {name} {version}"),
                 _ => format!("{name} {version} is not for use by other architectures (`{relation}`)"),
             };
         }
