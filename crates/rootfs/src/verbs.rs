@@ -237,7 +237,8 @@ impl Scene<'_> {
             .collect();
         let expected = match expect {
             Some(0) => None,
-            Some(count) => (found.len() as u64 != u64::from(count)).then(|| format!("{count} paths")),
+            Some(count) => (found.len() as u64 != u64::from(count))
+                .then(|| format!("{count} {}", if count == 1 { "path" } else { "paths" })),
             None => found.is_empty().then(|| "at least one path".to_owned()),
         };
         if let Some(expected) = expected {

@@ -31,8 +31,8 @@ pub const VERSION: u32 = 1;
 /// Where the store keeps what was learned of packages.
 const CACHE: &str = "unpacked";
 
-/// Packages unpacked at once. Each takes the memory of a decompressor (xz -6: 9 MiB, xz -9: 65 MiB), and the whole
-/// must stay below 200 MB on any machine.
+/// Packages unpacked at once. Each holds the dictionary of its decompressor (8 MiB for `xz -6`, with which nearly all of
+/// Debian is packed) and buffers of less than 1 MiB, so that a machine of many processors stays far below 200 MB.
 const AT_ONCE: usize = 8;
 
 /// A package file to be unpacked.

@@ -154,7 +154,7 @@ fn an_edit_that_does_not_fit_shows_what_was_found() {
 fn delete_counts_what_its_pattern_matches() {
     let mut stage = Stage::new();
     insta::assert_snapshot!(stage.refused(delete("usr/bin/app*", Some(1))), @r"
-    delete usr/bin/app*: expected 1 paths but found 2
+    delete usr/bin/app*: expected 1 path but found 2
       /usr/bin/app
       /usr/bin/app-1
     ");
