@@ -33,7 +33,7 @@ fn libraries_are_found_where_the_loader_looks() {
     plugin.rpath = vec!["/opt/lib".into()];
     let mut bench = glibc()
         .elf("usr/bin/tool", own)
-        .elf(&format!("usr/lib/x86_64-linux-gnu/own/libown.so.1"), library("libown.so.1", &["libc.so.6"]))
+        .elf("usr/lib/x86_64-linux-gnu/own/libown.so.1", library("libown.so.1", &["libc.so.6"]))
         .elf("opt/lib/libown.so.1", library("libown.so.1", &[]))
         .elf("opt/plugins/plugin.so", plugin)
         .elf("opt/object.o", {

@@ -166,7 +166,7 @@ fn fill(template: &str, kind: &str, enabled: &[Profile]) -> String {
     text
 }
 
-/// `[success=end default=ignore]	pam_unix.so nullok` with the number of lines to jump, options after one space.
+/// `[success=end default=ignore] pam_unix.so nullok` with the number of lines to jump, options after one space.
 fn with_jump(line: &str, jump: i64) -> String {
     let control_end = if line.starts_with('[') {
         line.find(']').map(|end| end + 1)
