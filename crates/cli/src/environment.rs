@@ -32,13 +32,16 @@ pub const NO_COLOR: Variable = Variable { name: "NO_COLOR", about: "Set to anyth
 pub const HTTPS_PROXY: Variable = Variable { name: "HTTPS_PROXY", about: "Proxy for https downloads." };
 /// Proxy for http.
 pub const HTTP_PROXY: Variable = Variable { name: "HTTP_PROXY", about: "Proxy for http downloads." };
+/// Hosts without a proxy.
+pub const NO_PROXY: Variable =
+    Variable { name: "NO_PROXY", about: "Hosts that are asked without a proxy, separated by commas." };
 /// Trusted certificates.
 pub const SSL_CERT_FILE: Variable =
     Variable { name: "SSL_CERT_FILE", about: "PEM file of the certificates that https mirrors are checked against." };
 
 /// Every variable that is read, in the order of the reference page.
 pub const ALL: &[Variable] =
-    &[CATALOG, STORE, XDG_CACHE_HOME, HOME, SOURCE_DATE_EPOCH, NO_COLOR, HTTPS_PROXY, HTTP_PROXY, SSL_CERT_FILE];
+    &[CATALOG, STORE, XDG_CACHE_HOME, HOME, SOURCE_DATE_EPOCH, NO_COLOR, HTTPS_PROXY, HTTP_PROXY, NO_PROXY, SSL_CERT_FILE];
 
 impl Variable {
     /// Its value; unset and empty are the same.

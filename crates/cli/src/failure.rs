@@ -3,9 +3,12 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use calypte_pipeline::{Mistakes, hint};
+use calypte_pipeline::{Mistakes, hint, is_refusal};
 
 use crate::output::printable;
+
+/// Exit code when a gate said no.
+const REFUSED: u8 = 1;
 
 /// Exit code of an error.
 const ERROR: u8 = 2;
@@ -28,7 +31,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         text.push_str(&format!("\n{cyan}hint:{cyan:#} {}", printable(&hint)));
     }
     line(&text);
-    ExitCode::from(ERROR)
+    ExitCode::from(if is_refusal(error) { REFUSED } else { ERROR })
 }
 
 /// The whole chain of causes in one line, each cause once: many errors repeat their cause in their own text.

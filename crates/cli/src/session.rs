@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result};
 use calypte_base::Epoch;
 use calypte_pipeline::{CatalogDirectory, Factory, FactorySettings};
-use calypte_store::Store;
+use calypte_store::{FetchSettings, Store};
 
 use crate::arguments::Global;
 use crate::environment;
@@ -102,15 +102,20 @@ impl Session {
             given.entry(name.clone()).or_default().push(url.clone());
         }
         mirrors.extend(given);
+        let no_proxy = environment::NO_PROXY.text().unwrap_or_default();
         Factory::new(FactorySettings {
             catalog: self.catalog()?,
             store: Store::open(self.store_directory()?)?,
             mirrors,
-            archives: self.global.archive.clone(),
-            offline: self.global.offline,
-            https_proxy: environment::HTTPS_PROXY.text(),
-            http_proxy: environment::HTTP_PROXY.text(),
-            certificates: environment::SSL_CERT_FILE.path(),
+            network: FetchSettings {
+                archives: self.global.archive.clone(),
+                offline: self.global.offline,
+                http_proxy: environment::HTTP_PROXY.text(),
+                https_proxy: environment::HTTPS_PROXY.text(),
+                no_proxy: no_proxy.split(',').map(|host| host.trim().to_owned()).collect(),
+                certificates: environment::SSL_CERT_FILE.path(),
+                ..FetchSettings::default()
+            },
             now: Epoch(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
             source_date_epoch: self.source_date_epoch()?,
             reporter: &self.terminal,

@@ -1,14 +1,14 @@
 //! What every piece of work needs, set up once: catalog, store, mirrors, the time, and whom to tell.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use calypte_base::Epoch;
 use calypte_definition::{Catalog, ImageId};
-use calypte_store::{Fetcher, Store};
+use calypte_resolve::LockedPackage;
+use calypte_store::{Download, FetchSettings, Fetcher, Store};
 use calypte_universe::{Rules, UniverseDefinition};
 
 use crate::catalog::{CatalogDirectory, Mistakes};
@@ -16,23 +16,17 @@ use crate::hints::hinted;
 use crate::report::Reporter;
 
 /// What a [`Factory`] is made from: all that a library must not find out by itself.
+#[derive(Debug)]
 pub struct FactorySettings<'a> {
     /// The catalog.
     pub catalog: CatalogDirectory,
     /// The store.
     pub store: Store,
-    /// Mirror name → base addresses, in the order in which they are asked.
+    /// Mirror name → base addresses, in the order in which they are asked; where a universe's mirror is not among them,
+    /// the universe's own fallback is asked.
     pub mirrors: BTreeMap<String, Vec<String>>,
-    /// Directories that `archive` wrote, from which packages are taken before any mirror is asked.
-    pub archives: Vec<PathBuf>,
-    /// Never open a socket.
-    pub offline: bool,
-    /// Proxy for https.
-    pub https_proxy: Option<String>,
-    /// Proxy for http.
-    pub http_proxy: Option<String>,
-    /// PEM file of trusted certificates, in place of the system's.
-    pub certificates: Option<PathBuf>,
+    /// How to download; its `mirrors` and `interrupted` are not looked at.
+    pub network: FetchSettings,
     /// The time, against which signatures and indexes are judged.
     pub now: Epoch,
     /// The newest time that images may hold, in place of the newest date in their lock.
@@ -44,16 +38,11 @@ pub struct FactorySettings<'a> {
 }
 
 /// Does all work over one catalog and one store.
+#[derive(Debug)]
 pub struct Factory<'a> {
     pub(crate) settings: FactorySettings<'a>,
     pub(crate) images: Catalog,
     universes: BTreeMap<String, (UniverseDefinition, Rules)>,
-}
-
-impl std::fmt::Debug for Factory<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Factory").field("catalog", &self.settings.catalog).finish_non_exhaustive()
-    }
 }
 
 impl<'a> Factory<'a> {
@@ -116,12 +105,59 @@ impl<'a> Factory<'a> {
     }
 
     /// What downloads, for the repositories of a universe.
-    pub(crate) fn fetcher(&self, universe: &UniverseDefinition) -> Result<Fetcher> {
-        let mut mirrors = self.settings.mirrors.clone();
+    pub(crate) fn fetcher(&self, universe: &UniverseDefinition) -> Fetcher {
+        let settings = &self.settings;
+        let mut mirrors = settings.mirrors.clone();
         for repository in &universe.repositories {
             mirrors.entry(repository.mirror.clone()).or_insert_with(|| vec![repository.fallback.clone()]);
         }
-        todo_fetcher(mirrors)
+        let fetch = FetchSettings { mirrors, interrupted: Arc::clone(&settings.interrupted), ..settings.network.clone() };
+        Fetcher::new(settings.store.clone(), fetch)
+    }
+
+    /// What a locked package is downloaded as.
+    pub(crate) fn download(&self, universe: &UniverseDefinition, package: &LockedPackage) -> Result<Download> {
+        let repository = universe.repositories.iter().find(|repository| repository.name == package.repository);
+        let repository = repository.with_context(|| {
+            format!("{} comes from repository `{}`, which {} does not have", package.id, package.repository, universe.universe)
+        })?;
+        Ok(Download {
+            mirror: repository.mirror.clone(),
+            path: package.url.clone(),
+            digest: package.sha256,
+            size: package.size,
+            what: format!("{} {}", package.id, package.version),
+        })
+    }
+
+    /// Downloads packages that the store does not have yet.
+    ///
+    /// # Errors
+    /// When one cannot be had.
+    pub(crate) fn fetch<'l>(
+        &self,
+        universe: &UniverseDefinition,
+        packages: impl IntoIterator<Item = &'l LockedPackage>,
+    ) -> Result<()> {
+        let mut missing = BTreeMap::new();
+        for package in packages {
+            if !self.store().has(&package.sha256) {
+                missing.insert(package.sha256, self.download(universe, package)?);
+            }
+        }
+        let missing: Vec<Download> = missing.into_values().collect();
+        if !missing.is_empty() {
+            self.fetcher(universe).fetch_all(&missing, self.settings.reporter.downloads())?;
+        }
+        Ok(())
+    }
+
+    /// An error if the user wants the work to stop.
+    pub(crate) fn stop_if_interrupted(&self) -> Result<()> {
+        if self.settings.interrupted.load(Ordering::Relaxed) {
+            bail!("interrupted");
+        }
+        Ok(())
     }
 }
 

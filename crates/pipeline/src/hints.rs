@@ -4,8 +4,9 @@ use anyhow::Error;
 use calypte_definition::UnknownImage;
 use calypte_image::{ImageError, OutputError, ReadError};
 use calypte_resolve::{LockError, ResolveError};
-use calypte_rootfs::AssembleError;
-use calypte_store::StoreError;
+use calypte_rootfs::assemble::AssembleError;
+use calypte_rootfs::unpack::UnpackError;
+use calypte_store::{FetchError, StoreError};
 use calypte_universe::UniverseError;
 
 /// An error of the pipeline's own that comes with a cure.
@@ -30,12 +31,20 @@ pub fn hint(error: &Error) -> Option<String> {
         let own = cause.downcast_ref::<Hinted>().map(|hinted| hinted.hint.clone());
         own.or_else(|| cause.downcast_ref::<UnknownImage>()?.hint())
             .or_else(|| cause.downcast_ref::<StoreError>()?.hint())
+            .or_else(|| cause.downcast_ref::<FetchError>()?.hint())
             .or_else(|| cause.downcast_ref::<UniverseError>()?.hint())
             .or_else(|| cause.downcast_ref::<ResolveError>()?.hint())
             .or_else(|| cause.downcast_ref::<LockError>()?.hint())
             .or_else(|| cause.downcast_ref::<AssembleError>()?.hint())
+            .or_else(|| cause.downcast_ref::<UnpackError>()?.hint())
             .or_else(|| cause.downcast_ref::<ImageError>()?.hint())
             .or_else(|| cause.downcast_ref::<OutputError>()?.hint())
             .or_else(|| cause.downcast_ref::<ReadError>()?.hint())
     })
+}
+
+/// Whether a gate said no, rather than something going wrong: the tree of an image failed a check.
+#[must_use]
+pub fn is_refusal(error: &Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<AssembleError>().is_some_and(AssembleError::is_refusal))
 }

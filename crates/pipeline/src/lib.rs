@@ -3,6 +3,7 @@
 //! [`Factory`] holds what every piece of work needs; each kind of work is a module: [`lock`], [`build`], [`show`],
 //! [`diff`], [`testing`], [`up`].
 
+pub mod archive;
 pub mod build;
 pub mod catalog;
 pub mod diff;
@@ -19,7 +20,7 @@ use anyhow::{Context as _, Result};
 
 pub use catalog::{CatalogDirectory, Mistakes};
 pub use factory::{Factory, FactorySettings};
-pub use hints::{Hinted, hint};
+pub use hints::{Hinted, hint, is_refusal};
 pub use report::Reporter;
 
 /// Sets how many threads all work is spread over. At most once a process.

@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
-use calypte_base::{Architecture, Digest};
+use calypte_base::{Digest, Epoch};
 use calypte_definition::ImageId;
 use calypte_resolve::{Lock, LockedPackage, LockedRepository, Request, resolve};
-use calypte_rootfs::{UnknownScript, UnpackedPackage, scripts, unpack};
-use calypte_store::{Download, Fetcher};
-use calypte_universe::{PackageRecord, Rules, Universe};
-use rayon::prelude::*;
+use calypte_rootfs::assemble::package_file;
+use calypte_rootfs::{scripts, unpack};
+use calypte_universe::{Rules, Universe};
 use serde::Serialize;
 
 use crate::diff::{PackageChange, Side, diff};
 use crate::factory::Factory;
 use crate::hints::hinted;
+
+/// Packages unpacked between two looks at whether the user wants to stop.
+const INSPECTED_AT_ONCE: usize = 32;
 
 /// The form of locks that is written.
 const SCHEMA: u32 = 1;
@@ -52,13 +54,12 @@ impl Factory<'_> {
     /// When packages cannot be chosen or had, or a maintainer script is unknown; then no lock is written.
     pub fn lock(&self, universe: &str, families: &[String]) -> Result<Vec<LockChange>> {
         let (definition, rules) = self.universe(universe)?;
-        let fetcher = self.fetcher(definition)?;
-        let universe = self.load_universe(universe, &fetcher)?;
+        let universe = self.load_universe(universe)?;
         let mut locks = Vec::new();
         for family in families {
-            locks.push(self.resolve_family(family, &universe, rules)?);
+            locks.push(self.resolve_family(family, &universe)?);
         }
-        self.fetch_locked(&fetcher, locks.iter())?;
+        self.fetch(definition, locks.iter().flat_map(|lock| lock.packages.values().flatten()))?;
         self.inspect(&mut locks, rules)?;
         locks.iter().map(|lock| self.save(lock)).collect()
     }
@@ -81,6 +82,7 @@ impl Factory<'_> {
 
     /// Why a lock is not what its family's definition needs.
     pub(crate) fn lock_problem(&self, lock: &Lock) -> Result<Option<String>> {
+        let format = self.universe(&lock.universe)?.0.format;
         let wanted = self.requests(&lock.family, &lock.universe)?;
         let wanted_keys: BTreeSet<String> = wanted.keys().map(ImageId::key).collect();
         if let Some(gone) = lock.images.keys().find(|key| !wanted_keys.contains(*key)) {
@@ -89,7 +91,7 @@ impl Factory<'_> {
         for (id, request) in &wanted {
             match lock.images.get(&id.key()) {
                 None => return Ok(Some(format!("does not hold image `{}`", id.key()))),
-                Some(digest) if *digest != request.digest() => {
+                Some(digest) if *digest != request.digest(format) => {
                     return Ok(Some(format!("holds other packages than the definition of `{}` asks for", id.key())));
                 }
                 Some(_) => {}
@@ -101,25 +103,28 @@ impl Factory<'_> {
     }
 
     /// What each image of a family asks the resolver for.
-    fn requests(&self, family: &str, universe: &str) -> Result<BTreeMap<ImageId, Request>> {
+    fn requests(&self, family: &str, universe: &str) -> Result<BTreeMap<ImageId, Request<'_>>> {
         let (definition, rules) = self.universe(universe)?;
         let images = self.images.images_in(family, universe).into_iter();
         images
             .map(|id| {
                 let image = self.images.image(&id)?;
-                let request = Request::new(image, definition.format, rules);
+                let packages = image.packages_of(definition.format).map(str::to_owned).collect();
+                let request = Request { packages, prefer: image.prefer.clone(), assumed: &rules.assumed };
                 Ok((id, request))
             })
             .collect()
     }
 
-    fn load_universe(&self, name: &str, fetcher: &Fetcher) -> Result<Universe> {
+    fn load_universe(&self, name: &str) -> Result<Universe> {
         let (definition, _) = self.universe(name)?;
+        let fetcher = self.fetcher(definition);
         let settings = &self.settings;
         settings.reporter.step(&format!("reading {name}"));
-        let keys = definition.keys();
-        let keys = keys.map(|key| Ok((key.to_owned(), settings.catalog.text(&format!("keys/{key}"))?))).collect::<Result<_>>()?;
-        let universe = calypte_universe::load(definition, &keys, &settings.store, fetcher, settings.now)?;
+        let key = |name: &str| Ok((name.to_owned(), settings.catalog.text(&format!("keys/{name}"))?));
+        let keys = definition.keys().map(key).collect::<Result<BTreeMap<String, String>>>()?;
+        let downloads = settings.reporter.downloads();
+        let universe = calypte_universe::load(definition, &keys, &settings.store, &fetcher, settings.now, downloads)?;
         for repository in universe.repositories.iter().filter(|repository| repository.stale) {
             let until = repository.valid_until.map_or_else(String::new, |until| format!(" (it was valid until {until})"));
             settings.reporter.warn(&format!(
@@ -131,29 +136,98 @@ impl Factory<'_> {
     }
 
     /// Chooses the packages of every image of a family; the packages' dates are not known yet.
-    fn resolve_family(&self, family: &str, universe: &Universe, rules: &Rules) -> Result<Lock> {
+    fn resolve_family(&self, family: &str, universe: &Universe) -> Result<Lock> {
         self.settings.reporter.step(&format!("resolving {family}"));
         let requests = self.requests(family, &universe.definition.universe)?;
         let mut packages = BTreeMap::new();
         for (architecture, index) in &universe.packages {
-            let mut chosen: BTreeMap<String, LockedPackage> = BTreeMap::new();
+            // By name and version: two streams may take two versions of one package.
+            let mut chosen: BTreeMap<(&str, &str), LockedPackage> = BTreeMap::new();
             for (id, request) in &requests {
                 let resolution = resolve(index, request).with_context(|| format!("{id} for {architecture}"))?;
                 for selected in resolution.packages {
-                    let record = index.get(selected.record);
-                    merge(&mut chosen, record, &id.key(), selected.by).with_context(|| format!("{id} for {architecture}"))?;
+                    let record = selected.record;
+                    let locked = chosen.entry((record.name, record.version)).or_insert_with(|| locked_package(&record));
+                    locked.r#in.insert(id.key());
+                    locked.by.extend(selected.by.into_iter().map(str::to_owned));
                 }
             }
             packages.insert(*architecture, chosen.into_values().collect());
         }
-        let _ = rules;
+        let format = universe.definition.format;
         Ok(Lock {
             schema: SCHEMA,
             family: family.to_owned(),
             universe: universe.definition.universe.clone(),
             repositories: universe.repositories.iter().map(LockedRepository::from).collect(),
-            images: requests.iter().map(|(id, request)| (id.key(), request.digest())).collect(),
+            images: requests.iter().map(|(id, request)| (id.key(), request.digest(format))).collect(),
             packages,
         })
+    }
+
+    /// Unpacks every package, to learn its date and to look up its maintainer scripts.
+    fn inspect(&self, locks: &mut [Lock], rules: &Rules) -> Result<()> {
+        self.settings.reporter.step("reading packages");
+        let all: BTreeMap<Digest, &LockedPackage> =
+            locks.iter().flat_map(|lock| lock.packages.values().flatten()).map(|package| (package.sha256, package)).collect();
+        let files: Vec<_> = all.into_values().map(package_file).collect();
+        let mut dates = BTreeMap::new();
+        let mut unknown = BTreeSet::new();
+        for files in files.chunks(INSPECTED_AT_ONCE) {
+            self.stop_if_interrupted()?;
+            for unpacked in unpack::unpack_all(self.store(), files)? {
+                let package = unpacked.package;
+                dates.insert(package.digest, package.date);
+                let scripts = scripts::classify(&rules.scripts, &package).err().unwrap_or_default();
+                unknown.extend(scripts.iter().map(ToString::to_string));
+            }
+        }
+        if !unknown.is_empty() {
+            let texts: Vec<String> = unknown.into_iter().collect();
+            return Err(hinted(
+                format!("{} maintainer script(s) that nobody has reviewed:\n\n{}", texts.len(), texts.join("\n\n")),
+                "read each script, and add the entry below it to the table once you know what it does",
+            ));
+        }
+        for package in locks.iter_mut().flat_map(|lock| lock.packages.values_mut().flatten()) {
+            package.date = dates.get(&package.sha256).copied().unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn save(&self, lock: &Lock) -> Result<LockChange> {
+        // A lock that cannot be read any more is replaced; nothing in it is worth keeping.
+        let before = self.settings.catalog.read_lock(&lock.universe, &lock.family).ok().flatten();
+        self.settings.catalog.write_lock(lock)?;
+        let side = |lock: &Lock| Side {
+            packages: lock.packages.iter().flat_map(|(_, packages)| packages).map(|package| (package.id.clone(), package.version.clone())).collect(),
+            ..Side::default()
+        };
+        Ok(LockChange {
+            family: lock.family.clone(),
+            is_new: before.is_none(),
+            images: lock.images.len(),
+            packages: lock.packages.values().map(Vec::len).sum(),
+            download_size: lock.packages.values().flatten().map(|package| package.size).sum(),
+            changes: before.map_or_else(Vec::new, |before| diff(&side(&before), &side(lock)).packages),
+        })
+    }
+}
+
+/// A package as a lock names it; its date is not known before it is unpacked.
+fn locked_package(record: &calypte_universe::PackageRecord<'_>) -> LockedPackage {
+    LockedPackage {
+        id: record.name.to_owned(),
+        version: record.version.to_owned(),
+        architecture: record.architecture.to_owned(),
+        source: record.source.to_owned(),
+        source_version: record.source_version.to_owned(),
+        repository: record.repository.to_owned(),
+        url: record.path.to_owned(),
+        size: record.size,
+        sha256: record.sha256,
+        date: Epoch::default(),
+        r#in: BTreeSet::new(),
+        by: BTreeSet::new(),
     }
 }

@@ -3,7 +3,7 @@
 use calypte_store::Progress;
 
 /// Hears of the work while it goes on.
-pub trait Reporter: Sync {
+pub trait Reporter: Sync + std::fmt::Debug {
     /// A step that takes a while has begun (`resolving nginx`).
     fn step(&self, what: &str);
 

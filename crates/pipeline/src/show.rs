@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use calypte_base::Architecture;
-use calypte_resolve::{Lock, LockedPackage};
+use calypte_definition::ImageId;
+use calypte_resolve::{DEFINITION, Lock, LockedPackage};
 use serde::Serialize;
 
-/// Who asked for a package that the definition names.
-pub const DEFINITION: &str = "definition";
+use crate::factory::Factory;
 
 /// An image's packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +40,17 @@ pub struct ShownPackage {
     pub size: u64,
     /// The packages of this image that need it, or `definition`.
     pub by: Vec<String>,
+}
+
+impl Factory<'_> {
+    /// What is in an image according to its lock.
+    ///
+    /// # Errors
+    /// When the lock is missing or out of date.
+    pub fn show(&self, image: &ImageId, universe: &str, architecture: Architecture) -> Result<Shown> {
+        let lock = self.current_lock(universe, &image.family)?;
+        show(&lock, &image.to_string(), &image.key(), architecture)
+    }
 }
 
 /// The packages of one image in a lock.

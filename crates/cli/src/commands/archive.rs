@@ -28,7 +28,8 @@ pub struct Arguments {
 struct Archived {
     directory: PathBuf,
     packages: usize,
-    size: u64,
+    added: usize,
+    added_size: u64,
 }
 
 /// Fetches what is missing and writes the archive.
@@ -38,13 +39,18 @@ struct Archived {
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let factory = session.factory()?;
     let families = factory.families(&arguments.families, &arguments.universe)?;
-    let (packages, size) = factory.archive(&arguments.universe, &families, &arguments.directory)?;
-    let archived = Archived { directory: arguments.directory.clone(), packages, size };
+    let copied = factory.archive(&arguments.universe, &families, &arguments.directory)?;
+    let packages = copied.files + copied.present;
+    let archived = Archived { directory: arguments.directory.clone(), packages, added: copied.files, added_size: copied.bytes };
     if session.is_json() {
         output::json("calypte.archive/1", &archived)?;
     } else {
         let directory = archived.directory.display();
-        output::print(&format!("{packages} packages, {}, in {directory}\n", output::bytes(size)))?;
+        output::print(&format!(
+            "{packages} packages in {directory}, {} of them new ({})\n",
+            copied.files,
+            output::bytes(copied.bytes)
+        ))?;
     }
     Ok(Verdict::Yes)
 }

@@ -92,9 +92,9 @@ impl EngineKind {
 /// A built image, for an engine to take in.
 #[derive(Debug, Clone, Copy)]
 pub struct ImageUnderTest<'a> {
-    /// An OCI layout directory that holds the image and nothing else.
-    pub layout: &'a Path,
-    /// Its tag there.
+    /// An OCI archive of it.
+    pub archive: &'a Path,
+    /// The name under which engines with a storage of their own keep it meanwhile; nobody else's.
     pub tag: &'a str,
     /// For which machine it is.
     pub architecture: Architecture,
@@ -109,13 +109,17 @@ pub struct ImageUnderTest<'a> {
 ///
 /// # Errors
 /// When there is none, naming each one's reason.
-pub fn open(image: &ImageUnderTest<'_>, wanted: Option<EngineKind>, scratch: &Path) -> Result<Box<dyn Engine>> {
+pub fn open<'a>(
+    image: &ImageUnderTest<'a>,
+    wanted: Option<EngineKind>,
+    scratch: &Path,
+) -> Result<Box<dyn Engine + 'a>> {
     let mut reasons = Vec::new();
     for kind in EngineKind::ALL.into_iter().filter(|kind| wanted.is_none_or(|wanted| wanted == *kind)) {
         let opened = match kind {
-            EngineKind::Podman => podman::open(image).map(|engine| Box::new(engine) as Box<dyn Engine>),
+            EngineKind::Podman => podman::open(image).map(|engine| Box::new(engine) as Box<dyn Engine + 'a>),
             EngineKind::Crun | EngineKind::Runc => {
-                bundle::open(kind.program(), image, scratch).map(|engine| Box::new(engine) as Box<dyn Engine>)
+                bundle::open(kind.program(), image, scratch).map(|engine| Box::new(engine) as Box<dyn Engine + 'a>)
             }
         };
         match opened {

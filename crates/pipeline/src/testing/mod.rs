@@ -8,5 +8,95 @@ pub mod probe;
 pub mod process;
 pub mod runner;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Result;
+use calypte_base::Architecture;
+use calypte_definition::ImageId;
+use calypte_image::{LayerCompression, Output};
+use serde::Serialize;
+
 pub use engine::{EngineKind, ImageUnderTest};
-pub use runner::{Probe, TestOutcome, run_test};
+pub use runner::{Probe, TestOutcome};
+
+use crate::build::BuildRequest;
+use crate::factory::Factory;
+
+/// A name that no other test run on this machine uses at the same time.
+fn unique_tag() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("localhost/calypte-test:{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What an image's tests came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TestReport {
+    /// The image.
+    pub image: String,
+    /// The universe.
+    pub universe: String,
+    /// For which machine.
+    pub architecture: Architecture,
+    /// What ran it, with its version; `None` when no test needed a container.
+    pub engine: Option<String>,
+    /// The tests, in the order of the definition.
+    pub tests: Vec<TestOutcome>,
+}
+
+impl TestReport {
+    /// Whether every test passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.tests.iter().all(|test| test.failure.is_none())
+    }
+}
+
+impl Factory<'_> {
+    /// Builds an image and runs its tests in an engine, or in the first that can run it.
+    ///
+    /// # Errors
+    /// When the image cannot be built, or no engine can run it. A failed test is no error.
+    pub fn test(
+        &self,
+        image: &ImageId,
+        universe: &str,
+        architecture: Architecture,
+        wanted: Option<EngineKind>,
+        probe: &Probe<'_>,
+    ) -> Result<TestReport> {
+        let request = BuildRequest {
+            image: image.clone(),
+            universe: universe.to_owned(),
+            architectures: vec![architecture],
+            compression: LayerCompression::Zstd,
+        };
+        let built = self.build(&request)?;
+        let definition = self.images.image(image)?;
+        let rootfs = self.rootfs(image, universe, architecture)?;
+        let scratch = tempfile::Builder::new().prefix("calypte-test-").tempdir()?;
+        let archive = scratch.path().join("image.tar");
+        let tag = unique_tag();
+        Output::OciArchive { file: archive.clone(), tag: tag.clone() }.write(&built.index, self.store())?;
+        let under_test = ImageUnderTest { archive: &archive, tag: &tag, architecture, definition, rootfs: &rootfs };
+        self.settings.reporter.step(&format!("testing {image} for {architecture}"));
+        let engine = if definition.tests.iter().any(|test| test.needs_container()) {
+            Some(engine::open(&under_test, wanted, scratch.path())?)
+        } else {
+            None
+        };
+        let mut tests = Vec::new();
+        for (number, test) in definition.tests.iter().enumerate() {
+            self.stop_if_interrupted()?;
+            let directory = scratch.path().join(format!("test-{number}"));
+            fs_err::create_dir(&directory)?;
+            tests.push(runner::run_test(test, &under_test, engine.as_deref(), probe, &directory));
+        }
+        Ok(TestReport {
+            image: image.to_string(),
+            universe: universe.to_owned(),
+            architecture,
+            engine: engine.map(|engine| engine.name().to_owned()),
+            tests,
+        })
+    }
+}

@@ -25,15 +25,11 @@ pub(super) struct Podman {
 pub(super) fn open(image: &ImageUnderTest<'_>) -> Result<Podman> {
     let version = process::run(Command::new("podman").arg("--version"), None, OVERHEAD)?;
     let version = version.stdout.trim().replace("podman version", "podman");
-    let reference = format!("oci:{}:{}", image.layout.display(), image.tag);
-    let mut pull = Command::new("podman");
-    pull.args(["pull", "--quiet", "--arch", image.architecture.oci(), &reference]);
-    let pulled = process::run(&mut pull, None, OVERHEAD * 5)?;
-    let id = pulled.stdout.lines().last().unwrap_or_default().trim().to_owned();
-    if !pulled.succeeded() || id.is_empty() {
-        bail!("podman pull {reference} failed: {}", pulled.stderr.trim());
+    let loaded = process::run(Command::new("podman").args(["load", "--quiet", "--input"]).arg(image.archive), None, OVERHEAD * 5)?;
+    if !loaded.succeeded() {
+        bail!("podman load failed: {}", loaded.stderr.trim());
     }
-    let mut engine = Podman { name: String::new(), runtime: None, image: id };
+    let mut engine = Podman { name: String::new(), runtime: None, image: image.tag.to_owned() };
     let mut reasons = Vec::new();
     for runtime in [None, Some("runc"), Some("crun")] {
         engine.runtime = runtime;

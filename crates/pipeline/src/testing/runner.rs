@@ -33,7 +33,7 @@ pub struct Probe<'a> {
 pub fn run_test(
     test: &Test,
     image: &ImageUnderTest<'_>,
-    engine: &dyn Engine,
+    engine: Option<&dyn Engine>,
     probe: &Probe<'_>,
     scratch: &Path,
 ) -> TestOutcome {
@@ -44,7 +44,7 @@ pub fn run_test(
 struct Session<'a> {
     test: &'a Test,
     image: &'a ImageUnderTest<'a>,
-    engine: &'a dyn Engine,
+    engine: Option<&'a dyn Engine>,
     probe: &'a Probe<'a>,
     spec: ContainerSpec,
     limit: Duration,
@@ -55,7 +55,7 @@ impl<'a> Session<'a> {
     fn new(
         test: &'a Test,
         image: &'a ImageUnderTest<'a>,
-        engine: &'a dyn Engine,
+        engine: Option<&'a dyn Engine>,
         probe: &'a Probe<'a>,
         scratch: &Path,
     ) -> Result<Self> {
@@ -109,13 +109,17 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn engine(&self) -> Result<&'a dyn Engine> {
+        self.engine.context("the test needs a container, and there is no engine")
+    }
+
     fn start(&mut self, start: &Start) -> Result<()> {
         let command = match start {
             Start::Image => None,
             other => Some(other.command(&self.image.definition.run)),
         };
         let spec = ContainerSpec { command, ..self.spec.clone() };
-        self.service = Some(self.engine.start(&spec)?);
+        self.service = Some(self.engine()?.start(&spec)?);
         Ok(())
     }
 
@@ -125,7 +129,7 @@ impl<'a> Session<'a> {
             Some(service) => service.execute(command, stdin, self.limit),
             None => {
                 let spec = ContainerSpec { command: Some(command.to_vec()), ..self.spec.clone() };
-                self.engine.run(&spec, stdin, self.limit)
+                self.engine()?.run(&spec, stdin, self.limit)
             }
         }
     }

@@ -1,0 +1,196 @@
+//! Building: the packages of a lock → tree → layers → image, for each architecture, and the index over them.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use calypte_base::{Architecture, Digest, Epoch};
+use calypte_definition::{ImageDefinition, ImageId};
+use calypte_image::cache::{self, InputKey};
+use calypte_image::{Image, ImageMetadata, Index, LayerCompression, layers};
+use calypte_resolve::{Lock, LockedPackage};
+use calypte_rootfs::assemble::{Assembly, Rootfs, assemble};
+use calypte_universe::Rules;
+use serde::Serialize;
+
+use crate::factory::Factory;
+use crate::hints::hinted;
+use crate::show;
+
+/// What is to be built.
+#[derive(Debug, Clone)]
+pub struct BuildRequest {
+    /// The image.
+    pub image: ImageId,
+    /// The universe whose lock is built.
+    pub universe: String,
+    /// For which machines; empty: all that the lock has.
+    pub architectures: Vec<Architecture>,
+    /// How layers are compressed.
+    pub compression: LayerCompression,
+}
+
+/// What was built.
+#[derive(Debug, Clone, Serialize)]
+pub struct Built {
+    /// The image (`nginx-builder`).
+    pub image: String,
+    /// The universe.
+    pub universe: String,
+    /// Digest of the index over all architectures.
+    pub digest: Digest,
+    /// One image for each architecture.
+    pub images: Vec<BuiltImage>,
+    /// The index, in the store.
+    #[serde(skip)]
+    pub index: Index,
+}
+
+/// One architecture's image.
+#[derive(Debug, Clone, Serialize)]
+pub struct BuiltImage {
+    /// For which machine.
+    pub architecture: Architecture,
+    /// Digest of the manifest.
+    pub digest: Digest,
+    /// How many packages are in it.
+    pub packages: usize,
+    /// Bytes to download: the compressed layers.
+    pub size: u64,
+    /// Bytes of the layers as tar archives.
+    pub unpacked_size: u64,
+    /// The time of the image, its newest date, in seconds since 1970.
+    pub created: Epoch,
+}
+
+/// All that one architecture's image is made from.
+struct Inputs<'a> {
+    definition: &'a ImageDefinition,
+    universe: &'a str,
+    architecture: Architecture,
+    packages: Vec<&'a LockedPackage>,
+    epoch: Epoch,
+}
+
+impl Factory<'_> {
+    /// Builds an image from its lock. Packages that are not in the store are fetched first.
+    ///
+    /// # Errors
+    /// When the lock is missing or out of date, a package cannot be had, or the tree fails a check.
+    pub fn build(&self, request: &BuildRequest) -> Result<Built> {
+        let lock = self.current_lock(&request.universe, &request.image.family)?;
+        let architectures = match request.architectures.as_slice() {
+            [] => lock.packages.keys().copied().collect(),
+            some => some.to_vec(),
+        };
+        let mut images = Vec::new();
+        let mut built = Vec::new();
+        for architecture in architectures {
+            let inputs = self.inputs(&lock, &request.image, architecture)?;
+            let image = self.image(&inputs, request.compression)?;
+            let layers = image.layers().as_slice();
+            built.push(BuiltImage {
+                architecture,
+                digest: image.digest(),
+                packages: inputs.packages.len(),
+                size: layers.iter().map(|layer| layer.size).sum(),
+                unpacked_size: layers.iter().map(|layer| layer.tar_size).sum(),
+                created: inputs.epoch,
+            });
+            images.push(image);
+        }
+        let index = Index::new(images, self.store())?;
+        Ok(Built {
+            image: request.image.to_string(),
+            universe: request.universe.clone(),
+            digest: index.digest(),
+            images: built,
+            index,
+        })
+    }
+
+    /// The lock of a family, which must be what the definition needs.
+    pub(crate) fn current_lock(&self, universe: &str, family: &str) -> Result<Lock> {
+        let command = format!("run `calypte lock {family} --universe {universe}`");
+        let Some(lock) = self.settings.catalog.read_lock(universe, family)? else {
+            return Err(hinted(format!("{family} was never locked in {universe}"), command));
+        };
+        match self.lock_problem(&lock)? {
+            None => Ok(lock),
+            Some(problem) => Err(hinted(format!("the lock of {family} in {universe} {problem}"), command)),
+        }
+    }
+
+    /// The finished tree of one architecture's image, for whoever looks into it.
+    pub(crate) fn rootfs(&self, image: &ImageId, universe: &str, architecture: Architecture) -> Result<Rootfs> {
+        let lock = self.current_lock(universe, &image.family)?;
+        let inputs = self.inputs(&lock, image, architecture)?;
+        self.assemble(&inputs)
+    }
+
+    fn inputs<'l>(&'l self, lock: &'l Lock, image: &ImageId, architecture: Architecture) -> Result<Inputs<'l>> {
+        let packages = show::packages(lock, &image.key(), architecture)?;
+        let newest = packages.iter().map(|package| package.date).max().unwrap_or_default();
+        Ok(Inputs {
+            definition: self.images.image(image)?,
+            universe: &lock.universe,
+            architecture,
+            packages,
+            epoch: self.settings.source_date_epoch.unwrap_or(newest),
+        })
+    }
+
+    /// One architecture's image: from the cache when nothing that it is made from has changed.
+    fn image(&self, inputs: &Inputs<'_>, compression: LayerCompression) -> Result<Image> {
+        let key = self.key(inputs, compression)?;
+        if let Some(image) = cache::get(self.store(), &key) {
+            return Ok(image);
+        }
+        let Inputs { definition, architecture, epoch, .. } = *inputs;
+        let rootfs = self.assemble(inputs)?;
+        self.settings.reporter.step(&format!("packing {} for {architecture}", definition.id));
+        let layers = layers(&rootfs.tree, &rootfs.contents, epoch, compression, self.store())?;
+        let mut metadata = ImageMetadata::of(definition, architecture, epoch);
+        metadata.version = self.version(inputs)?;
+        let image = Image::new(layers, &metadata, self.store())?;
+        cache::put(self.store(), &key, &image)?;
+        Ok(image)
+    }
+
+    fn assemble(&self, inputs: &Inputs<'_>) -> Result<Rootfs> {
+        let Inputs { definition, architecture, ref packages, epoch, .. } = *inputs;
+        self.stop_if_interrupted()?;
+        let (universe, rules) = self.universe(inputs.universe)?;
+        self.fetch(universe, packages.iter().copied())?;
+        self.settings.reporter.step(&format!("assembling {} for {architecture}", definition.id));
+        let assembly = Assembly { definition, packages, rules, architecture, format: universe.format, epoch };
+        let rootfs = assemble(&assembly, self.store())?;
+        self.stop_if_interrupted()?;
+        Ok(rootfs)
+    }
+
+    /// The version of the image's software: that of the package that the definition names for it.
+    fn version(&self, inputs: &Inputs<'_>) -> Result<Option<String>> {
+        let format = self.universe(inputs.universe)?.0.format;
+        let Some(name) = inputs.definition.version_of.get(&format) else { return Ok(None) };
+        let package = inputs.packages.iter().find(|package| package.id == *name);
+        let package = package.with_context(|| format!("{}: its version is that of {name}, which is not in it", inputs.definition.id))?;
+        Ok(Some(calypte_definition::tags::upstream_version(format, &package.version).to_owned()))
+    }
+
+    /// The digest of everything that the image is made from: package by package, definition and rules, and this
+    /// program itself.
+    fn key(&self, inputs: &Inputs<'_>, compression: LayerCompression) -> Result<Digest> {
+        let digests: BTreeMap<&str, &Digest> =
+            inputs.packages.iter().map(|package| (package.id.as_str(), &package.sha256)).collect();
+        // The fourth table, of scripts, decides whether there is a lock, and nothing in an image.
+        let Rules { assumed, slices, accounts, scripts: _ } = &self.universe(inputs.universe)?.1;
+        Ok(InputKey::new(env!("CARGO_PKG_VERSION"))
+            .with("packages", &serde_json::to_vec(&digests)?)
+            .with("definition", &serde_json::to_vec(inputs.definition)?)
+            .with("rules", format!("{:?}", (assumed, slices, accounts)).as_bytes())
+            .with("architecture", inputs.architecture.oci().as_bytes())
+            .with("compression", &serde_json::to_vec(&compression)?)
+            .with("epoch", &inputs.epoch.0.to_le_bytes())
+            .finish())
+    }
+}

@@ -1,0 +1,144 @@
+//! The two sides of `calypte diff`, read from wherever they lie: a layout, an archive, a lock, or the catalog.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use calypte_base::{Architecture, TreePath};
+use calypte_formats::deb822;
+use calypte_image::read::{ImageFileKind, Layout, LayoutImage, Listing};
+use calypte_image::{LayerCompression, read_layout};
+use calypte_resolve::Lock;
+use calypte_rootfs::{Node, NodeKind};
+
+use crate::build::BuildRequest;
+use crate::diff::{FileState, Side};
+use crate::factory::Factory;
+use crate::show;
+
+/// Where the records of packages lie: one file each in images without a package manager, one for all in the others.
+const RECORDS: &str = "var/lib/dpkg/status.d";
+const STATUS: &str = "var/lib/dpkg/status";
+
+impl Factory<'_> {
+    /// Reads a side: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `LOCK-FILE[#IMAGE]`, or an image of the catalog, which
+    /// is built from its lock.
+    ///
+    /// # Errors
+    /// When it is none of these, or cannot be read.
+    pub fn side(&self, text: &str, universe: &str, architecture: Architecture) -> Result<Side> {
+        let path = text.strip_prefix("oci:").or_else(|| text.strip_prefix("oci-archive:"));
+        if let Some(path) = path {
+            return of_layout(text, path, architecture);
+        }
+        let (path, key) = text.split_once('#').unwrap_or((text, "default"));
+        if path.ends_with(".lock") {
+            return of_lock(text, Path::new(path), key, architecture);
+        }
+        self.of_catalog(text, universe, architecture)
+    }
+
+    fn of_catalog(&self, text: &str, universe: &str, architecture: Architecture) -> Result<Side> {
+        let image = self.image_id(text, universe)?;
+        let rootfs = self.rootfs(&image, universe, architecture)?;
+        let request = BuildRequest {
+            image,
+            universe: universe.to_owned(),
+            architectures: vec![architecture],
+            compression: LayerCompression::Zstd,
+        };
+        let size = self.build(&request)?.images.iter().map(|image| image.size).sum();
+        let packages = rootfs.packages.iter().map(|package| (package.name.clone(), package.version.clone())).collect();
+        let files = rootfs.tree.iter().map(|(path, node)| (path.clone(), state_of_node(node))).collect();
+        Ok(Side { name: text.to_owned(), packages, files: Some(files), size })
+    }
+}
+
+fn of_lock(name: &str, path: &Path, key: &str, architecture: Architecture) -> Result<Side> {
+    let lock = Lock::parse(&fs_err::read(path)?).with_context(|| path.display().to_string())?;
+    // A family with streams only has no image `default`: its only image is meant then.
+    let only = lock.images.keys().next().filter(|_| lock.images.len() == 1);
+    let packages = show::packages(&lock, only.map_or(key, String::as_str), architecture)?;
+    Ok(Side {
+        name: name.to_owned(),
+        packages: packages.iter().map(|package| (package.id.clone(), package.version.clone())).collect(),
+        files: None,
+        size: packages.iter().map(|package| package.size).sum(),
+    })
+}
+
+fn of_layout(name: &str, path: &str, architecture: Architecture) -> Result<Side> {
+    // A path may hold a colon itself: what is there decides.
+    let (path, tag) = match path.rsplit_once(':') {
+        Some((before, tag)) if !Path::new(path).exists() => (before, Some(tag)),
+        _ => (path, None),
+    };
+    let layout = read_layout(Path::new(path))?;
+    let image = choose(&layout, tag, architecture).with_context(|| name.to_owned())?;
+    let listing = layout.files(image, &|path| is_record(path))?;
+    Ok(Side {
+        name: name.to_owned(),
+        packages: packages(&listing),
+        files: Some(listing.files.iter().map(|(path, file)| (path.clone(), state_of_file(file))).collect()),
+        size: image.manifest.layers.iter().map(|layer| layer.size).sum(),
+    })
+}
+
+fn choose<'l>(layout: &'l Layout, tag: Option<&str>, architecture: Architecture) -> Result<&'l LayoutImage> {
+    let named = layout.images().iter().filter(|image| tag.is_none() || image.name.as_deref() == tag);
+    let fitting: Vec<&LayoutImage> = named.filter(|image| image.config.architecture == architecture.oci()).collect();
+    match fitting.as_slice() {
+        [image] => Ok(image),
+        [] => bail!("no image for {architecture}{}", tag.map_or_else(String::new, |tag| format!(" under the tag `{tag}`"))),
+        several => {
+            let names: Vec<&str> = several.iter().filter_map(|image| image.name.as_deref()).collect();
+            bail!("holds several images for {architecture}; name one of the tags {}", names.join(", "))
+        }
+    }
+}
+
+fn is_record(path: &TreePath) -> bool {
+    path.as_str() == STATUS
+        || path.parent().is_some_and(|parent| parent.as_str() == RECORDS) && !path.as_str().ends_with(".md5sums")
+}
+
+/// The packages that an image's own records name.
+fn packages(listing: &Listing) -> BTreeMap<String, String> {
+    let records = listing.contents.values();
+    let mut packages = BTreeMap::new();
+    for paragraph in records.flat_map(|bytes| deb822::paragraphs(bytes)).flatten() {
+        if let (Some(name), Some(version)) = (paragraph.get("Package"), paragraph.get("Version")) {
+            packages.insert(name.to_string(), version.to_string());
+        }
+    }
+    packages
+}
+
+fn state_of_node(node: &Node) -> FileState {
+    let (kind, size) = match &node.kind {
+        NodeKind::Directory => ("directory".to_owned(), 0),
+        NodeKind::File(content) => (format!("file {}", content.digest), content.size),
+        NodeKind::Symlink(target) => (format!("link {target}"), 0),
+        NodeKind::HardLink(target) => (format!("hard link {target}"), 0),
+        NodeKind::CharDevice(major, minor) => (format!("device {major}:{minor}"), 0),
+        NodeKind::Fifo => ("pipe".to_owned(), 0),
+    };
+    FileState { state: state(&kind, node.mode, node.uid, node.gid), size }
+}
+
+fn state_of_file(file: &calypte_image::read::ImageFile) -> FileState {
+    let (kind, size) = match &file.kind {
+        ImageFileKind::Directory => ("directory".to_owned(), 0),
+        ImageFileKind::File { digest, size, hard_link: None } => (format!("file {digest}"), *size),
+        ImageFileKind::File { hard_link: Some(target), .. } => (format!("hard link {target}"), 0),
+        ImageFileKind::Symlink(target) => (format!("link {target}"), 0),
+        ImageFileKind::CharDevice(major, minor) => (format!("device {major}:{minor}"), 0),
+        ImageFileKind::BlockDevice(major, minor) => (format!("block device {major}:{minor}"), 0),
+        ImageFileKind::Fifo => ("pipe".to_owned(), 0),
+    };
+    FileState { state: state(&kind, file.mode, file.uid, file.gid), size }
+}
+
+fn state(kind: &str, mode: u32, uid: u32, gid: u32) -> String {
+    format!("{kind} {mode:o} {uid}:{gid}")
+}

@@ -1,0 +1,258 @@
+//! `calypte up`: lock what is not locked, build every image for every architecture, test, and lay the images out.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use calypte_base::{Architecture, Digest};
+use calypte_definition::tags::{TagValues, expand};
+use calypte_definition::{DEFAULT_VARIANT, ImageId};
+use calypte_image::{LayerCompression, Output};
+use serde::Serialize;
+
+use crate::build::{BuildRequest, Built};
+use crate::factory::Factory;
+use crate::hints::hint;
+use crate::testing::Probe;
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub struct UpRequest {
+    /// The families.
+    pub families: Vec<String>,
+    /// The universe.
+    pub universe: String,
+    /// Where the layouts go, one directory each family.
+    pub output: PathBuf,
+    /// The architectures whose images are tested.
+    pub test: Vec<Architecture>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct UpReport {
+    /// The universe.
+    pub universe: String,
+    /// Where the layouts are.
+    pub output: PathBuf,
+    /// The images that there are now.
+    pub images: Vec<UpImage>,
+    /// What could not be done, in the order in which it was tried.
+    pub failures: Vec<Failure>,
+}
+
+/// One image for one architecture.
+#[derive(Debug, Clone, Serialize)]
+pub struct UpImage {
+    /// The image.
+    pub image: String,
+    /// For which machine.
+    pub architecture: Architecture,
+    /// How many packages are in it.
+    pub packages: usize,
+    /// Bytes to download.
+    pub size: u64,
+    /// Bytes of the layers as tar archives.
+    pub unpacked_size: u64,
+    /// Digest of the manifest.
+    pub digest: Digest,
+    /// Tags under which the layout lists it.
+    pub tags: Vec<String>,
+    /// The reference under which engines find it.
+    pub reference: String,
+    /// What its tests came to.
+    pub tests: Tests,
+}
+
+/// What an image's tests came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Tests {
+    /// How many passed.
+    pub passed: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many were not run: not asked for, or nothing here can run them.
+    pub skipped: usize,
+}
+
+impl std::fmt::Display for Tests {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [(self.passed, "passed"), (self.failed, "FAILED"), (self.skipped, "skipped")];
+        let told: Vec<String> =
+            parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        formatter.write_str(if told.is_empty() { "none" } else { "" })?;
+        formatter.write_str(&told.join(", "))
+    }
+}
+
+/// Something that could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The image or family that it is about.
+    pub image: String,
+    /// What went wrong, with the cure.
+    pub error: String,
+}
+
+impl UpReport {
+    /// Whether everything was done and every test passed.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.failures.is_empty() && self.images.iter().all(|image| image.tests.failed == 0)
+    }
+}
+
+impl Factory<'_> {
+    /// Makes everything there is to make. One image's failure is reported and does not stop the others.
+    ///
+    /// # Errors
+    /// Only when nothing at all can be done.
+    pub fn up(&self, request: &UpRequest, probe: &Probe<'_>) -> Result<UpReport> {
+        let mut report = UpReport {
+            universe: request.universe.clone(),
+            output: request.output.clone(),
+            images: Vec::new(),
+            failures: Vec::new(),
+        };
+        for (family, error) in self.lock_what_needs_it(request)? {
+            report.failures.push(failure(&family, &error));
+        }
+        fs_err::create_dir_all(&request.output)?;
+        for family in &request.families {
+            for image in self.images.images_in(family, &request.universe) {
+                self.stop_if_interrupted()?;
+                if let Err(error) = self.one(request, &image, probe, &mut report) {
+                    report.failures.push(failure(&image.to_string(), &error));
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Locks each family whose lock is missing, out of date, or names a package that is no longer to be had.
+    fn lock_what_needs_it(&self, request: &UpRequest) -> Result<BTreeMap<String, anyhow::Error>> {
+        let (definition, _) = self.universe(&request.universe)?;
+        let mut failed = BTreeMap::new();
+        let mut outdated = Vec::new();
+        for family in &request.families {
+            match self.settings.catalog.read_lock(&request.universe, family)? {
+                Some(lock) if self.lock_problem(&lock)?.is_none() => {
+                    if let Err(error) = self.fetch(definition, lock.packages.values().flatten()) {
+                        self.stop_if_interrupted()?;
+                        if self.settings.network.offline {
+                            failed.insert(family.clone(), error);
+                            continue;
+                        }
+                        let text = format!("{family} is locked anew, since a package of its lock cannot be had: {error:#}");
+                        self.settings.reporter.warn(&text);
+                        outdated.push(family.clone());
+                    }
+                }
+                _ => outdated.push(family.clone()),
+            }
+        }
+        if outdated.is_empty() {
+            return Ok(failed);
+        }
+        // All at once reads the universe once; if that fails, one by one, so that one family does not stop the others.
+        if self.lock(&request.universe, &outdated).is_err() {
+            for family in outdated {
+                self.stop_if_interrupted()?;
+                if let Err(error) = self.lock(&request.universe, std::slice::from_ref(&family)) {
+                    failed.insert(family, error);
+                }
+            }
+        }
+        Ok(failed)
+    }
+
+    fn one(&self, request: &UpRequest, image: &ImageId, probe: &Probe<'_>, report: &mut UpReport) -> Result<()> {
+        let build = BuildRequest {
+            image: image.clone(),
+            universe: request.universe.clone(),
+            architectures: Vec::new(),
+            compression: LayerCompression::Zstd,
+        };
+        let built = self.build(&build)?;
+        let tags = self.tags(image, &built)?;
+        let directory = request.output.join(&image.family);
+        for tag in &tags {
+            Output::Oci { directory: directory.clone(), tag: tag.clone() }.write(&built.index, self.store())?;
+        }
+        for made in &built.images {
+            let mut tests = Tests::default();
+            if request.test.contains(&made.architecture) {
+                self.test_for_report(image, request, made.architecture, probe, &mut tests, report)?;
+            } else {
+                tests.skipped = self.images.image(image)?.tests.len();
+            }
+            report.images.push(UpImage {
+                image: image.to_string(),
+                architecture: made.architecture,
+                packages: made.packages,
+                size: made.size,
+                unpacked_size: made.unpacked_size,
+                digest: made.digest,
+                tags: tags.clone(),
+                reference: format!("oci:{}:{}", directory.display(), tags.first().map_or("", String::as_str)),
+                tests,
+            });
+        }
+        Ok(())
+    }
+
+    fn test_for_report(
+        &self,
+        image: &ImageId,
+        request: &UpRequest,
+        architecture: Architecture,
+        probe: &Probe<'_>,
+        tests: &mut Tests,
+        report: &mut UpReport,
+    ) -> Result<()> {
+        match self.test(image, &request.universe, architecture, None, probe) {
+            Ok(outcome) => {
+                for test in &outcome.tests {
+                    match &test.failure {
+                        None => tests.passed += 1,
+                        Some(why) => {
+                            tests.failed += 1;
+                            let image = format!("{image} for {architecture}, test `{}`", test.name);
+                            report.failures.push(Failure { image, error: why.clone() });
+                        }
+                    }
+                }
+            }
+            Err(error) => {
+                self.stop_if_interrupted()?;
+                tests.skipped = self.images.image(image)?.tests.len();
+                self.settings.reporter.warn(&format!("the tests of {image} for {architecture} were not run: {error:#}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The tags of an image: those of its definition, or the stream and variant where it has none that apply.
+    fn tags(&self, image: &ImageId, built: &Built) -> Result<Vec<String>> {
+        let definition = self.images.image(image)?;
+        let version = built.index.images().first().and_then(|image| image.annotations().get("org.opencontainers.image.version"));
+        let values = TagValues {
+            version: version.map(String::as_str),
+            stream: image.stream.as_deref(),
+            variant: &image.variant,
+            date: built.images.iter().map(|image| image.created).max().unwrap_or_default(),
+        };
+        let mut tags: Vec<String> = definition.tags.iter().filter_map(|template| expand(template, &values)).collect();
+        if tags.is_empty() {
+            tags.push(if image.variant == DEFAULT_VARIANT { "latest".to_owned() } else { image.key() });
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        tags.retain(|tag| seen.insert(tag.clone()));
+        Ok(tags)
+    }
+}
+
+fn failure(image: &str, error: &anyhow::Error) -> Failure {
+    let cure = hint(error).map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+    Failure { image: image.to_owned(), error: format!("{error:#}{cure}") }
+}
