@@ -43,7 +43,7 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
         }
     }
     profiles.sort_by(|one, other| (other.priority(), &other.name).cmp(&(one.priority(), &one.name)));
-    let known: String = profiles.iter().flat_map(|profile| [&profile.name, "\n"]).collect();
+    let known: String = profiles.iter().flat_map(|profile| [profile.name.as_str(), "\n"]).collect();
     let enabled = enabled(profiles);
     for kind in TYPES {
         let Some(template) = site.read_text(&site.path(&format!("usr/share/pam/common-{kind}"))?)? else {
@@ -54,7 +54,8 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
         let saved = saved(kind, &enabled);
         site.write(&site.path(&format!("var/lib/pam/{kind}"))?, saved.into_bytes(), Access::root(0o644))?;
     }
-    if !known.is_empty() {
+    // Modules bring profiles as well; without libpam-runtime nothing reads them.
+    if site.leads_somewhere(&site.path("etc/pam.d/common-auth")?)? {
         site.write(&site.path("var/lib/pam/seen")?, known.into_bytes(), Access::root(0o644))?;
     }
     Ok(())

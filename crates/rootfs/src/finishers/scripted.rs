@@ -98,6 +98,8 @@ pub(super) const TABLE: [Scripted; 27] = [
     effects(
         "base-files",
         &[
+            // In the package; but a slice may have emptied it, and then the alias /sbin would lead nowhere.
+            Directory("usr/sbin", 0o755, "root", "root"),
             Link("etc/dpkg/origins/default", "debian"),
             Directory("mnt", 0o755, "root", "root"),
             Directory("srv", 0o755, "root", "root"),

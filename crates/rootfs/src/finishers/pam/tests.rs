@@ -81,3 +81,10 @@ fn jumps_are_counted_over_all_profiles() {
     [success=end default=ignore]	pam_two.so a   b
     ");
 }
+
+#[test]
+fn profiles_alone_make_nothing() {
+    let mut bench = Bench::new().file("usr/share/pam-configs/unix", UNIX);
+    bench.run(apply).unwrap();
+    assert_eq!(bench.made(), "");
+}
