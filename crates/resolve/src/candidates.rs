@@ -76,8 +76,7 @@ fn providers(index: &PackageIndex, relation: &Relation<'_>) -> Vec<PackageId> {
                 (Some(_), None) => false,
                 (Some(_), Some((_, version))) => relation.accepts(version),
             };
-            fits(index, &record, relation.qualifier)
-&& index.provisions(*id, relation.name).any(provided)
+            fits(index, &record, relation.qualifier) && index.provisions(*id, relation.name).any(provided)
         })
         .collect();
     providers.sort_by_key(|id| CandidateOrder::of(index, *id));

@@ -24,7 +24,9 @@ pub enum ResolveError {
         near: Vec<String>,
     },
     /// `prefer` names a package that is no candidate for what it is preferred for.
-    #[error("`prefer` takes `{package}` for `{name}`, but {package} is not {name} and does not provide it in {universe}")]
+    #[error(
+        "`prefer` takes `{package}` for `{name}`, but {package} is not {name} and does not provide it in {universe}"
+    )]
     UselessPreference {
         /// The universe.
         universe: String,
@@ -60,12 +62,15 @@ impl ResolveError {
     /// What the author of the definition can do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let list = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let list =
+            |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         match self {
             Self::UnknownPackage { providers, .. } if !providers.is_empty() => {
                 Some(format!("the name is provided by {}: name one of them instead", list(providers)))
             }
-            Self::UnknownPackage { near, .. } if !near.is_empty() => Some(format!("did you mean {}?", list(near))),
+            Self::UnknownPackage { near, .. } if !near.is_empty() => {
+                Some(format!("did you mean {}?", list(near)))
+            }
             Self::UnknownPackage { universe, .. } => Some(format!(
                 "the package may have been removed from {universe}, or never have been built for this architecture"
             )),
@@ -86,7 +91,8 @@ const SHOWN: usize = 12;
 
 fn no_solution(universe: &str, architecture: Architecture, problems: &[Problem]) -> String {
     use fmt::Write as _;
-    let mut text = format!("the packages that are asked for cannot be together in {universe} ({architecture}):");
+    let mut text =
+        format!("the packages that are asked for cannot be together in {universe} ({architecture}):");
     for problem in problems.iter().take(SHOWN) {
         // Writing to a string does not fail.
         let _ = write!(text, "\n  {}", problem.text);

@@ -29,8 +29,11 @@ pub(crate) fn explain(solver: &Solver<Provider<'_>>, conflict: &Conflict) -> Vec
         Some(ConflictNode::Solvable(solvable)) => Some(provider.id(solvable)),
         _ => None,
     };
-    let edges: Vec<(usize, usize, ConflictEdge)> =
-        graph.raw_edges().iter().map(|edge| (edge.source().index(), edge.target().index(), edge.weight)).collect();
+    let edges: Vec<(usize, usize, ConflictEdge)> = graph
+        .raw_edges()
+        .iter()
+        .map(|edge| (edge.source().index(), edge.target().index(), edge.weight))
+        .collect();
     let explainer = Explainer { provider, wanted: wanted(provider, &edges, package) };
 
     let mut problems = Vec::new();
@@ -71,7 +74,8 @@ pub(crate) fn explain(solver: &Solver<Provider<'_>>, conflict: &Conflict) -> Vec
     for (name, ids) in instances {
         let ids: Vec<PackageId> = ids.into_iter().collect();
         let versions: Vec<&str> = ids.iter().map(|id| provider.index.version(*id)).collect();
-        let text = format!("{name} would be needed in {} versions at once: {}", ids.len(), versions.join(" and "));
+        let text =
+            format!("{name} would be needed in {} versions at once: {}", ids.len(), versions.join(" and "));
         problems.push(explainer.problem(text, &ids));
     }
     let mut seen = BTreeSet::new();
@@ -128,7 +132,11 @@ impl Explainer<'_, '_> {
             joint = ", which";
             current = *by;
         }
-        let end = if joint.is_empty() { " is asked for by the definition" } else { ", which the definition asks for" };
+        let end = if joint.is_empty() {
+            " is asked for by the definition"
+        } else {
+            ", which the definition asks for"
+        };
         text.push_str(end);
         text
     }
@@ -143,7 +151,10 @@ impl Explainer<'_, '_> {
             .join(", and ");
         match by {
             Some(by) => self.problem(format!("{} needs {written}, but {reasons}", self.shown(by)), &[by]),
-            None => Problem { text: format!("the definition asks for {written}, but {reasons}"), because: Vec::new() },
+            None => Problem {
+                text: format!("the definition asks for {written}, but {reasons}"),
+                because: Vec::new(),
+            },
         }
     }
 

@@ -119,9 +119,12 @@ impl LockError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Schema { found } if *found > SCHEMA => Some("use a newer version of this program".to_owned()),
+            Self::Schema { found } if *found > SCHEMA => {
+                Some("use a newer version of this program".to_owned())
+            }
             Self::Form { .. } | Self::Package { .. } | Self::Schema { .. } => Some(
-                "locks are written by `calypte lock`: take the file from version control again, or lock anew".to_owned(),
+                "locks are written by `calypte lock`: take the file from version control again, or lock anew"
+                    .to_owned(),
             ),
         }
     }
@@ -171,7 +174,9 @@ impl Lock {
                 if let Some((field, message)) = self.fault(*architecture, package) {
                     return wrong(field, message);
                 }
-                if before.is_some_and(|before| (&before.id, &before.version) >= (&package.id, &package.version)) {
+                if before
+                    .is_some_and(|before| (&before.id, &before.version) >= (&package.id, &package.version))
+                {
                     return wrong("id", "packages must be sorted by name and version, each once".to_owned());
                 }
                 before = Some(package);
@@ -182,15 +187,20 @@ impl Lock {
 
     fn fault(&self, architecture: Architecture, package: &LockedPackage) -> Option<(&'static str, String)> {
         let plain = |text: &str| {
-            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._~:".contains(&byte))
+            !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._~:".contains(&byte))
         };
-        for (field, text) in [("id", &package.id), ("version", &package.version), ("source", &package.source)] {
+        for (field, text) in [("id", &package.id), ("version", &package.version), ("source", &package.source)]
+        {
             if !plain(text) {
                 return Some((field, format!("`{text}` is neither a name nor a version")));
             }
         }
         if package.architecture != "all" && package.architecture.parse() != Ok(architecture) {
-            return Some(("architecture", format!("`{}` stands among those for {architecture}", package.architecture)));
+            return Some((
+                "architecture",
+                format!("`{}` stands among those for {architecture}", package.architecture),
+            ));
         }
         if let Err(error) = TreePath::new(&package.url) {
             return Some(("url", error.to_string()));
@@ -237,7 +247,11 @@ impl Lock {
     }
 
     /// The packages of one image for one architecture, by name.
-    pub fn packages_of(&self, architecture: Architecture, image: &str) -> impl Iterator<Item = &LockedPackage> {
+    pub fn packages_of(
+        &self,
+        architecture: Architecture,
+        image: &str,
+    ) -> impl Iterator<Item = &LockedPackage> {
         let packages = self.packages.get(&architecture).into_iter().flatten();
         packages.filter(move |package| package.r#in.contains(image))
     }

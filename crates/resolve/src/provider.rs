@@ -12,7 +12,8 @@ use calypte_universe::relation::{dependencies, relations};
 use calypte_universe::{PackageId, PackageIndex, Relation};
 use resolvo::{
     Candidates, Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider, Interner,
-    KnownDependencies, NameId, Requirement, SolvableId, SolverCache, StringId, VersionSetId, VersionSetUnionId,
+    KnownDependencies, NameId, Requirement, SolvableId, SolverCache, StringId, VersionSetId,
+    VersionSetUnionId,
 };
 
 use crate::candidates::{Met, meet, spoken_of};
@@ -107,7 +108,9 @@ impl<'a> Provider<'a> {
             Requirement::Single(single)
         } else {
             numbered.unions.push(sets);
-            Requirement::Union(VersionSetUnionId(u32::try_from(numbered.unions.len() - 1).unwrap_or(u32::MAX)))
+            Requirement::Union(VersionSetUnionId(
+                u32::try_from(numbered.unions.len() - 1).unwrap_or(u32::MAX),
+            ))
         };
         numbered.written.entry(requirement).or_insert_with(|| written.to_owned());
         requirement
@@ -133,7 +136,8 @@ impl<'a> Provider<'a> {
         let mut known = KnownDependencies::default();
         for (field, text) in [("Pre-Depends", record.pre_depends), ("Depends", record.depends)] {
             for alternatives in dependencies(text) {
-                let alternatives = alternatives.map_err(|error| format!("its {field} cannot be read: {error}"))?;
+                let alternatives =
+                    alternatives.map_err(|error| format!("its {field} cannot be read: {error}"))?;
                 match meet(self.index, self.request, Some(record.name), &alternatives) {
                     Met::Assumed => {}
                     // A package that meets its own dependency by what it provides has it met once it is there.

@@ -54,7 +54,10 @@ mod tests {
         some.everywhere.insert("dpkg".to_owned(), "reason".to_owned());
         let request = |packages: &[&str], prefer: &[(&str, &str)], assumed| Request {
             packages: packages.iter().map(|name| (*name).to_owned()).collect(),
-            prefer: prefer.iter().map(|(name, package)| ((*name).to_owned(), (*package).to_owned())).collect(),
+            prefer: prefer
+                .iter()
+                .map(|(name, package)| ((*name).to_owned(), (*package).to_owned()))
+                .collect(),
             assumed,
         };
         let digests: BTreeSet<Digest> = [

@@ -74,7 +74,9 @@ pub fn resolve<'a>(index: &'a PackageIndex, request: &Request<'_>) -> Result<Res
             let chosen = solvables.iter().map(|solvable| solver.provider().id(*solvable)).collect();
             Ok(explained(index, request, &chosen))
         }
-        Err(UnsolvableOrCancelled::Unsolvable(conflict)) => Err(no_solution(index, explain(&solver, &conflict))),
+        Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
+            Err(no_solution(index, explain(&solver, &conflict)))
+        }
         // The provider never cancels.
         Err(UnsolvableOrCancelled::Cancelled(_)) => Err(no_solution(index, Vec::new())),
     }
@@ -121,7 +123,11 @@ fn check_names(index: &PackageIndex, request: &Request<'_>) -> Result<(), Resolv
 
 /// Finds out who asks for each of the chosen packages, from the definition outwards. A package that nobody asks for
 /// any more, since another one that came later meets the same dependency, is left out.
-fn explained<'a>(index: &'a PackageIndex, request: &Request<'_>, chosen: &BTreeSet<PackageId>) -> Resolution<'a> {
+fn explained<'a>(
+    index: &'a PackageIndex,
+    request: &Request<'_>,
+    chosen: &BTreeSet<PackageId>,
+) -> Resolution<'a> {
     let mut asked: BTreeMap<PackageId, (BTreeSet<&str>, &str)> = BTreeMap::new();
     let mut queue = VecDeque::new();
     for id in chosen.iter().filter(|id| request.packages.contains(index.name(**id))) {
@@ -132,8 +138,12 @@ fn explained<'a>(index: &'a PackageIndex, request: &Request<'_>, chosen: &BTreeS
         let record = index.record(asker);
         let fields = [record.pre_depends, record.depends];
         for alternatives in fields.into_iter().flat_map(dependencies).filter_map(Result::ok) {
-            let Met::By(candidates) = meet(index, request, Some(record.name), &alternatives) else { continue };
-            let Some(id) = candidates.into_iter().find(|candidate| chosen.contains(candidate)) else { continue };
+            let Met::By(candidates) = meet(index, request, Some(record.name), &alternatives) else {
+                continue;
+            };
+            let Some(id) = candidates.into_iter().find(|candidate| chosen.contains(candidate)) else {
+                continue;
+            };
             if id == asker {
                 continue;
             }
@@ -144,7 +154,10 @@ fn explained<'a>(index: &'a PackageIndex, request: &Request<'_>, chosen: &BTreeS
             askers.insert(record.name);
         }
     }
-    let selected =
-        |(id, (askers, nearest))| Selected { record: index.record(id), by: BTreeSet::from([nearest]), askers };
+    let selected = |(id, (askers, nearest))| Selected {
+        record: index.record(id),
+        by: BTreeSet::from([nearest]),
+        askers,
+    };
     Resolution { packages: asked.into_iter().map(selected).collect() }
 }

@@ -17,23 +17,116 @@ use calypte_universe::table::read_packages;
 /// What is asked of both.
 const SETS: &[&str] = &[
     // Servers.
-    "nginx", "apache2", "haproxy", "caddy", "lighttpd", "mariadb-server", "postgresql", "postgresql-18",
-    "valkey-server", "redis-server", "rabbitmq-server", "memcached", "squid", "bind9", "unbound", "dovecot-imapd",
-    "postfix", "exim4", "openssh-server", "samba", "slapd", "php-fpm", "tomcat11", "etcd-server", "prometheus",
-    "vinyl-cache", "mosquitto", "influxdb", "vsftpd", "dnsmasq",
+    "nginx",
+    "apache2",
+    "haproxy",
+    "caddy",
+    "lighttpd",
+    "mariadb-server",
+    "postgresql",
+    "postgresql-18",
+    "valkey-server",
+    "redis-server",
+    "rabbitmq-server",
+    "memcached",
+    "squid",
+    "bind9",
+    "unbound",
+    "dovecot-imapd",
+    "postfix",
+    "exim4",
+    "openssh-server",
+    "samba",
+    "slapd",
+    "php-fpm",
+    "tomcat11",
+    "etcd-server",
+    "prometheus",
+    "vinyl-cache",
+    "mosquitto",
+    "influxdb",
+    "vsftpd",
+    "dnsmasq",
     // Languages.
-    "python3", "python3-numpy", "python3-django", "nodejs", "npm", "ruby", "ruby-rails", "perl", "golang-go", "rustc",
-    "cargo", "ghc", "default-jre-headless", "default-jdk-headless", "openjdk-25-jre-headless", "php-cli",
-    "erlang-base", "elixir", "lua5.4", "r-base-core", "mono-runtime", "ocaml", "sbcl", "guile-3.0",
+    "python3",
+    "python3-numpy",
+    "python3-django",
+    "nodejs",
+    "npm",
+    "ruby",
+    "ruby-rails",
+    "perl",
+    "golang-go",
+    "rustc",
+    "cargo",
+    "ghc",
+    "default-jre-headless",
+    "default-jdk-headless",
+    "openjdk-25-jre-headless",
+    "php-cli",
+    "erlang-base",
+    "elixir",
+    "lua5.4",
+    "r-base-core",
+    "mono-runtime",
+    "ocaml",
+    "sbcl",
+    "guile-3.0",
     // Tools.
-    "git", "curl", "ca-certificates", "tzdata", "bash coreutils", "build-essential", "gcc", "clang", "cmake",
-    "debhelper", "apt", "systemd", "systemd-sysv udev dbus", "podman", "buildah", "skopeo", "docker.io", "crun",
-    "qemu-system-x86", "texlive-base", "texlive-latex-extra", "pandoc", "ffmpeg", "imagemagick", "graphviz",
-    "ansible", "vim", "emacs-nox", "tmux", "rsync", "jq", "sqlite3", "gnupg", "gdal-bin",
+    "git",
+    "curl",
+    "ca-certificates",
+    "tzdata",
+    "bash coreutils",
+    "build-essential",
+    "gcc",
+    "clang",
+    "cmake",
+    "debhelper",
+    "apt",
+    "systemd",
+    "systemd-sysv udev dbus",
+    "podman",
+    "buildah",
+    "skopeo",
+    "docker.io",
+    "crun",
+    "qemu-system-x86",
+    "texlive-base",
+    "texlive-latex-extra",
+    "pandoc",
+    "ffmpeg",
+    "imagemagick",
+    "graphviz",
+    "ansible",
+    "vim",
+    "emacs-nox",
+    "tmux",
+    "rsync",
+    "jq",
+    "sqlite3",
+    "gnupg",
+    "gdal-bin",
     // Together, and by name what others only provide.
-    "nginx python3 postgresql-18", "apache2 php libapache2-mod-php", "mailutils", "bsd-mailx",
-    "cron", "logwatch", "mawk gawk", "original-awk", "netcat-openbsd", "iptables", "resolvconf", "chrony", "ntpsec",
-    "lsb-release", "reportbug", "libc6 libc-bin", "base-files netbase", "initramfs-tools", "linux-image-amd64",
+    "nginx python3 postgresql-18",
+    "apache2 php libapache2-mod-php",
+    "mailutils",
+    "bsd-mailx",
+    "cron",
+    "logwatch",
+    "mawk gawk",
+    "original-awk",
+    "netcat-openbsd",
+    "iptables",
+    "resolvconf",
+    "chrony",
+    "ntpsec",
+    "lsb-release",
+    "reportbug",
+    "libc6 libc-bin",
+    "base-files netbase",
+    "initramfs-tools",
+    "linux-image-amd64",
 ];
 
 /// Why the two may differ: the rule, the packages that only apt takes, and those that only we take.
@@ -59,13 +152,16 @@ fn agrees_with_apt() {
     let root = tempfile::tempdir().unwrap();
     let apt = Apt::new(root.path(), &mirror);
     let table = read_packages(fs_err::File::open(apt.packages()).unwrap(), "amd64").unwrap();
-    let index = PackageIndex::new("debian-sid", Architecture::Amd64, vec![("sid".to_owned(), table)]).unwrap();
+    let index =
+        PackageIndex::new("debian-sid", Architecture::Amd64, vec![("sid".to_owned(), table)]).unwrap();
 
     let (mut exact, mut explained, mut failures) = (0, 0, Vec::new());
     for set in SETS {
         let names: BTreeSet<String> = set.split(' ').map(str::to_owned).collect();
         match (apt.install(&names), ours(&index, &names)) {
-            (Err(apt), Err(ours)) => failures.push(format!("{set}: both refuse, which compares nothing: {apt}; {ours}")),
+            (Err(apt), Err(ours)) => {
+                failures.push(format!("{set}: both refuse, which compares nothing: {apt}; {ours}"))
+            }
             (Err(apt), Ok(_)) => failures.push(format!("{set}: only apt refuses: {apt}")),
             (Ok(_), Err(ours)) => failures.push(format!("{set}: only we refuse: {ours}")),
             (Ok(apt), Ok(ours)) if apt == ours => exact += 1,
@@ -122,7 +218,13 @@ struct Apt {
 
 impl Apt {
     fn new(root: &Path, (mirror, keyring): &(String, String)) -> Self {
-        for directory in ["etc/apt.conf.d", "etc/preferences.d", "etc/sources.list.d", "state/lists/partial", "cache/archives/partial"] {
+        for directory in [
+            "etc/apt.conf.d",
+            "etc/preferences.d",
+            "etc/sources.list.d",
+            "state/lists/partial",
+            "cache/archives/partial",
+        ] {
             fs_err::create_dir_all(root.join(directory)).unwrap();
         }
         fs_err::write(root.join("state/status"), "").unwrap();
@@ -145,7 +247,12 @@ impl Apt {
     }
 
     fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> std::process::Output {
-        Command::new("apt-get").env("APT_CONFIG", &self.configuration).env("LC_ALL", "C").args(arguments).output().unwrap()
+        Command::new("apt-get")
+            .env("APT_CONFIG", &self.configuration)
+            .env("LC_ALL", "C")
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 
     fn packages(&self) -> PathBuf {
@@ -173,16 +280,22 @@ impl Apt {
 fn configured_mirror() -> Option<(String, String)> {
     let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    files.extend(fs_err::read_dir("/etc/apt/sources.list.d").ok()?.filter_map(|entry| Some(entry.ok()?.path())));
+    files.extend(
+        fs_err::read_dir("/etc/apt/sources.list.d").ok()?.filter_map(|entry| Some(entry.ok()?.path())),
+    );
     let words = files
         .iter()
         .filter_map(|file| fs_err::read_to_string(file).ok())
         .flat_map(|text| {
             let lines = text.lines().filter(|line| !line.starts_with('#'));
-            lines.flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+            lines
+                .flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
         })
         .collect::<Vec<_>>();
-    let mirror = words.into_iter().find(|word| word.starts_with("http") && word.trim_end_matches('/').ends_with("/debian"))?;
+    let mirror = words
+        .into_iter()
+        .find(|word| word.starts_with("http") && word.trim_end_matches('/').ends_with("/debian"))?;
     Path::new(keyring).exists().then(|| (mirror, keyring.to_owned()))
 }
 

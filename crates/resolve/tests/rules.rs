@@ -16,7 +16,11 @@ fn index(packages: &str) -> PackageIndex {
         let mut parts = line.split(';').map(str::trim);
         let (name, version) = parts.next().unwrap().split_once(' ').unwrap();
         let fields: Vec<&str> = parts.collect();
-        let architecture = if fields.iter().any(|field| field.starts_with("Architecture")) { "" } else { "Architecture: amd64\n" };
+        let architecture = if fields.iter().any(|field| field.starts_with("Architecture")) {
+            ""
+        } else {
+            "Architecture: amd64\n"
+        };
         writeln!(
             text,
             "Package: {name}\nVersion: {version}\n{architecture}Filename: pool/{name}_{version}.deb\nSize: 1\nSHA256: {:064}\n{}\n",
@@ -38,7 +42,10 @@ fn request<'a>(packages: &str, assumed: &'a Assumed) -> Request<'a> {
 fn chosen(index: &PackageIndex, request: &Request<'_>) -> String {
     match resolve(index, request) {
         Ok(resolution) => {
-            let shown = resolution.packages.iter().map(|selected| format!("{} {}", selected.record.name, selected.record.version));
+            let shown = resolution
+                .packages
+                .iter()
+                .map(|selected| format!("{} {}", selected.record.name, selected.record.version));
             shown.collect::<Vec<_>>().join(", ")
         }
         Err(error) => shown(&error),
@@ -57,24 +64,59 @@ fn what_is_chosen() {
         ("an older version where only it can be", "a 2; Depends: b (>= 3)\n a 1\n b 2", "a", "a 1"),
         ("the first alternative", "a 1; Depends: c | b\n b 1\n c 1", "a", "a 1, c 1"),
         ("the second where the first cannot be", "a 1; Depends: b (>= 2) | c\n b 1\n c 1", "a", "a 1, c 1"),
-        ("the second where the first conflicts", "a 1; Depends: b | c\n b 1; Conflicts: d\n c 1\n d 1", "a d", "a 1, c 1, d 1"),
+        (
+            "the second where the first conflicts",
+            "a 1; Depends: b | c\n b 1; Conflicts: d\n c 1\n d 1",
+            "a d",
+            "a 1, c 1, d 1",
+        ),
         ("what is chosen already", "a 1; Depends: b | c\n b 1\n c 1", "a c", "a 1, c 1"),
         ("Pre-Depends as Depends", "a 1; Pre-Depends: b\n b 1", "a", "a 1, b 1"),
         ("neither Recommends nor Essential", "a 1; Recommends: b\n b 1\n c 1; Essential: yes", "a", "a 1"),
         ("cycles", "a 1; Depends: b\n b 1; Depends: a", "b", "a 1, b 1"),
-        ("the real package before those that provide it", "a 1; Depends: v\n b 1; Provides: v\n v 1", "a", "a 1, v 1"),
-        ("providers by priority", "a 1; Depends: v\n b 1; Provides: v; Priority: optional\n c 1; Provides: v; Priority: important", "a", "a 1, c 1"),
+        (
+            "the real package before those that provide it",
+            "a 1; Depends: v\n b 1; Provides: v\n v 1",
+            "a",
+            "a 1, v 1",
+        ),
+        (
+            "providers by priority",
+            "a 1; Depends: v\n b 1; Provides: v; Priority: optional\n c 1; Provides: v; Priority: important",
+            "a",
+            "a 1, c 1",
+        ),
         ("providers by name", "a 1; Depends: v\n c 1; Provides: v\n b 1; Provides: v", "a", "a 1, b 1"),
-        ("essential providers first", "a 1; Depends: v\n b 1; Provides: v\n c 1; Provides: v; Essential: yes", "a", "a 1, c 1"),
-        ("versioned provisions", "a 1; Depends: v (>= 2)\n b 1; Provides: v\n c 1; Provides: v (= 1)\n d 1; Provides: v (= 2)", "a", "a 1, d 1"),
+        (
+            "essential providers first",
+            "a 1; Depends: v\n b 1; Provides: v\n c 1; Provides: v; Essential: yes",
+            "a",
+            "a 1, c 1",
+        ),
+        (
+            "versioned provisions",
+            "a 1; Depends: v (>= 2)\n b 1; Provides: v\n c 1; Provides: v (= 1)\n d 1; Provides: v (= 2)",
+            "a",
+            "a 1, d 1",
+        ),
         ("a provision of its own name", "a 1; Depends: b (>= 5)\n b 1; Provides: b (= 5)", "a", "a 1, b 1"),
         ("what meets itself", "a 1; Depends: v; Provides: v\n b 1; Provides: v", "a", "a 1"),
         (":any of packages that allow it", "a 1; Depends: p:any\n p 1; Multi-Arch: allowed", "a", "a 1, p 1"),
-        (":native as here", "a 1; Depends: p:native, q:amd64\n p 1\n q 1; Architecture: all", "a", "a 1, p 1, q 1"),
+        (
+            ":native as here",
+            "a 1; Depends: p:native, q:amd64\n p 1\n q 1; Architecture: all",
+            "a",
+            "a 1, p 1, q 1",
+        ),
         ("conflicts with what one provides oneself", "a 1; Provides: v; Conflicts: v", "a", "a 1"),
         ("an older version that does not break", "a 1\n b 2; Breaks: a\n b 1", "a b", "a 1, b 1"),
         ("breaks of some versions only", "a 1\n b 1; Breaks: a (<< 1)", "a b", "a 1, b 1"),
-        ("backtracking", "a 1; Depends: b, c\n b 2; Depends: d (= 2)\n b 1; Depends: d (= 1)\n c 1; Depends: d (= 1)\n d 1\n d 2", "a", "a 1, b 1, c 1, d 1"),
+        (
+            "backtracking",
+            "a 1; Depends: b, c\n b 2; Depends: d (= 2)\n b 1; Depends: d (= 1)\n c 1; Depends: d (= 1)\n d 1\n d 2",
+            "a",
+            "a 1, b 1, c 1, d 1",
+        ),
     ] {
         assert_eq!(chosen(&index(packages), &request(asked, &none)), expected, "{rule}");
     }
@@ -106,7 +148,9 @@ fn what_is_assumed_is_left_out_unless_it_is_asked_for() {
         "a 1; Depends: dpkg (>= 99), debconf | debconf-2.0, v, systemd | standalone, libc\n dpkg 1; Depends: libc\n debconf 1; Depends: perl\n\
          perl 1\n standalone 1\n systemd 1\n w 1; Provides: v\n b 1; Depends: perl\n c 1; Depends: perl\n libc 1",
     );
-    let reasons = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "reason".to_owned())).collect::<BTreeMap<_, _>>();
+    let reasons = |names: &[&str]| {
+        names.iter().map(|name| ((*name).to_owned(), "reason".to_owned())).collect::<BTreeMap<_, _>>()
+    };
     let assumed = Assumed {
         everywhere: reasons(&["dpkg", "debconf", "w", "standalone", "not-there"]),
         only_for: [("b".to_owned(), reasons(&["perl"]))].into(),
@@ -131,7 +175,9 @@ fn what_is_assumed_is_left_out_unless_it_is_asked_for() {
 
 #[test]
 fn who_asked_for_what() {
-    let index = index("a 1; Depends: b, libc\n b 1; Depends: c, libc\n c 1; Depends: libc\n d 1; Depends: c\n libc 1");
+    let index = index(
+        "a 1; Depends: b, libc\n b 1; Depends: c, libc\n c 1; Depends: libc\n d 1; Depends: c\n libc 1",
+    );
     let none = Assumed::default();
     let resolution = resolve(&index, &request("a d", &none)).unwrap();
     let shown: Vec<String> = resolution
@@ -164,8 +210,16 @@ fn what_is_said_when_nothing_can_be_chosen() {
         ("virtual", "exim4 1; Provides: mta\n postfix 1; Provides: mta", "mta"),
         ("too old", "nginx 1.30; Depends: libfoo1 (>= 2)\n libfoo1 1.9-1", "nginx"),
         ("gone", "nginx 1.30; Depends: libfoo1 (>= 2) | libbar", "nginx"),
-        ("deep", "app 1; Depends: lib\n lib 1; Depends: sub\n sub 1; Depends: base (<< 1) | gone\n base 2", "app"),
-        ("provided in other versions", "a 1; Depends: v (>= 2)\n b 1; Provides: v\n c 1; Provides: v (= 1)", "a"),
+        (
+            "deep",
+            "app 1; Depends: lib\n lib 1; Depends: sub\n sub 1; Depends: base (<< 1) | gone\n base 2",
+            "app",
+        ),
+        (
+            "provided in other versions",
+            "a 1; Depends: v (>= 2)\n b 1; Provides: v\n c 1; Provides: v (= 1)",
+            "a",
+        ),
         ("conflict", "a 1; Depends: lib\n lib 1\n b 1; Depends: other\n other 1; Conflicts: lib", "a b"),
         ("breaks a version", "a 1\n b 2; Breaks: a (<< 2)", "a b"),
         ("two versions", "a 1; Depends: lib (= 1)\n b 1; Depends: lib (= 2)\n lib 1\n lib 2", "a b"),

@@ -71,7 +71,8 @@ impl UniverseDefinition {
 
     fn contradictions(&self) -> Vec<Contradiction> {
         let mut wrong = Vec::new();
-        let mut say = |text: &str, message: String| wrong.push(Contradiction { text: text.to_owned(), message });
+        let mut say =
+            |text: &str, message: String| wrong.push(Contradiction { text: text.to_owned(), message });
         if self.format != PackageFormat::Deb {
             say("format:", format!("repositories of {} packages cannot be read yet", self.format));
         }
@@ -92,7 +93,10 @@ impl UniverseDefinition {
                 say(&place, format!("repository `{name}` takes no component, such as `main`"));
             }
             if repository.keys.is_empty() {
-                say(&place, format!("repository `{name}` accepts no key; an unsigned repository cannot be used"));
+                say(
+                    &place,
+                    format!("repository `{name}` accepts no key; an unsigned repository cannot be used"),
+                );
             }
             if !repository.fallback.starts_with("http://") && !repository.fallback.starts_with("https://") {
                 say(&place, format!("the fallback of repository `{name}` is not an http or https address"));
@@ -115,7 +119,8 @@ mod tests {
         assert_eq!((sid.universe.as_str(), sid.rolling, sid.repositories.len()), ("debian-sid", true, 1));
         let stable = UniverseDefinition::parse("debian-stable.yaml", STABLE).unwrap();
         assert_eq!((stable.universe.as_str(), stable.rolling), ("debian-stable", false));
-        let suites: Vec<&str> = stable.repositories.iter().map(|repository| repository.suite.as_str()).collect();
+        let suites: Vec<&str> =
+            stable.repositories.iter().map(|repository| repository.suite.as_str()).collect();
         assert_eq!(suites, ["stable", "stable-updates", "stable-security"]);
     }
 

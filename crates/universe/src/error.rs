@@ -70,7 +70,9 @@ pub enum UniverseError {
         now: Epoch,
     },
     /// An older state of the repository than was seen before: replayed by an attacker, or by a mirror that is behind.
-    #[error("{file} was made on {date}, but one of {seen} was seen before: going back could undo security fixes")]
+    #[error(
+        "{file} was made on {date}, but one of {seen} was seen before: going back could undo security fixes"
+    )]
     Rollback {
         /// The file.
         file: String,

@@ -109,8 +109,14 @@ impl PackageIndex {
         if u32::try_from(text.len()).is_err() {
             return Err(IndexTooBig { universe: universe.to_owned(), bytes: text.len() });
         }
-        let mut index =
-            Self { architecture, universe: universe.to_owned(), text, parts, lines: Vec::new(), provided: Vec::new() };
+        let mut index = Self {
+            architecture,
+            universe: universe.to_owned(),
+            text,
+            parts,
+            lines: Vec::new(),
+            provided: Vec::new(),
+        };
         index.sort_lines();
         index.sort_provided();
         Ok(index)
@@ -150,8 +156,11 @@ impl PackageIndex {
             }
         }
         let text = self.text.as_bytes();
-        let name = |&(start, length, _): &(u32, u16, PackageId)| &text[start as usize..start as usize + length as usize];
-        provided.sort_unstable_by(|left, right| name(left).cmp(name(right)).then_with(|| left.2.cmp(&right.2)));
+        let name = |&(start, length, _): &(u32, u16, PackageId)| {
+            &text[start as usize..start as usize + length as usize]
+        };
+        provided
+            .sort_unstable_by(|left, right| name(left).cmp(name(right)).then_with(|| left.2.cmp(&right.2)));
         provided.dedup_by(|left, right| name(left) == name(right) && left.2 == right.2);
         self.provided = provided;
     }
@@ -193,7 +202,8 @@ impl PackageIndex {
 
     /// The versions of the package of this name, newest first.
     pub fn named(&self, name: &str) -> impl DoubleEndedIterator<Item = PackageId> + use<> {
-        let start = self.lines.partition_point(|line| first_column(&self.text[*line as usize..]) < name.as_bytes());
+        let start =
+            self.lines.partition_point(|line| first_column(&self.text[*line as usize..]) < name.as_bytes());
         let count = self.lines[start..]
             .iter()
             .take_while(|line| first_column(&self.text[**line as usize..]) == name.as_bytes())
@@ -275,7 +285,8 @@ impl PackageIndex {
     pub fn near(&self, name: &str) -> Vec<&str> {
         let mut names: Vec<&str> = self.ids().map(|id| self.name(id)).collect();
         names.dedup();
-        let mut near: Vec<&str> = calypte_definition::nearest(name, names.iter().copied()).into_iter().collect();
+        let mut near: Vec<&str> =
+            calypte_definition::nearest(name, names.iter().copied()).into_iter().collect();
         let mut longer: Vec<&str> = names.into_iter().filter(|other| other.starts_with(name)).collect();
         longer.sort_by_key(|other| other.len());
         near.extend(longer.into_iter().take(4));

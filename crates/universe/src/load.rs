@@ -63,9 +63,10 @@ pub fn load(
     let kept: Vec<Option<String>> = files.par_iter().map(|file| kept_table(store, file)).collect();
     let missing = files.iter().zip(&kept).filter(|(_, kept)| kept.is_none());
     let missing: Vec<Download> = missing.map(|(file, _)| file.download.clone()).collect();
-    fetcher
-        .fetch_all(&missing, progress)
-        .map_err(|source| UniverseError::Fetch { of: format!("universe `{}`", definition.universe), source })?;
+    fetcher.fetch_all(&missing, progress).map_err(|source| UniverseError::Fetch {
+        of: format!("universe `{}`", definition.universe),
+        source,
+    })?;
     let tables = files
         .par_iter()
         .zip(kept)
@@ -74,7 +75,8 @@ pub fn load(
 
     let mut by_architecture: BTreeMap<Architecture, Vec<(String, String)>> = BTreeMap::new();
     for (file, table) in files.iter().zip(tables) {
-        let repository = definition.repositories.get(file.repository).map_or_else(String::new, |known| known.name.clone());
+        let repository =
+            definition.repositories.get(file.repository).map_or_else(String::new, |known| known.name.clone());
         by_architecture.entry(file.architecture).or_default().push((repository, table));
     }
     let packages = by_architecture
@@ -92,7 +94,10 @@ pub fn load(
 
 /// The indexes to read: for each architecture and repository its components, and packages for all architectures where
 /// they are listed apart.
-fn index_files(definition: &UniverseDefinition, releases: &[Verified]) -> Result<Vec<IndexFile>, UniverseError> {
+fn index_files(
+    definition: &UniverseDefinition,
+    releases: &[Verified],
+) -> Result<Vec<IndexFile>, UniverseError> {
     let mut files = Vec::new();
     for architecture in &definition.architectures {
         for (number, (repository, verified)) in definition.repositories.iter().zip(releases).enumerate() {
@@ -109,7 +114,13 @@ fn index_files(definition: &UniverseDefinition, releases: &[Verified]) -> Result
                 files.push(index_file(verified, &repository.codename, number, *architecture, &directory)?);
                 if release.architectures.contains("all") && !release.all_in_each_architecture {
                     let directory = format!("{component}/binary-all");
-                    files.push(index_file(verified, &repository.codename, number, *architecture, &directory)?);
+                    files.push(index_file(
+                        verified,
+                        &repository.codename,
+                        number,
+                        *architecture,
+                        &directory,
+                    )?);
                 }
             }
         }
@@ -125,11 +136,13 @@ fn index_file(
     directory: &str,
 ) -> Result<IndexFile, UniverseError> {
     let index = format!("{directory}/Packages");
-    let listed = [("xz", Compression::Xz), ("gz", Compression::Gzip)].into_iter().find_map(|(extension, compression)| {
-        let path = format!("{index}.{extension}");
-        let (digest, size) = verified.release.sha256.get(&path)?;
-        Some((path, compression, *digest, *size))
-    });
+    let listed = [("xz", Compression::Xz), ("gz", Compression::Gzip)].into_iter().find_map(
+        |(extension, compression)| {
+            let path = format!("{index}.{extension}");
+            let (digest, size) = verified.release.sha256.get(&path)?;
+            Some((path, compression, *digest, *size))
+        },
+    );
     let Some((path, compression, digest, size)) = listed else {
         return Err(UniverseError::NoIndex { file: format!("{}/InRelease", verified.shown), index });
     };
@@ -170,7 +183,8 @@ fn kept_table(store: &Store, file: &IndexFile) -> Option<String> {
 fn read_table(store: &Store, file: &IndexFile) -> Result<String, UniverseError> {
     let index = |source: TableError| UniverseError::Index { file: file.shown.clone(), source };
     let reader = store.open_verified(&file.download.digest)?;
-    let packages = decoder(file.compression, reader, file.limit).map_err(|error| index(TableError::Form(error.into())))?;
+    let packages = decoder(file.compression, reader, file.limit)
+        .map_err(|error| index(TableError::Form(error.into())))?;
     let table = read_packages(packages, file.architecture.deb()).map_err(index)?;
     store.cache_put(CACHE_KIND, &table_key(file), table.as_bytes())?;
     Ok(table)

@@ -154,7 +154,8 @@ fn demanded(inside: &str) -> Option<(Operator, &str)> {
         _ => return None,
     };
     let version = inside[end..].trim();
-    let plausible = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'(');
+    let plausible =
+        !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'(');
     plausible.then_some((operator, version))
 }
 
@@ -176,7 +177,9 @@ mod tests {
         ] {
             assert_eq!(Relation::parse(text).unwrap().to_string(), shown, "{text}");
         }
-        for text in ["", "a (", "a (1)", "a (>= )", "a (=> 1)", "a b", "a (>= 1) x", "a:", "-a", "ä", "a [amd64]"] {
+        for text in
+            ["", "a (", "a (1)", "a (>= )", "a (=> 1)", "a b", "a (>= 1) x", "a:", "-a", "ä", "a [amd64]"]
+        {
             assert!(Relation::parse(text).is_err(), "{text}");
         }
     }

@@ -70,14 +70,18 @@ pub(crate) fn verified(
     let memory = remembered(store, &file)?;
     let message = match (fetcher.fetch_small(&repository.mirror, &path, RELEASE_LIMIT), &memory) {
         (Ok(message), _) => message,
-        (Err(FetchError::Offline { .. }), Some(memory)) if store.has(&memory.release) => store.read_verified(&memory.release)?,
-        (Err(source), _) => return Err(UniverseError::Fetch { of: format!("repository `{}`", repository.name), source }),
+        (Err(FetchError::Offline { .. }), Some(memory)) if store.has(&memory.release) => {
+            store.read_verified(&memory.release)?
+        }
+        (Err(source), _) => {
+            return Err(UniverseError::Fetch { of: format!("repository `{}`", repository.name), source });
+        }
     };
     let text = verify_clearsigned(&message, &ring, now)
         .map_err(|source| UniverseError::Trust { file: file.clone(), source })?
         .text;
-    let release =
-        Release::parse(text.as_bytes()).map_err(|source| UniverseError::Release { file: file.clone(), source })?;
+    let release = Release::parse(text.as_bytes())
+        .map_err(|source| UniverseError::Release { file: file.clone(), source })?;
     check(&file, repository, &release, memory.as_ref(), now)?;
     let frozen = FrozenRepository {
         name: repository.name.clone(),
@@ -111,12 +115,17 @@ fn check(
         return Err(UniverseError::Future { file, date, now });
     }
     match memory {
-        Some(Memory { date: seen, .. }) if date < *seen => Err(UniverseError::Rollback { file, date, seen: *seen }),
+        Some(Memory { date: seen, .. }) if date < *seen => {
+            Err(UniverseError::Rollback { file, date, seen: *seen })
+        }
         _ => Ok(()),
     }
 }
 
-fn key_ring(repository: &RepositoryDefinition, keys: &BTreeMap<String, String>) -> Result<KeyRing, UniverseError> {
+fn key_ring(
+    repository: &RepositoryDefinition,
+    keys: &BTreeMap<String, String>,
+) -> Result<KeyRing, UniverseError> {
     let mut ring = KeyRing::new();
     for key in &repository.keys {
         let text = keys

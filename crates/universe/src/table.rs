@@ -7,9 +7,9 @@
 
 use std::io::Read;
 
+use calypte_base::path::PathError;
 use calypte_base::version::DebVersion;
 use calypte_base::version::deb::DebVersionError;
-use calypte_base::path::PathError;
 use calypte_base::{Digest, TreePath};
 use calypte_formats::deb822::{Deb822Error, Paragraph, Reader};
 
@@ -137,7 +137,9 @@ fn append(table: &mut String, paragraph: &Paragraph<'_>, architecture: &str) -> 
         };
         columns[column as usize] = value;
     }
-    if ![architecture, "all"].contains(&columns[Column::Architecture as usize]) && !columns[Column::Architecture as usize].is_empty() {
+    if ![architecture, "all"].contains(&columns[Column::Architecture as usize])
+        && !columns[Column::Architecture as usize].is_empty()
+    {
         return Ok(());
     }
     // The source is named only where its name or version differs.
@@ -145,9 +147,9 @@ fn append(table: &mut String, paragraph: &Paragraph<'_>, architecture: &str) -> 
     let (source, source_version) = source.split_once('(').map_or((source, ""), |(source, version)| {
         (source.trim_end(), version.strip_suffix(')').unwrap_or(version))
     });
-    let or = |value, other: Column| if value == "" { columns[other as usize] } else { value };
-    (columns[Column::Source as usize], columns[Column::SourceVersion as usize]) =
-        (or(source, Column::Name), or(source_version, Column::Version));
+    let or = |value, other| if str::is_empty(value) { other } else { value };
+    columns[Column::Source as usize] = or(source, columns[Column::Name as usize]);
+    columns[Column::SourceVersion as usize] = or(source_version, columns[Column::Version as usize]);
     check(&columns, line)?;
     for (place, value) in columns.iter().enumerate() {
         if place > 0 {
@@ -260,38 +262,27 @@ mod tests {
         for (from, to, message) in [
             ("Package: a\n", "", "the package at line 1 has no field `Package`"),
             ("Size: 10\n", "", "the package at line 1 has no field `Size`"),
-            ("Size: 10", "Size: many", "package `a` at line 1: field `Size`: `many` is not a number of bytes"),
+            (
+                "Size: 10",
+                "Size: many",
+                "package `a` at line 1: field `Size`: `many` is not a number of bytes",
+            ),
             ("SHA256: e3", "SHA256: x", "is not a SHA-256 digest"),
-            ("Version: 2-1+b1", "Version: new", "package `a` at line 1: `new` is not a Debian version: the upstream version must begin with a digit"),
-            ("pool/a.deb", "../a.deb", "package `a` at line 1: path `../a.deb` has a `..` component, which could leave the root"),
+            (
+                "Version: 2-1+b1",
+                "Version: new",
+                "package `a` at line 1: `new` is not a Debian version: the upstream version must begin with a digit",
+            ),
+            (
+                "pool/a.deb",
+                "../a.deb",
+                "package `a` at line 1: path `../a.deb` has a `..` component, which could leave the root",
+            ),
             ("pool/a.deb", "/a.deb", "is not a path below the repository"),
             ("Package: a", "Package: a b", "field `Package`: `a b` is not a package name"),
         ] {
             let error = read_packages(PACKAGE.replace(from, to).as_bytes(), "amd64").unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
-        }
-    }
-}
-#[cfg(test)]
-mod measure {
-    #[test]
-    #[ignore]
-    fn live() {
-        for file in ["/tmp/m/Packages", "/tmp/m/PackagesT"] {
-        let bytes = std::fs::read(file).unwrap();
-        let t = std::time::Instant::now();
-        let table = super::read_packages(&bytes[..], "amd64").unwrap();
-        eprintln!("parse {:?} {} MB", t.elapsed(), table.len() / 1_000_000);
-        let t = std::time::Instant::now();
-        super::check_kept(&table).unwrap();
-        eprintln!("check {:?}", t.elapsed());
-        let t = std::time::Instant::now();
-        eprintln!("digest {:?} {:?}", calypte_base::Digest::of(table.as_bytes()), t.elapsed());
-        let t = std::time::Instant::now();
-        let index = crate::PackageIndex::new("sid", calypte_base::Architecture::Amd64, vec![("sid".into(), table)]).unwrap();
-        eprintln!("index {:?} {}", t.elapsed(), index.len());
-        let bad = index.ids().filter(|id| { let r = index.record(*id); [r.depends, r.pre_depends].iter().any(|f| crate::relation::dependencies(f).any(|d| d.is_err())) || [r.provides, r.conflicts, r.breaks].iter().any(|f| crate::relation::relations(f).any(|d| d.is_err())) }).count();
-        eprintln!("bad relations {bad} near {:?} {:?}", index.near("ngnix"), index.near("libssl3"));
         }
     }
 }

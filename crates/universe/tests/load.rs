@@ -135,7 +135,8 @@ fn a_good_repository_is_loaded_and_frozen() {
     assert_eq!(frozen.valid_until.map(|until| until.to_string()).as_deref(), Some("2026-01-17T00:00:00Z"));
     assert_eq!(universe.packages.keys().copied().collect::<Vec<_>>(), Architecture::ALL);
     let index = &universe.packages[&Architecture::Arm64];
-    let found: Vec<_> = index.ids().map(|id| index.record(id)).map(|record| (record.name, record.architecture)).collect();
+    let found: Vec<_> =
+        index.ids().map(|id| index.record(id)).map(|record| (record.name, record.architecture)).collect();
     assert_eq!(found, [("alpha", "arm64"), ("beta", "all")]);
     assert_eq!(index.record(index.named("alpha").next().unwrap()).repository, "main");
     // The signed file itself is kept: with it the whole state can be had again.

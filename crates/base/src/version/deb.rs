@@ -78,7 +78,9 @@ impl FromStr for DebVersion {
             return Err(error("the upstream version must begin with a digit"));
         }
         if !upstream.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-+~:".contains(&byte)) {
-            return Err(error("the upstream version holds a character other than letters, digits and `.-+~:`"));
+            return Err(error(
+                "the upstream version holds a character other than letters, digits and `.-+~:`",
+            ));
         }
         if !revision.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+~".contains(&byte)) {
             return Err(error("the revision holds a character other than letters, digits and `.+~`"));
@@ -172,7 +174,9 @@ mod tests {
 
     #[test]
     fn order() {
-        let rising = ["1.0~~", "1.0~~a", "1.0~", "1.0", "1.0-1", "1.0-1+b1", "1.0a", "1.0+b", "1.0.1", "1.10", "1:0.1"];
+        let rising = [
+            "1.0~~", "1.0~~a", "1.0~", "1.0", "1.0-1", "1.0-1+b1", "1.0a", "1.0+b", "1.0.1", "1.10", "1:0.1",
+        ];
         for pair in rising.windows(2) {
             let [low, high]: [DebVersion; 2] = [pair[0].parse().unwrap(), pair[1].parse().unwrap()];
             assert!(low < high, "{low} < {high}");
@@ -184,7 +188,9 @@ mod tests {
 
     #[test]
     fn refuses_what_dpkg_refuses() {
-        for text in ["", ":1", "a:1", "1:", "-1", "1-", "abc", "1 0", "1_0", "99999999999:1", "1:-1", "1.0-a:b"] {
+        for text in
+            ["", ":1", "a:1", "1:", "-1", "1-", "abc", "1 0", "1_0", "99999999999:1", "1:-1", "1.0-a:b"]
+        {
             assert!(text.parse::<DebVersion>().is_err(), "{text}");
         }
     }

@@ -20,7 +20,8 @@ fn package(id: &str, version: &str, images: &[&str]) -> LockedPackage {
 }
 
 fn lock() -> Lock {
-    let packages = vec![package("libc6", "2.43-7", &["default", "builder"]), package("zlib1g", "1:1.3", &["default"])];
+    let packages =
+        vec![package("libc6", "2.43-7", &["default", "builder"]), package("zlib1g", "1:1.3", &["default"])];
     Lock {
         schema: SCHEMA,
         family: "nginx".to_owned(),
@@ -33,7 +34,9 @@ fn lock() -> Lock {
             valid_until: Some(Epoch(1_793_952_481)),
             stale: true,
         }],
-        images: [("builder", "b"), ("default", "d")].map(|(name, of)| (name.to_owned(), Digest::of(of.as_bytes()))).into(),
+        images: [("builder", "b"), ("default", "d")]
+            .map(|(name, of)| (name.to_owned(), Digest::of(of.as_bytes())))
+            .into(),
         packages: Architecture::ALL.map(|architecture| (architecture, packages.clone())).into(),
     }
 }
@@ -63,7 +66,11 @@ fn changed_lines(before: &Lock, after: &Lock) -> (usize, usize) {
     let (before, after) = (before.to_text(), after.to_text());
     let only = |text: &str, other: &str| {
         let mut others: Vec<&str> = other.lines().collect();
-        text.lines().filter(|line| others.iter().position(|other| other == line).map(|at| others.remove(at)).is_none()).count()
+        text.lines()
+            .filter(|line| {
+                others.iter().position(|other| other == line).map(|at| others.remove(at)).is_none()
+            })
+            .count()
     };
     (only(&before, &after), only(&after, &before))
 }
@@ -100,7 +107,9 @@ fn what_cannot_be_used_is_named_with_its_line_and_field() {
 #[test]
 fn packages_of_an_image() {
     let lock = lock();
-    let of = |image| lock.packages_of(Architecture::Arm64, image).map(|package| package.id.as_str()).collect::<Vec<_>>();
+    let of = |image| {
+        lock.packages_of(Architecture::Arm64, image).map(|package| package.id.as_str()).collect::<Vec<_>>()
+    };
     assert_eq!(of("default"), ["libc6", "zlib1g"]);
     assert_eq!(of("builder"), ["libc6"]);
     assert!(of("none").is_empty());

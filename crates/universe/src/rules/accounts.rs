@@ -75,7 +75,8 @@ impl Accounts {
     #[must_use]
     pub fn clashes(&self) -> Vec<Contradiction> {
         let mut clashes = Vec::new();
-        let mut clash = |name: &str, message| clashes.push(Contradiction { text: format!("name: {name}"), message });
+        let mut clash =
+            |name: &str, message| clashes.push(Contradiction { text: format!("name: {name}"), message });
         let mut uids: BTreeMap<u32, &str> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for User { name, uid, group, .. } in &self.users {
@@ -86,7 +87,10 @@ impl Accounts {
                 clash(name, format!("users `{other}` and `{name}` share the uid {uid}"));
             }
             if self.group(group).is_none() {
-                clash(name, format!("user `{name}` has the primary group `{group}`, which is not in the table"));
+                clash(
+                    name,
+                    format!("user `{name}` has the primary group `{group}`, which is not in the table"),
+                );
             }
         }
         let mut gids: BTreeMap<u32, &str> = BTreeMap::new();
@@ -99,7 +103,10 @@ impl Accounts {
                 clash(name, format!("groups `{other}` and `{name}` share the gid {gid}"));
             }
             for member in members.iter().filter(|member| self.user(member).is_none()) {
-                clash(name, format!("group `{name}` has the member `{member}`, which is not a user of the table"));
+                clash(
+                    name,
+                    format!("group `{name}` has the member `{member}`, which is not a user of the table"),
+                );
             }
         }
         clashes
@@ -121,7 +128,10 @@ mod tests {
 
     #[test]
     fn contradictions_are_found() {
-        let good = Accounts { users: vec![user("a", 1, "a"), user("b", 2, "a")], groups: vec![group("a", 1, &["b"])] };
+        let good = Accounts {
+            users: vec![user("a", 1, "a"), user("b", 2, "a")],
+            groups: vec![group("a", 1, &["b"])],
+        };
         assert_eq!(good.clashes(), []);
         let bad = Accounts {
             users: vec![user("a", 1, "none"), user("a", 1, "g")],

@@ -43,7 +43,8 @@ impl Rules {
             accounts: table(directory, "accounts.yaml", files, &mut errors),
             scripts: table(directory, "scripts.yaml", files, &mut errors),
         };
-        let contradictions = [("scripts.yaml", rules.scripts.duplicates()), ("accounts.yaml", rules.accounts.clashes())];
+        let contradictions =
+            [("scripts.yaml", rules.scripts.duplicates()), ("accounts.yaml", rules.accounts.clashes())];
         for (name, found) in contradictions {
             let path = format!("{directory}/{name}");
             let text = files.get(&path).map_or("", String::as_str);
@@ -76,8 +77,13 @@ mod tests {
     use super::*;
 
     fn files(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let empty = [("assumed.yaml", "{}"), ("slices.yaml", "{}"), ("accounts.yaml", "{}"), ("scripts.yaml", "[]")];
-        empty.iter().chain(changes).map(|(name, text)| (format!("rules/{name}"), (*text).to_owned())).collect()
+        let empty =
+            [("assumed.yaml", "{}"), ("slices.yaml", "{}"), ("accounts.yaml", "{}"), ("scripts.yaml", "[]")];
+        empty
+            .iter()
+            .chain(changes)
+            .map(|(name, text)| (format!("rules/{name}"), (*text).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -92,7 +98,10 @@ mod tests {
             &files(&[
                 ("assumed.yaml", "everywhere:\n  dpkg: none runs\nonly-for:\n  a:\n    perl: its postinst\n"),
                 ("slices.yaml", "docs:\n  title: Documentation\n  drop: [usr/share/doc/**]\n"),
-                ("accounts.yaml", "users:\n  - {name: u, uid: 7, group: g, home: /}\ngroups:\n  - {name: g, gid: 7}\n"),
+                (
+                    "accounts.yaml",
+                    "users:\n  - {name: u, uid: 7, group: g, home: /}\ngroups:\n  - {name: g, gid: 7}\n",
+                ),
                 ("scripts.yaml", &scripts),
             ]),
         )

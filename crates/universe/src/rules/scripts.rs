@@ -79,7 +79,8 @@ impl Scripts {
         let mut seen = BTreeMap::new();
         let again = |ReviewedScript { package, script, sha256, .. }: &ReviewedScript| {
             let first = seen.insert((*script, *sha256), package.clone())?;
-            let message = format!("the {script} of `{package}` is the same text as that of `{first}`, reviewed above");
+            let message =
+                format!("the {script} of `{package}` is the same text as that of `{first}`, reviewed above");
             Some(Contradiction { text: sha256.hex(), message })
         };
         self.0.iter().filter_map(again).collect()
