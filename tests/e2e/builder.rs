@@ -9,18 +9,33 @@ use crate::Case;
 use crate::needs::Need;
 use crate::world::{World, run};
 
-pub const CASES: &[Case] = &[
-    Case { name: "dpkg_and_apt_work_in_a_builder_image", needs: &[Need::Mirror, Need::Root, Need::Program("umoci")], run: package_tools },
-];
+pub const CASES: &[Case] = &[Case {
+    name: "dpkg_and_apt_work_in_a_builder_image",
+    needs: &[Need::Mirror, Need::Root, Need::Program("umoci")],
+    run: package_tools,
+}];
 
 fn package_tools(world: &World) -> Result<()> {
     let directory = TempDir::new()?;
     let layout = directory.path().join("layout");
     let output = format!("oci:{}:builder", layout.display());
-    run(&mut world.up()?.calypte(&["build", "base-builder", "--arch", "amd64", "--compression", "gzip", "--output", &output]))?;
+    run(&mut world.up()?.calypte(&[
+        "build",
+        "base-builder",
+        "--arch",
+        "amd64",
+        "--compression",
+        "gzip",
+        "--output",
+        &output,
+    ]))?;
     let bundle = directory.path().join("bundle");
-    run(Command::new("umoci").args(["unpack", "--image", &format!("{}:builder", layout.display())]).arg(&bundle))?;
-    let inside = |command: &[&str]| run(Command::new("chroot").arg(bundle.join("rootfs")).args(command).env("PATH", "/usr/sbin:/usr/bin"));
+    run(Command::new("umoci")
+        .args(["unpack", "--image", &format!("{}:builder", layout.display())])
+        .arg(&bundle))?;
+    let inside = |command: &[&str]| {
+        run(Command::new("chroot").arg(bundle.join("rootfs")).args(command).env("PATH", "/usr/sbin:/usr/bin"))
+    };
     ensure!(inside(&["dpkg", "--audit"])?.stdout.is_empty(), "dpkg --audit found something");
     let verified = inside(&["dpkg", "--verify"])?.stdout;
     ensure!(verified.is_empty(), "dpkg --verify:\n{}", String::from_utf8_lossy(&verified));

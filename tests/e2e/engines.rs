@@ -7,9 +7,21 @@ use crate::needs::Need;
 use crate::world::World;
 
 pub const CASES: &[Case] = &[
-    Case { name: "podman_runs_the_tests", needs: &[Need::Mirror, Need::Program("podman"), Need::Program("nsenter")], run: podman },
-    Case { name: "runc_runs_the_tests", needs: &[Need::Mirror, Need::Program("runc"), Need::Root, Need::Program("nsenter")], run: runc },
-    Case { name: "arm64_images_run_under_qemu", needs: &[Need::Mirror, Need::Engine, Need::ForeignPrograms], run: arm64 },
+    Case {
+        name: "podman_runs_the_tests",
+        needs: &[Need::Mirror, Need::Program("podman"), Need::Program("nsenter")],
+        run: podman,
+    },
+    Case {
+        name: "runc_runs_the_tests",
+        needs: &[Need::Mirror, Need::Program("runc"), Need::Root, Need::Program("nsenter")],
+        run: runc,
+    },
+    Case {
+        name: "arm64_images_run_under_qemu",
+        needs: &[Need::Mirror, Need::Engine, Need::ForeignPrograms],
+        run: arm64,
+    },
     Case { name: "stable_images_run", needs: &[Need::Mirror, Need::Engine], run: stable },
 ];
 

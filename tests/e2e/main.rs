@@ -47,6 +47,11 @@ fn main() -> ExitCode {
 fn trial(case: &'static Case, world: &Arc<World>) -> Trial {
     let missing: Vec<String> = case.needs.iter().filter_map(Need::missing).collect();
     let world = Arc::clone(world);
-    let name = if missing.is_empty() { case.name.to_owned() } else { format!("{} (needs {})", case.name, missing.join(", ")) };
-    Trial::test(name, move || (case.run)(&world).map_err(|error| format!("{error:?}").into())).with_ignored_flag(!missing.is_empty())
+    let name = if missing.is_empty() {
+        case.name.to_owned()
+    } else {
+        format!("{} (needs {})", case.name, missing.join(", "))
+    };
+    Trial::test(name, move || (case.run)(&world).map_err(|error| format!("{error:?}").into()))
+        .with_ignored_flag(!missing.is_empty())
 }

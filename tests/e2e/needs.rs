@@ -21,7 +21,9 @@ impl Need {
     /// What is missing, in words; `None` when the need is met.
     pub fn missing(&self) -> Option<String> {
         match self {
-            Self::Mirror => (!succeeds("apt-get", &["--version"]) || is_offline()).then(|| "a Debian mirror".to_owned()),
+            Self::Mirror => {
+                (!succeeds("apt-get", &["--version"]) || is_offline()).then(|| "a Debian mirror".to_owned())
+            }
             Self::Root => (!is_root()).then(|| "root".to_owned()),
             Self::Program(program) => (!is_installed(program)).then(|| (*program).to_owned()),
             Self::Engine => {

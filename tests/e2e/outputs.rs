@@ -12,7 +12,11 @@ use crate::world::{World, run, stdout};
 pub const CASES: &[Case] = &[
     Case { name: "podman_loads_every_output", needs: &[Need::Mirror, Need::Program("podman")], run: podman },
     Case { name: "skopeo_copies_every_output", needs: &[Need::Mirror, Need::Program("skopeo")], run: skopeo },
-    Case { name: "umoci_unpacks_the_layout", needs: &[Need::Mirror, Need::Program("umoci"), Need::Root], run: umoci },
+    Case {
+        name: "umoci_unpacks_the_layout",
+        needs: &[Need::Mirror, Need::Program("umoci"), Need::Root],
+        run: umoci,
+    },
 ];
 
 /// Writes nginx for amd64 in every form and compression; the transport texts that podman and skopeo read.
@@ -24,9 +28,22 @@ fn outputs(world: &World, directory: &TempDir) -> Result<Vec<String>> {
             let path = directory.path().join(format!("{compression}-{form}"));
             let name = if form == "docker-archive" { "localhost/calypte-test:nginx" } else { "nginx" };
             let output = format!("{form}:{}:{name}", path.display());
-            run(&mut up.calypte(&["build", "nginx", "--arch", "amd64", "--compression", compression, "--output", &output]))?;
+            run(&mut up.calypte(&[
+                "build",
+                "nginx",
+                "--arch",
+                "amd64",
+                "--compression",
+                compression,
+                "--output",
+                &output,
+            ]))?;
             // The archive's one image needs no name to be found.
-            written.push(if form == "docker-archive" { format!("{form}:{}", path.display()) } else { output });
+            written.push(if form == "docker-archive" {
+                format!("{form}:{}", path.display())
+            } else {
+                output
+            });
         }
     }
     Ok(written)
@@ -37,7 +54,13 @@ fn podman(world: &World) -> Result<()> {
     for output in outputs(world, &directory)? {
         let id = stdout(Command::new("podman").args(["pull", "--quiet", &output]))?;
         let id = id.lines().last().unwrap_or_default().trim().to_owned();
-        let config = stdout(Command::new("podman").args(["image", "inspect", "--format", "{{.User}} {{.Architecture}}", &id]));
+        let config = stdout(Command::new("podman").args([
+            "image",
+            "inspect",
+            "--format",
+            "{{.User}} {{.Architecture}}",
+            &id,
+        ]));
         run(Command::new("podman").args(["rmi", "--force", &id]))?;
         ensure!(config?.trim() == "65532:65532 amd64", "{output}");
     }
@@ -61,9 +84,20 @@ fn umoci(world: &World) -> Result<()> {
     let up = world.up()?;
     let output = format!("oci:{}:nginx", layout.display());
     // umoci 0.4 reads gzip only.
-    run(&mut up.calypte(&["build", "nginx", "--arch", "amd64", "--compression", "gzip", "--output", &output]))?;
+    run(&mut up.calypte(&[
+        "build",
+        "nginx",
+        "--arch",
+        "amd64",
+        "--compression",
+        "gzip",
+        "--output",
+        &output,
+    ]))?;
     let bundle = directory.path().join("bundle");
-    run(Command::new("umoci").args(["unpack", "--image", &format!("{}:nginx", layout.display())]).arg(&bundle))?;
+    run(Command::new("umoci")
+        .args(["unpack", "--image", &format!("{}:nginx", layout.display())])
+        .arg(&bundle))?;
     ensure!(bundle.join("rootfs/usr/sbin/nginx").is_file(), "nginx is not where it must be");
     ensure!(!bundle.join("rootfs/usr/bin/sh").exists(), "there is a shell");
     Ok(())

@@ -15,7 +15,11 @@ use crate::world::{Up, World, fails, run, stdout};
 
 pub const CASES: &[Case] = &[
     Case { name: "rebuild_gives_the_same_digest_everywhere", needs: &[Need::Mirror], run: everywhere },
-    Case { name: "rebuild_as_plain_user_gives_the_same_digest", needs: &[Need::Mirror, Need::Root, Need::Program("setpriv")], run: plain_user },
+    Case {
+        name: "rebuild_as_plain_user_gives_the_same_digest",
+        needs: &[Need::Mirror, Need::Root, Need::Program("setpriv")],
+        run: plain_user,
+    },
     Case { name: "rebuild_from_an_archive_without_a_mirror", needs: &[Need::Mirror], run: archive },
     Case { name: "rebuild_goes_on_after_being_killed", needs: &[Need::Mirror], run: killed },
 ];
@@ -53,7 +57,10 @@ fn everywhere(world: &World) -> Result<()> {
             let program = command.get_program().to_owned();
             let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
             *command = Command::new("sh");
-            command.args(["-c", "umask 0777 && umask 0077 && exec \"$@\"", "sh"]).arg(program).args(arguments);
+            command
+                .args(["-c", "umask 0777 && umask 0077 && exec \"$@\"", "sh"])
+                .arg(program)
+                .args(arguments);
         }),
         ("one thread", |command| drop(command.args(["--jobs", "1"]))),
         ("many threads", |command| drop(command.args(["--jobs", "16"]))),
@@ -94,10 +101,7 @@ fn archive(world: &World) -> Result<()> {
     let saved = up.json(&["archive", &archive.display().to_string(), IMAGE])?;
     ensure!(saved["packages"].as_u64() > Some(10), "{saved}");
     let empty = directory.path().join("store");
-    let error = fails(
-        up.calypte(&["--offline", "build", IMAGE]).arg("--store").arg(&empty),
-        2,
-    );
+    let error = fails(up.calypte(&["--offline", "build", IMAGE]).arg("--store").arg(&empty), 2);
     // The last `--store` counts where an option may be given twice; where it may not, this is what we learn here.
     let error = error?;
     ensure!(error.contains("offline"), "{error}");
@@ -115,8 +119,15 @@ fn killed(world: &World) -> Result<()> {
     for milliseconds in [5, 20, 60, 150, 300, 600] {
         let mut command = Command::new(World::program());
         command.arg("--quiet").arg("--catalog").arg(up.catalog()).arg("--store").arg(&store);
-        command.args(["--offline", "build", IMAGE]).arg("--output").arg(format!("oci:{}", directory.path().join("image").display()));
-        let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).process_group(0).spawn()?;
+        command
+            .args(["--offline", "build", IMAGE])
+            .arg("--output")
+            .arg(format!("oci:{}", directory.path().join("image").display()));
+        let mut child = command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .process_group(0)
+            .spawn()?;
         std::thread::sleep(Duration::from_millis(milliseconds));
         child.kill()?;
         child.wait()?;

@@ -21,7 +21,10 @@ fn every_image(world: &World) -> Result<()> {
                     let shown = image["image"].as_str().unwrap_or_default();
                     let without_stream = shown.split_once(':').map_or_else(
                         || shown.to_owned(),
-                        |(family, rest)| rest.split_once('-').map_or(family.to_owned(), |(_, variant)| format!("{family}-{variant}")),
+                        |(family, rest)| {
+                            rest.split_once('-')
+                                .map_or(family.to_owned(), |(_, variant)| format!("{family}-{variant}"))
+                        },
                     );
                     without_stream == name && image["architecture"] == architecture
                 });

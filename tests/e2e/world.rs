@@ -30,7 +30,8 @@ impl World {
 
     /// The program under test, as released.
     pub fn program() -> PathBuf {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Self::repository().join("target"), PathBuf::from);
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| Self::repository().join("target"), PathBuf::from);
         target.join("release/calypte")
     }
 
@@ -92,7 +93,8 @@ pub fn stdout(command: &mut Command) -> Result<String> {
 
 /// Runs a command that must succeed.
 pub fn run(command: &mut Command) -> Result<Output> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?} could not be started"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("{command:?} could not be started"))?;
     ensure!(
         output.status.success(),
         "{command:?}: {}\n{}{}",
@@ -105,7 +107,8 @@ pub fn run(command: &mut Command) -> Result<Output> {
 
 /// Runs a command that must fail with this exit code; what it prints to standard error.
 pub fn fails(command: &mut Command, code: i32) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?} could not be started"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("{command:?} could not be started"))?;
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(
         output.status.code() == Some(code),

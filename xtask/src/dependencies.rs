@@ -26,7 +26,7 @@ const BANNED: &[(&str, &str)] = &[
     ("openssl-sys", "links a system library; builds must not depend on the machine"),
     ("lzma-sys", "unmaintained, and clashes with liblzma-sys"),
     ("tokio", "only pipeline and catalog may, and they have no need yet"),
-    ("serde_yaml", "unmaintained; serde-saphyr reads the YAML here"),
+    ("serde_yaml", "unmaintained; granit-parser reads the YAML here"),
     ("chrono", "jiff is the one time library"),
     ("native-tls", "rustls is the one TLS library"),
 ];
@@ -36,7 +36,7 @@ const CONFINED: &[(&str, &str)] = &[
     ("pgp", "calypte-trust"),
     ("ureq", "calypte-store"),
     ("resolvo", "calypte-resolve"),
-    ("serde-saphyr", "calypte-definition"),
+    ("granit-parser", "calypte-definition"),
     ("indicatif", "calypte-cli"),
 ];
 

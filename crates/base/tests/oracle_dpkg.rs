@@ -107,7 +107,7 @@ fn denied_by_dpkg(statements: String) -> String {
 #[test]
 fn compares_as_dpkg_does() {
     if Command::new("dpkg").arg("--version").output().is_err() {
-        return report("SKIPPED compares_as_dpkg_does: there is no dpkg on this machine");
+        return report("skipped: compares_as_dpkg_does: there is no dpkg on this machine");
     }
     let mut seen = [0_usize; 3];
     let statements: Vec<String> = valid_pairs()
@@ -136,7 +136,7 @@ fn compares_as_dpkg_does() {
 #[test]
 fn refuses_what_dpkg_refuses() {
     if Command::new("dpkg").arg("--version").output().is_err() {
-        return report("SKIPPED refuses_what_dpkg_refuses: there is no dpkg on this machine");
+        return report("skipped: refuses_what_dpkg_refuses: there is no dpkg on this machine");
     }
     let accepted = |text: &str| {
         let output = Command::new("dpkg").args(["--validate-version", text]).output().unwrap();

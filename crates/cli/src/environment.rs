@@ -13,14 +13,18 @@ pub struct Variable {
 }
 
 /// Where the catalog lies.
-pub const CATALOG: Variable = Variable { name: "CALYPTE_CATALOG", about: "The catalog's directory, as `--catalog`." };
+pub const CATALOG: Variable =
+    Variable { name: "CALYPTE_CATALOG", about: "The catalog's directory, as `--catalog`." };
 /// Where the store lies.
 pub const STORE: Variable = Variable { name: "CALYPTE_STORE", about: "The store's directory, as `--store`." };
 /// Where the cache of the user lies.
-pub const XDG_CACHE_HOME: Variable =
-    Variable { name: "XDG_CACHE_HOME", about: "Where the store lies unless it is given: `calypte` below this, or below `~/.cache`." };
+pub const XDG_CACHE_HOME: Variable = Variable {
+    name: "XDG_CACHE_HOME",
+    about: "Where the store lies unless it is given: `calypte` below this, or below `~/.cache`.",
+};
 /// The user's home.
-pub const HOME: Variable = Variable { name: "HOME", about: "The home directory, where `XDG_CACHE_HOME` is not set." };
+pub const HOME: Variable =
+    Variable { name: "HOME", about: "The home directory, where `XDG_CACHE_HOME` is not set." };
 /// The time in every image.
 pub const SOURCE_DATE_EPOCH: Variable = Variable {
     name: "SOURCE_DATE_EPOCH",
@@ -36,12 +40,24 @@ pub const HTTP_PROXY: Variable = Variable { name: "HTTP_PROXY", about: "Proxy fo
 pub const NO_PROXY: Variable =
     Variable { name: "NO_PROXY", about: "Hosts that are asked without a proxy, separated by commas." };
 /// Trusted certificates.
-pub const SSL_CERT_FILE: Variable =
-    Variable { name: "SSL_CERT_FILE", about: "PEM file of the certificates that https mirrors are checked against." };
+pub const SSL_CERT_FILE: Variable = Variable {
+    name: "SSL_CERT_FILE",
+    about: "PEM file of the certificates that https mirrors are checked against.",
+};
 
 /// Every variable that is read, in the order of the reference page.
-pub const ALL: &[Variable] =
-    &[CATALOG, STORE, XDG_CACHE_HOME, HOME, SOURCE_DATE_EPOCH, NO_COLOR, HTTPS_PROXY, HTTP_PROXY, NO_PROXY, SSL_CERT_FILE];
+pub const ALL: &[Variable] = &[
+    CATALOG,
+    STORE,
+    XDG_CACHE_HOME,
+    HOME,
+    SOURCE_DATE_EPOCH,
+    NO_COLOR,
+    HTTPS_PROXY,
+    HTTP_PROXY,
+    NO_PROXY,
+    SSL_CERT_FILE,
+];
 
 impl Variable {
     /// Its value; unset and empty are the same.

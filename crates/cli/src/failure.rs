@@ -63,7 +63,11 @@ mod tests {
 
     #[test]
     fn a_cause_is_told_once() {
-        let error: anyhow::Result<()> = Err(anyhow::anyhow!("no space left")).context("cannot write x: no space left");
-        assert_eq!(chain(&error.context("building nginx").unwrap_err()), "building nginx: cannot write x: no space left");
+        let error: anyhow::Result<()> =
+            Err(anyhow::anyhow!("no space left")).context("cannot write x: no space left");
+        assert_eq!(
+            chain(&error.context("building nginx").unwrap_err()),
+            "building nginx: cannot write x: no space left"
+        );
     }
 }

@@ -15,10 +15,14 @@ pub type Mirrors = BTreeMap<String, Vec<String>>;
 /// When there is no `=`, or the address is neither http nor https.
 pub fn parse(text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
-        Some((name, url)) if !name.is_empty() && (url.starts_with("http://") || url.starts_with("https://")) => {
+        Some((name, url))
+            if !name.is_empty() && (url.starts_with("http://") || url.starts_with("https://")) =>
+        {
             Ok((name.to_owned(), url.trim_end_matches('/').to_owned()))
         }
-        _ => bail!("`{text}` is not NAME=URL with an http or https address, such as debian=http://mirror.example/debian"),
+        _ => bail!(
+            "`{text}` is not NAME=URL with an http or https address, such as debian=http://mirror.example/debian"
+        ),
     }
 }
 
@@ -58,12 +62,17 @@ fn is_http(address: &str) -> bool {
 
 fn deb822_addresses(text: &str) -> Vec<String> {
     let uris = text.lines().filter_map(|line| line.strip_prefix("URIs:"));
-    uris.flat_map(str::split_whitespace).filter(|uri| is_http(uri)).map(|uri| uri.trim_end_matches('/').to_owned()).collect()
+    uris.flat_map(str::split_whitespace)
+        .filter(|uri| is_http(uri))
+        .map(|uri| uri.trim_end_matches('/').to_owned())
+        .collect()
 }
 
 fn line_addresses(text: &str) -> Vec<String> {
     let entries = text.lines().filter_map(|line| line.trim().strip_prefix("deb "));
-    let address = |entry: &str| entry.split_whitespace().find(|word| is_http(word)).map(|uri| uri.trim_end_matches('/').to_owned());
+    let address = |entry: &str| {
+        entry.split_whitespace().find(|word| is_http(word)).map(|uri| uri.trim_end_matches('/').to_owned())
+    };
     entries.filter_map(address).collect()
 }
 
@@ -77,7 +86,8 @@ mod tests {
         let list = "# comment\ndeb [arch=amd64 signed-by=/k] http://a.example/debian sid main\ndeb-src http://s.example/debian sid main\n";
         fs_err::write(directory.path().join("sources.list"), list).unwrap();
         fs_err::create_dir(directory.path().join("sources.list.d")).unwrap();
-        let sources = "Types: deb\nURIs: http://b.example/debian/ https://c.example/debian-security\nSuites: sid\n";
+        let sources =
+            "Types: deb\nURIs: http://b.example/debian/ https://c.example/debian-security\nSuites: sid\n";
         fs_err::write(directory.path().join("sources.list.d/x.sources"), sources).unwrap();
         let expected = Mirrors::from([
             ("debian".into(), vec!["http://a.example/debian".into(), "http://b.example/debian".into()]),

@@ -38,7 +38,8 @@ impl Terminal {
         let events = events.map(|number| {
             let path = format!("/dev/fd/{number}");
             let open = fs_err::OpenOptions::new().write(true).open(path);
-            open.with_context(|| format!("--progress-fd {number} is no open file that can be written")).map(Mutex::new)
+            open.with_context(|| format!("--progress-fd {number} is no open file that can be written"))
+                .map(Mutex::new)
         });
         Ok(Self { bar, quiet, events: events.transpose()? })
     }
@@ -71,7 +72,9 @@ impl Reporter for Terminal {
             }
             return;
         }
-        self.bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.set_style(
+            ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         self.bar.set_message(printable(what));
         self.bar.enable_steady_tick(Duration::from_millis(120));
     }
@@ -97,7 +100,9 @@ impl Progress for Terminal {
             return;
         }
         let template = "downloading {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-        self.bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         self.bar.set_length(bytes);
         self.bar.set_position(0);
     }

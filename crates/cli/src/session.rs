@@ -41,7 +41,11 @@ impl Session {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
             // The first signal asks; a second one, should the program not come to a stop, ends it at once.
-            signal_hook::flag::register_conditional_shutdown(signal, crate::INTERRUPTED.into(), Arc::clone(&interrupted))?;
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                crate::INTERRUPTED.into(),
+                Arc::clone(&interrupted),
+            )?;
             signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
         }
         Ok(Self { global, terminal, interrupted })

@@ -121,13 +121,23 @@ impl Factory<'_> {
     }
 
     /// The finished tree of one architecture's image, for whoever looks into it.
-    pub(crate) fn rootfs(&self, image: &ImageId, universe: &str, architecture: Architecture) -> Result<Rootfs> {
+    pub(crate) fn rootfs(
+        &self,
+        image: &ImageId,
+        universe: &str,
+        architecture: Architecture,
+    ) -> Result<Rootfs> {
         let lock = self.current_lock(universe, &image.family)?;
         let inputs = self.inputs(&lock, image, architecture)?;
         self.assemble(&inputs)
     }
 
-    fn inputs<'l>(&'l self, lock: &'l Lock, image: &ImageId, architecture: Architecture) -> Result<Inputs<'l>> {
+    fn inputs<'l>(
+        &'l self,
+        lock: &'l Lock,
+        image: &ImageId,
+        architecture: Architecture,
+    ) -> Result<Inputs<'l>> {
         let packages = show::packages(lock, &image.key(), architecture)?;
         let newest = packages.iter().map(|package| package.date).max().unwrap_or_default();
         Ok(Inputs {
@@ -173,7 +183,9 @@ impl Factory<'_> {
         let format = self.universe(inputs.universe)?.0.format;
         let Some(name) = inputs.definition.version_of.get(&format) else { return Ok(None) };
         let package = inputs.packages.iter().find(|package| package.id == *name);
-        let package = package.with_context(|| format!("{}: its version is that of {name}, which is not in it", inputs.definition.id))?;
+        let package = package.with_context(|| {
+            format!("{}: its version is that of {name}, which is not in it", inputs.definition.id)
+        })?;
         Ok(Some(calypte_definition::tags::upstream_version(format, &package.version).to_owned()))
     }
 

@@ -117,7 +117,9 @@ fn files(from: &BTreeMap<TreePath, FileState>, to: &BTreeMap<TreePath, FileState
             (Some(old), Some(new)) if old.state != new.state => Change::Changed,
             _ => continue,
         };
-        let size = |state: Option<&FileState>| state.map_or(0, |state| i64::try_from(state.size).unwrap_or(i64::MAX));
+        let size = |state: Option<&FileState>| {
+            state.map_or(0, |state| i64::try_from(state.size).unwrap_or(i64::MAX))
+        };
         changes.push(FileChange { path: path.clone(), change, size: size(new) - size(old) });
     }
     changes
@@ -141,12 +143,23 @@ mod tests {
 
     #[test]
     fn added_removed_and_changed() {
-        let old = side("a", &[("p", "1"), ("q", "1"), ("r", "1")], &[("x", "1", 10), ("y", "1", 5), ("z", "1", 1)]);
-        let new = side("b", &[("p", "2"), ("q", "1"), ("s", "1")], &[("x", "2", 7), ("z", "1", 1), ("w", "1", 3)]);
+        let old =
+            side("a", &[("p", "1"), ("q", "1"), ("r", "1")], &[("x", "1", 10), ("y", "1", 5), ("z", "1", 1)]);
+        let new =
+            side("b", &[("p", "2"), ("q", "1"), ("s", "1")], &[("x", "2", 7), ("z", "1", 1), ("w", "1", 3)]);
         let difference = diff(&old, &new);
-        let packages: Vec<_> = difference.packages.iter().map(|change| (&*change.name, change.from.as_deref(), change.to.as_deref())).collect();
+        let packages: Vec<_> = difference
+            .packages
+            .iter()
+            .map(|change| (&*change.name, change.from.as_deref(), change.to.as_deref()))
+            .collect();
         assert_eq!(packages, [("p", Some("1"), Some("2")), ("r", Some("1"), None), ("s", None, Some("1"))]);
-        let files: Vec<_> = difference.files.unwrap().iter().map(|file| (file.path.to_string(), file.change, file.size)).collect();
+        let files: Vec<_> = difference
+            .files
+            .unwrap()
+            .iter()
+            .map(|file| (file.path.to_string(), file.change, file.size))
+            .collect();
         let expected = [("/w", Change::Added, 3), ("/x", Change::Changed, -3), ("/y", Change::Removed, -5)];
         assert_eq!(files, expected.map(|(path, change, size)| (path.to_owned(), change, size)));
     }

@@ -87,7 +87,8 @@ impl<'a> Factory<'a> {
         for name in names {
             self.images.select(&self.images.parse_id(name)?, universe)?;
         }
-        let mut families: Vec<String> = names.iter().map(|name| Ok(self.images.parse_id(name)?.family)).collect::<Result<_>>()?;
+        let mut families: Vec<String> =
+            names.iter().map(|name| Ok(self.images.parse_id(name)?.family)).collect::<Result<_>>()?;
         families.sort();
         families.dedup();
         Ok(families)
@@ -111,15 +112,27 @@ impl<'a> Factory<'a> {
         for repository in &universe.repositories {
             mirrors.entry(repository.mirror.clone()).or_insert_with(|| vec![repository.fallback.clone()]);
         }
-        let fetch = FetchSettings { mirrors, interrupted: Arc::clone(&settings.interrupted), ..settings.network.clone() };
+        let fetch = FetchSettings {
+            mirrors,
+            interrupted: Arc::clone(&settings.interrupted),
+            ..settings.network.clone()
+        };
         Fetcher::new(settings.store.clone(), fetch)
     }
 
     /// What a locked package is downloaded as.
-    pub(crate) fn download(&self, universe: &UniverseDefinition, package: &LockedPackage) -> Result<Download> {
-        let repository = universe.repositories.iter().find(|repository| repository.name == package.repository);
+    pub(crate) fn download(
+        &self,
+        universe: &UniverseDefinition,
+        package: &LockedPackage,
+    ) -> Result<Download> {
+        let repository =
+            universe.repositories.iter().find(|repository| repository.name == package.repository);
         let repository = repository.with_context(|| {
-            format!("{} comes from repository `{}`, which {} does not have", package.id, package.repository, universe.universe)
+            format!(
+                "{} comes from repository `{}`, which {} does not have",
+                package.id, package.repository, universe.universe
+            )
         })?;
         Ok(Download {
             mirror: repository.mirror.clone(),
@@ -163,8 +176,10 @@ impl<'a> Factory<'a> {
 
 fn read_universe(catalog: &CatalogDirectory, name: &str) -> Result<(UniverseDefinition, Rules)> {
     let path = format!("universes/{name}.yaml");
-    let definition = UniverseDefinition::parse(&catalog.shown(&path), &catalog.text(&path)?).map_err(Mistakes)?;
+    let definition =
+        UniverseDefinition::parse(&catalog.shown(&path), &catalog.text(&path)?).map_err(Mistakes)?;
     let directory = format!("universes/{}", definition.rules);
-    let rules = Rules::load(&catalog.shown(&directory), &catalog.texts(&directory, "yaml")?).map_err(Mistakes)?;
+    let rules =
+        Rules::load(&catalog.shown(&directory), &catalog.texts(&directory, "yaml")?).map_err(Mistakes)?;
     Ok((definition, rules))
 }

@@ -92,7 +92,10 @@ impl Factory<'_> {
             match lock.images.get(&id.key()) {
                 None => return Ok(Some(format!("does not hold image `{}`", id.key()))),
                 Some(digest) if *digest != request.digest(format) => {
-                    return Ok(Some(format!("holds other packages than the definition of `{}` asks for", id.key())));
+                    return Ok(Some(format!(
+                        "holds other packages than the definition of `{}` asks for",
+                        id.key()
+                    )));
                 }
                 Some(_) => {}
             }
@@ -124,9 +127,12 @@ impl Factory<'_> {
         let key = |name: &str| Ok((name.to_owned(), settings.catalog.text(&format!("keys/{name}"))?));
         let keys = definition.keys().map(key).collect::<Result<BTreeMap<String, String>>>()?;
         let downloads = settings.reporter.downloads();
-        let universe = calypte_universe::load(definition, &keys, &settings.store, &fetcher, settings.now, downloads)?;
+        let universe =
+            calypte_universe::load(definition, &keys, &settings.store, &fetcher, settings.now, downloads)?;
         for repository in universe.repositories.iter().filter(|repository| repository.stale) {
-            let until = repository.valid_until.map_or_else(String::new, |until| format!(" (it was valid until {until})"));
+            let until = repository
+                .valid_until
+                .map_or_else(String::new, |until| format!(" (it was valid until {until})"));
             settings.reporter.warn(&format!(
                 "{name}: the index of {} is out of date{until}: the mirror is stale, security fixes may be missing; the lock records this",
                 repository.name
@@ -144,10 +150,13 @@ impl Factory<'_> {
             // By name and version: two streams may take two versions of one package.
             let mut chosen: BTreeMap<(&str, &str), LockedPackage> = BTreeMap::new();
             for (id, request) in &requests {
-                let resolution = resolve(index, request).with_context(|| format!("{id} for {architecture}"))?;
+                let resolution =
+                    resolve(index, request).with_context(|| format!("{id} for {architecture}"))?;
                 for selected in resolution.packages {
                     let record = selected.record;
-                    let locked = chosen.entry((record.name, record.version)).or_insert_with(|| locked_package(&record));
+                    let locked = chosen
+                        .entry((record.name, record.version))
+                        .or_insert_with(|| locked_package(&record));
                     locked.r#in.insert(id.key());
                     locked.by.extend(selected.by.into_iter().map(str::to_owned));
                 }
@@ -168,8 +177,11 @@ impl Factory<'_> {
     /// Unpacks every package, to learn its date and to look up its maintainer scripts.
     fn inspect(&self, locks: &mut [Lock], rules: &Rules) -> Result<()> {
         self.settings.reporter.step("reading packages");
-        let all: BTreeMap<Digest, &LockedPackage> =
-            locks.iter().flat_map(|lock| lock.packages.values().flatten()).map(|package| (package.sha256, package)).collect();
+        let all: BTreeMap<Digest, &LockedPackage> = locks
+            .iter()
+            .flat_map(|lock| lock.packages.values().flatten())
+            .map(|package| (package.sha256, package))
+            .collect();
         let files: Vec<_> = all.into_values().map(package_file).collect();
         let mut dates = BTreeMap::new();
         let mut unknown = BTreeSet::new();
@@ -185,7 +197,11 @@ impl Factory<'_> {
         if !unknown.is_empty() {
             let texts: Vec<String> = unknown.into_iter().collect();
             return Err(hinted(
-                format!("{} maintainer script(s) that nobody has reviewed:\n\n{}", texts.len(), texts.join("\n\n")),
+                format!(
+                    "{} maintainer script(s) that nobody has reviewed:\n\n{}",
+                    texts.len(),
+                    texts.join("\n\n")
+                ),
                 "read each script, and add the entry below it to the table once you know what it does",
             ));
         }
@@ -200,7 +216,12 @@ impl Factory<'_> {
         let before = self.settings.catalog.read_lock(&lock.universe, &lock.family).ok().flatten();
         self.settings.catalog.write_lock(lock)?;
         let side = |lock: &Lock| Side {
-            packages: lock.packages.iter().flat_map(|(_, packages)| packages).map(|package| (package.id.clone(), package.version.clone())).collect(),
+            packages: lock
+                .packages
+                .iter()
+                .flat_map(|(_, packages)| packages)
+                .map(|package| (package.id.clone(), package.version.clone()))
+                .collect(),
             ..Side::default()
         };
         Ok(LockChange {

@@ -65,7 +65,12 @@ pub fn show(lock: &Lock, image: &str, key: &str, architecture: Architecture) -> 
         version: package.version.clone(),
         source: package.source.clone(),
         size: package.size,
-        by: package.by.iter().filter(|by| *by == DEFINITION || names.contains(by.as_str())).cloned().collect(),
+        by: package
+            .by
+            .iter()
+            .filter(|by| *by == DEFINITION || names.contains(by.as_str()))
+            .cloned()
+            .collect(),
     });
     Ok(Shown {
         image: image.to_owned(),
@@ -85,7 +90,10 @@ pub fn packages<'a>(lock: &'a Lock, key: &str, architecture: Architecture) -> Re
     if !lock.images.contains_key(key) || !lock.packages.contains_key(&architecture) {
         bail!(
             "the lock of {} in {} holds no image `{key}` for {architecture}\nhint: run `calypte lock {} --universe {}`",
-            lock.family, lock.universe, lock.family, lock.universe
+            lock.family,
+            lock.universe,
+            lock.family,
+            lock.universe
         );
     }
     Ok(lock.packages_of(architecture, key).collect())
@@ -110,7 +118,8 @@ impl Shown {
     /// The chain of packages through which one came in, from the definition down; `None` when it is not in the image.
     #[must_use]
     pub fn why(&self, name: &str) -> Option<Vec<String>> {
-        let by_name: BTreeMap<&str, &ShownPackage> = self.packages.iter().map(|package| (package.name.as_str(), package)).collect();
+        let by_name: BTreeMap<&str, &ShownPackage> =
+            self.packages.iter().map(|package| (package.name.as_str(), package)).collect();
         let mut paths = vec![vec![by_name.get_key_value(name).map(|(name, _)| (*name).to_owned())?]];
         let mut seen = BTreeSet::new();
         // Breadth first: the shortest chain explains best.

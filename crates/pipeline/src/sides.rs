@@ -48,7 +48,8 @@ impl Factory<'_> {
             compression: LayerCompression::Zstd,
         };
         let size = self.build(&request)?.images.iter().map(|image| image.size).sum();
-        let packages = rootfs.packages.iter().map(|package| (package.name.clone(), package.version.clone())).collect();
+        let packages =
+            rootfs.packages.iter().map(|package| (package.name.clone(), package.version.clone())).collect();
         let files = rootfs.tree.iter().map(|(path, node)| (path.clone(), state_of_node(node))).collect();
         Ok(Side { name: text.to_owned(), packages, files: Some(files), size })
     }
@@ -86,10 +87,14 @@ fn of_layout(name: &str, path: &str, architecture: Architecture) -> Result<Side>
 
 fn choose<'l>(layout: &'l Layout, tag: Option<&str>, architecture: Architecture) -> Result<&'l LayoutImage> {
     let named = layout.images().iter().filter(|image| tag.is_none() || image.name.as_deref() == tag);
-    let fitting: Vec<&LayoutImage> = named.filter(|image| image.config.architecture == architecture.oci()).collect();
+    let fitting: Vec<&LayoutImage> =
+        named.filter(|image| image.config.architecture == architecture.oci()).collect();
     match fitting.as_slice() {
         [image] => Ok(image),
-        [] => bail!("no image for {architecture}{}", tag.map_or_else(String::new, |tag| format!(" under the tag `{tag}`"))),
+        [] => bail!(
+            "no image for {architecture}{}",
+            tag.map_or_else(String::new, |tag| format!(" under the tag `{tag}`"))
+        ),
         several => {
             let names: Vec<&str> = several.iter().filter_map(|image| image.name.as_deref()).collect();
             bail!("holds several images for {architecture}; name one of the tags {}", names.join(", "))
@@ -99,7 +104,8 @@ fn choose<'l>(layout: &'l Layout, tag: Option<&str>, architecture: Architecture)
 
 fn is_record(path: &TreePath) -> bool {
     path.as_str() == STATUS
-        || path.parent().is_some_and(|parent| parent.as_str() == RECORDS) && !path.as_str().ends_with(".md5sums")
+        || path.parent().is_some_and(|parent| parent.as_str() == RECORDS)
+            && !path.as_str().ends_with(".md5sums")
 }
 
 /// The packages that an image's own records name.

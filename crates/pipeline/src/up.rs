@@ -78,8 +78,11 @@ pub struct Tests {
 impl std::fmt::Display for Tests {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parts = [(self.passed, "passed"), (self.failed, "FAILED"), (self.skipped, "skipped")];
-        let told: Vec<String> =
-            parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let told: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
         formatter.write_str(if told.is_empty() { "none" } else { "" })?;
         formatter.write_str(&told.join(", "))
     }
@@ -143,7 +146,9 @@ impl Factory<'_> {
                             failed.insert(family.clone(), error);
                             continue;
                         }
-                        let text = format!("{family} is locked anew, since a package of its lock cannot be had: {error:#}");
+                        let text = format!(
+                            "{family} is locked anew, since a package of its lock cannot be had: {error:#}"
+                        );
                         self.settings.reporter.warn(&text);
                         outdated.push(family.clone());
                     }
@@ -166,7 +171,13 @@ impl Factory<'_> {
         Ok(failed)
     }
 
-    fn one(&self, request: &UpRequest, image: &ImageId, probe: &Probe<'_>, report: &mut UpReport) -> Result<()> {
+    fn one(
+        &self,
+        request: &UpRequest,
+        image: &ImageId,
+        probe: &Probe<'_>,
+        report: &mut UpReport,
+    ) -> Result<()> {
         let build = BuildRequest {
             image: image.clone(),
             universe: request.universe.clone(),
@@ -177,7 +188,8 @@ impl Factory<'_> {
         let tags = self.tags(image, &built)?;
         let directory = request.output.join(&image.family);
         for tag in &tags {
-            Output::Oci { directory: directory.clone(), tag: tag.clone() }.write(&built.index, self.store())?;
+            Output::Oci { directory: directory.clone(), tag: tag.clone() }
+                .write(&built.index, self.store())?;
         }
         for made in &built.images {
             let mut tests = Tests::default();
@@ -226,7 +238,9 @@ impl Factory<'_> {
             Err(error) => {
                 self.stop_if_interrupted()?;
                 tests.skipped = self.images.image(image)?.tests.len();
-                self.settings.reporter.warn(&format!("the tests of {image} for {architecture} were not run: {error:#}"));
+                self.settings
+                    .reporter
+                    .warn(&format!("the tests of {image} for {architecture} were not run: {error:#}"));
             }
         }
         Ok(())
@@ -235,14 +249,19 @@ impl Factory<'_> {
     /// The tags of an image: those of its definition, or the stream and variant where it has none that apply.
     fn tags(&self, image: &ImageId, built: &Built) -> Result<Vec<String>> {
         let definition = self.images.image(image)?;
-        let version = built.index.images().first().and_then(|image| image.annotations().get("org.opencontainers.image.version"));
+        let version = built
+            .index
+            .images()
+            .first()
+            .and_then(|image| image.annotations().get("org.opencontainers.image.version"));
         let values = TagValues {
             version: version.map(String::as_str),
             stream: image.stream.as_deref(),
             variant: &image.variant,
             date: built.images.iter().map(|image| image.created).max().unwrap_or_default(),
         };
-        let mut tags: Vec<String> = definition.tags.iter().filter_map(|template| expand(template, &values)).collect();
+        let mut tags: Vec<String> =
+            definition.tags.iter().filter_map(|template| expand(template, &values)).collect();
         if tags.is_empty() {
             tags.push(if image.variant == DEFAULT_VARIANT { "latest".to_owned() } else { image.key() });
         }

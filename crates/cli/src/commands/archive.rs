@@ -41,7 +41,12 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let families = factory.families(&arguments.families, &arguments.universe)?;
     let copied = factory.archive(&arguments.universe, &families, &arguments.directory)?;
     let packages = copied.files + copied.present;
-    let archived = Archived { directory: arguments.directory.clone(), packages, added: copied.files, added_size: copied.bytes };
+    let archived = Archived {
+        directory: arguments.directory.clone(),
+        packages,
+        added: copied.files,
+        added_size: copied.bytes,
+    };
     if session.is_json() {
         output::json("calypte.archive/1", &archived)?;
     } else {

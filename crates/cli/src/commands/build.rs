@@ -13,8 +13,10 @@ use crate::session::Session;
 
 /// Options of `calypte build`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "The same lock gives the same bytes on every machine: digests can be compared. Nothing of \
-the packages is run, and nothing but downloads of packages that the lock names needs a network.")]
+#[command(
+    after_long_help = "The same lock gives the same bytes on every machine: digests can be compared. Nothing of \
+the packages is run, and nothing but downloads of packages that the lock names needs a network."
+)]
 pub struct Arguments {
     /// The image: FAMILY[:STREAM][-VARIANT]
     image: String,

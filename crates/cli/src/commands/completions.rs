@@ -20,7 +20,12 @@ pub struct Arguments {
 /// When standard output cannot be written.
 pub fn run(arguments: &Arguments) -> Result<Verdict> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut crate::arguments::Arguments::command(), "calypte", &mut script);
+    clap_complete::generate(
+        arguments.shell,
+        &mut crate::arguments::Arguments::command(),
+        "calypte",
+        &mut script,
+    );
     output::print(&String::from_utf8(script)?)?;
     Ok(Verdict::Yes)
 }

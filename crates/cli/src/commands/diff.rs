@@ -11,9 +11,11 @@ use crate::session::Session;
 
 /// Options of `calypte diff`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Each side is oci:DIR[:TAG], oci-archive:FILE[:TAG], the path of a lock file with \
+#[command(
+    after_long_help = "Each side is oci:DIR[:TAG], oci-archive:FILE[:TAG], the path of a lock file with \
 `#IMAGE` after it where it holds several (such as catalog/locks/debian-sid/nginx.lock#builder), or the name of an image \
-of the catalog, which is built from its lock.\n\nExit code 1: there are differences.")]
+of the catalog, which is built from its lock.\n\nExit code 1: there are differences."
+)]
 pub struct Arguments {
     /// The first side
     from: String,
@@ -73,7 +75,11 @@ fn text(difference: &Difference) -> String {
             Change::Changed => "~",
         };
         let sign = if file.size < 0 { "-" } else { "+" };
-        files.row(vec![mark.into(), format!("{sign}{}", size(file.size.unsigned_abs())), file.path.to_string()]);
+        files.row(vec![
+            mark.into(),
+            format!("{sign}{}", size(file.size.unsigned_abs())),
+            file.path.to_string(),
+        ]);
     }
     if difference.files.as_ref().is_some_and(|files| !files.is_empty()) {
         text.push_str(&format!("\n{}", files.render()));

@@ -11,10 +11,12 @@ use crate::{Verdict, failure};
 
 /// Options of `calypte lock`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "A lock names every package of every image of a family, for all architectures, by \
+#[command(
+    after_long_help = "A lock names every package of every image of a family, for all architectures, by \
 digest: a rebuild needs nothing else. Locking reads the newest package lists of the universe, checks their signatures, \
 chooses packages, downloads them, and looks up each maintainer script in the reviewed table; a script that is not in it \
-fails the lock and is printed.\n\nExit code 1: with --check, a lock is not what its definition needs.")]
+fails the lock and is printed.\n\nExit code 1: with --check, a lock is not what its definition needs."
+)]
 pub struct Arguments {
     /// Image families [default: all]
     #[arg(value_name = "FAMILY")]
@@ -73,8 +75,13 @@ fn changes(lock: &LockChange) -> String {
         return "nothing".into();
     }
     let text = |version: &Option<String>| version.clone().unwrap_or_else(|| "–".into());
-    let shown = lock.changes.iter().take(3).map(|change| format!("{} {} → {}", change.name, text(&change.from), text(&change.to)));
-    let more = if lock.changes.len() > 3 { format!(", and {} more", lock.changes.len() - 3) } else { String::new() };
+    let shown = lock
+        .changes
+        .iter()
+        .take(3)
+        .map(|change| format!("{} {} → {}", change.name, text(&change.from), text(&change.to)));
+    let more =
+        if lock.changes.len() > 3 { format!(", and {} more", lock.changes.len() - 3) } else { String::new() };
     shown.collect::<Vec<_>>().join(", ") + &more
 }
 
@@ -86,12 +93,20 @@ fn check(session: &Session, arguments: &Arguments, locks: Vec<LockState>) -> Res
     }
     let mut table = Table::new(&["FAMILY", "LOCK"], &[]);
     for lock in &locks {
-        table.row(vec![lock.family.clone(), lock.problem.clone().unwrap_or_else(|| "is what its definition needs".into())]);
+        table.row(vec![
+            lock.family.clone(),
+            lock.problem.clone().unwrap_or_else(|| "is what its definition needs".into()),
+        ]);
     }
     output::print(&table.render())?;
-    let outdated: Vec<&str> = locks.iter().filter(|lock| lock.problem.is_some()).map(|lock| lock.family.as_str()).collect();
+    let outdated: Vec<&str> =
+        locks.iter().filter(|lock| lock.problem.is_some()).map(|lock| lock.family.as_str()).collect();
     if verdict == Verdict::No {
-        failure::line(&format!("hint: run `calypte lock {} --universe {}`", outdated.join(" "), arguments.universe));
+        failure::line(&format!(
+            "hint: run `calypte lock {} --universe {}`",
+            outdated.join(" "),
+            arguments.universe
+        ));
     }
     Ok(verdict)
 }

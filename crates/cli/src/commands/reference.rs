@@ -42,8 +42,11 @@ pub fn cli() -> String {
     command.build();
     let mut page = "# Command line\n\nWritten by `cargo xtask generate`.\n".to_owned();
     section(&mut command, "calypte", &mut page);
-    let visible: Vec<String> =
-        command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(|sub| sub.get_name().to_owned()).collect();
+    let visible: Vec<String> = command
+        .get_subcommands()
+        .filter(|sub| !sub.is_hide_set())
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
     for name in visible.iter().filter(|name| *name != "help") {
         if let Some(sub) = command.find_subcommand_mut(name) {
             let mut sub = std::mem::take(sub).term_width(100);

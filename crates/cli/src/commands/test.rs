@@ -11,8 +11,10 @@ use crate::session::Session;
 
 /// Options of `calypte test`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "The image is built from its lock first. Containers have no network but their own loopback \
-unless a test asks for it, and a read-only root unless it says otherwise.\n\nExit code 1: a test failed.")]
+#[command(
+    after_long_help = "The image is built from its lock first. Containers have no network but their own loopback \
+unless a test asks for it, and a read-only root unless it says otherwise.\n\nExit code 1: a test failed."
+)]
 pub struct Arguments {
     /// The image: FAMILY[:STREAM][-VARIANT]
     image: String,

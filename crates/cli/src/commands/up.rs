@@ -14,10 +14,12 @@ use crate::session::Session;
 
 /// Options of `calypte up`.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Locks are kept as they are while the definitions want what is in them and the mirror still \
+#[command(
+    after_long_help = "Locks are kept as they are while the definitions want what is in them and the mirror still \
 has it; otherwise they are made anew. Each image is written to an OCI layout, from which engines run it. Tests run \
 for this machine's architecture; --arch adds others, emulated.\n\nExit code 1: an image could not be made, or a test \
-failed; the others are there.")]
+failed; the others are there."
+)]
 pub struct Arguments {
     /// Image families [default: all]
     #[arg(value_name = "FAMILY")]
@@ -68,7 +70,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
 }
 
 fn text(report: &UpReport) -> String {
-    let mut table = Table::new(&["IMAGE", "ARCH", "PACKAGES", "DOWNLOAD", "UNPACKED", "TESTS", "DIGEST"], &[2, 3, 4]);
+    let mut table =
+        Table::new(&["IMAGE", "ARCH", "PACKAGES", "DOWNLOAD", "UNPACKED", "TESTS", "DIGEST"], &[2, 3, 4]);
     for image in &report.images {
         table.row(vec![
             image.image.clone(),
@@ -84,7 +87,9 @@ fn text(report: &UpReport) -> String {
     for failure in &report.failures {
         text.push_str(&format!("\n{}: {}\n", failure.image, output::printable(&failure.error)));
     }
-    if let Some(example) = report.images.iter().find(|image| image.image == "nginx").or_else(|| report.images.first()) {
+    if let Some(example) =
+        report.images.iter().find(|image| image.image == "nginx").or_else(|| report.images.first())
+    {
         text.push_str(&format!("\nThe images are in {}. Run one:\n", report.output.display()));
         text.push_str(&format!("  podman run --rm --network host {}\n", example.reference));
     }

@@ -42,7 +42,11 @@ pub(super) struct Bundle<'a> {
 }
 
 /// Lays the image out below `scratch`, and tries whether the runtime works on this machine.
-pub(super) fn open<'a>(program: &'static str, image: &ImageUnderTest<'a>, scratch: &Path) -> Result<Bundle<'a>> {
+pub(super) fn open<'a>(
+    program: &'static str,
+    image: &ImageUnderTest<'a>,
+    scratch: &Path,
+) -> Result<Bundle<'a>> {
     let version = process::run(Command::new(program).arg("--version"), None, OVERHEAD)?;
     if !rustix::process::geteuid().is_root() {
         bail!("needs root to lay out files of several users");
@@ -77,7 +81,8 @@ impl Bundle<'_> {
         let (uid, gid) = user(self.definition, spec);
         for (directory, _) in &spec.volumes {
             let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-            rustix::fs::chown(directory, Some(uid), Some(gid)).with_context(|| directory.display().to_string())?;
+            rustix::fs::chown(directory, Some(uid), Some(gid))
+                .with_context(|| directory.display().to_string())?;
         }
         fs_err::write(bundle.join("config.json"), serde_json::to_vec(&config)?)?;
         Ok((bundle, format!("calypte-{}-{number}", std::process::id())))
@@ -91,7 +96,8 @@ impl Engine for Bundle<'_> {
 
     fn run(&self, spec: &ContainerSpec, stdin: Option<&str>, limit: Duration) -> Result<Finished> {
         let (bundle, id) = self.prepare(spec)?;
-        let finished = process::run(self.runtime().arg("run").arg("--bundle").arg(&bundle).arg(&id), stdin, limit)?;
+        let finished =
+            process::run(self.runtime().arg("run").arg("--bundle").arg(&bundle).arg(&id), stdin, limit)?;
         process::run(self.runtime().args(["delete", "--force", &id]), None, OVERHEAD)?;
         Ok(finished)
     }
@@ -101,7 +107,11 @@ impl Engine for Bundle<'_> {
         let log = bundle.join("log");
         let output = fs_err::File::create(&log)?.into_file();
         let mut run = self.runtime();
-        run.args(["run", "--detach", "--bundle"]).arg(&bundle).args(["--pid-file"]).arg(bundle.join("pid")).arg(&id);
+        run.args(["run", "--detach", "--bundle"])
+            .arg(&bundle)
+            .args(["--pid-file"])
+            .arg(bundle.join("pid"))
+            .arg(&id);
         run.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let status = run.status().with_context(|| format!("{} could not be started", self.program))?;
         let container = Running { engine: self, id, bundle, log };
@@ -157,9 +167,11 @@ fn runtime_config(image: &ImageDefinition, spec: &ContainerSpec, root: &Path) ->
     let command = || [image.run.entrypoint.as_slice(), &image.run.cmd].concat();
     let (uid, gid) = user(image, spec);
     let own = image.run.environment.iter().map(|(name, value)| format!("{name}={value}"));
-    let environment: Vec<String> = own.chain(spec.environment.iter().map(|(name, value)| format!("{name}={value}"))).collect();
+    let environment: Vec<String> =
+        own.chain(spec.environment.iter().map(|(name, value)| format!("{name}={value}"))).collect();
     let granted: &[&str] = if uid == 0 { &CAPABILITIES } else { &[] };
-    let mut namespaces: Vec<Value> = ["pid", "ipc", "uts", "mount"].iter().map(|kind| json!({"type": kind})).collect();
+    let mut namespaces: Vec<Value> =
+        ["pid", "ipc", "uts", "mount"].iter().map(|kind| json!({"type": kind})).collect();
     if !spec.network {
         namespaces.push(json!({"type": "network"}));
     }
@@ -189,7 +201,9 @@ fn mounts(spec: &ContainerSpec) -> Vec<Value> {
         mount("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=64m"]),
         mount("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
     ];
-    mounts.extend(spec.tmpfs.iter().map(|directory| mount("tmpfs", directory, &["nosuid", "nodev", "mode=1777"])));
+    mounts.extend(
+        spec.tmpfs.iter().map(|directory| mount("tmpfs", directory, &["nosuid", "nodev", "mode=1777"])),
+    );
     mounts.extend(spec.volumes.iter().map(|(directory, path)| {
         json!({"type": "bind", "source": directory, "destination": path, "options": ["bind", "nosuid", "nodev"]})
     }));

@@ -118,9 +118,8 @@ pub fn open<'a>(
     for kind in EngineKind::ALL.into_iter().filter(|kind| wanted.is_none_or(|wanted| wanted == *kind)) {
         let opened = match kind {
             EngineKind::Podman => podman::open(image).map(|engine| Box::new(engine) as Box<dyn Engine + 'a>),
-            EngineKind::Crun | EngineKind::Runc => {
-                bundle::open(kind.program(), image, scratch).map(|engine| Box::new(engine) as Box<dyn Engine + 'a>)
-            }
+            EngineKind::Crun | EngineKind::Runc => bundle::open(kind.program(), image, scratch)
+                .map(|engine| Box::new(engine) as Box<dyn Engine + 'a>),
         };
         match opened {
             Ok(engine) => return Ok(engine),
@@ -131,6 +130,10 @@ pub fn open<'a>(
         "no container engine here can run the image for {}:\n{}\nhint: install podman with runc or crun{}",
         image.architecture,
         reasons.join("\n"),
-        if image.architecture.rpm() == std::env::consts::ARCH { "" } else { ", and qemu-user-static with binfmt for foreign machines" }
+        if image.architecture.rpm() == std::env::consts::ARCH {
+            ""
+        } else {
+            ", and qemu-user-static with binfmt for foreign machines"
+        }
     );
 }

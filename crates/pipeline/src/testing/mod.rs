@@ -77,7 +77,8 @@ impl Factory<'_> {
         let archive = scratch.path().join("image.tar");
         let tag = unique_tag();
         Output::OciArchive { file: archive.clone(), tag: tag.clone() }.write(&built.index, self.store())?;
-        let under_test = ImageUnderTest { archive: &archive, tag: &tag, architecture, definition, rootfs: &rootfs };
+        let under_test =
+            ImageUnderTest { archive: &archive, tag: &tag, architecture, definition, rootfs: &rootfs };
         self.settings.reporter.step(&format!("testing {image} for {architecture}"));
         let engine = if definition.tests.iter().any(|test| test.needs_container()) {
             Some(engine::open(&under_test, wanted, scratch.path())?)

@@ -25,7 +25,11 @@ pub(super) struct Podman {
 pub(super) fn open(image: &ImageUnderTest<'_>) -> Result<Podman> {
     let version = process::run(Command::new("podman").arg("--version"), None, OVERHEAD)?;
     let version = version.stdout.trim().replace("podman version", "podman");
-    let loaded = process::run(Command::new("podman").args(["load", "--quiet", "--input"]).arg(image.archive), None, OVERHEAD * 5)?;
+    let loaded = process::run(
+        Command::new("podman").args(["load", "--quiet", "--input"]).arg(image.archive),
+        None,
+        OVERHEAD * 5,
+    )?;
     if !loaded.succeeded() {
         bail!("podman load failed: {}", loaded.stderr.trim());
     }
@@ -83,7 +87,10 @@ impl Podman {
         }
         match spec.command.as_ref().and_then(|command| command.split_first()) {
             Some((program, arguments)) => {
-                command.args(["--entrypoint", &serde_json::json!([program]).to_string()]).arg(&self.image).args(arguments);
+                command
+                    .args(["--entrypoint", &serde_json::json!([program]).to_string()])
+                    .arg(&self.image)
+                    .args(arguments);
             }
             None => {
                 command.arg(&self.image);
@@ -101,7 +108,8 @@ impl Engine for Podman {
     fn run(&self, spec: &ContainerSpec, stdin: Option<&str>, limit: Duration) -> Result<Finished> {
         // Podman's own limit ends the container; killing podman would leave it running.
         let timeout = format!("--timeout={}", limit.as_secs().max(1));
-        let mode = if stdin.is_some() { vec!["--rm", "--interactive", &timeout] } else { vec!["--rm", &timeout] };
+        let mode =
+            if stdin.is_some() { vec!["--rm", "--interactive", &timeout] } else { vec!["--rm", &timeout] };
         let mut command = self.run_command(spec, &mode);
         process::run(&mut command, stdin, limit + OVERHEAD)
     }
@@ -153,6 +161,10 @@ impl Container for Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let _ = process::run(self.podman.podman().args(["rm", "--force", "--time", "1", &self.id]), None, OVERHEAD);
+        let _ = process::run(
+            self.podman.podman().args(["rm", "--force", "--time", "1", &self.id]),
+            None,
+            OVERHEAD,
+        );
     }
 }

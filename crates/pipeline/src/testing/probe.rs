@@ -21,7 +21,8 @@ pub struct HttpReply {
 
 fn connect(port: u16, timeout: Duration) -> Result<TcpStream> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let stream = TcpStream::connect_timeout(&address, timeout).with_context(|| format!("cannot connect to port {port}"))?;
+    let stream = TcpStream::connect_timeout(&address, timeout)
+        .with_context(|| format!("cannot connect to port {port}"))?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
     Ok(stream)

@@ -46,7 +46,9 @@ pub fn run(command: &mut Command, stdin: Option<&str>, limit: Duration) -> Resul
     let stdout = drain(child.stdout.take());
     let stderr = drain(child.stderr.take());
     let status = wait(&mut child, limit)?;
-    let text = |reader: JoinHandle<Vec<u8>>| String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned();
+    let text = |reader: JoinHandle<Vec<u8>>| {
+        String::from_utf8_lossy(&reader.join().unwrap_or_default()).into_owned()
+    };
     Ok(Finished {
         code: status.and_then(|status| status.code()),
         timed_out: status.is_none(),
@@ -105,7 +107,8 @@ mod tests {
     #[test]
     fn keeps_both_streams_and_the_code() {
         let script = "read x; echo out $x; echo err >&2; exit 3";
-        let finished = run(Command::new("sh").args(["-c", script]), Some("in\n"), Duration::from_secs(10)).unwrap();
+        let finished =
+            run(Command::new("sh").args(["-c", script]), Some("in\n"), Duration::from_secs(10)).unwrap();
         assert_eq!((finished.code, &*finished.stdout, &*finished.stderr), (Some(3), "out in\n", "err\n"));
     }
 }

@@ -83,8 +83,13 @@ impl<'a> Session<'a> {
         for (number, step) in self.test.steps.iter().enumerate() {
             if let Err(error) = self.step(step) {
                 let logs = self.service.as_ref().map(|service| service.logs()).unwrap_or_default();
-                let logs = if logs.trim().is_empty() { String::new() } else { format!("\nthe service wrote:\n{}", tail(&logs)) };
-                return Err(anyhow::anyhow!("{error:#}{logs}")).with_context(|| format!("step {}, {}", number + 1, verb(step)));
+                let logs = if logs.trim().is_empty() {
+                    String::new()
+                } else {
+                    format!("\nthe service wrote:\n{}", tail(&logs))
+                };
+                return Err(anyhow::anyhow!("{error:#}{logs}"))
+                    .with_context(|| format!("step {}, {}", number + 1, verb(step)));
             }
         }
         Ok(())
@@ -100,9 +105,10 @@ impl<'a> Session<'a> {
             Step::Wait(Wait::Port(port)) => self.until(&format!("port {port} did not open"), |session| {
                 Ok(session.probe(&["port", &port.to_string()])?.succeeded())
             }),
-            Step::Wait(Wait::Run(command)) => self.until(&format!("`{}` never succeeded", command.join(" ")), |session| {
-                Ok(session.execute(command, None)?.succeeded())
-            }),
+            Step::Wait(Wait::Run(command)) => self
+                .until(&format!("`{}` never succeeded", command.join(" ")), |session| {
+                    Ok(session.execute(command, None)?.succeeded())
+                }),
             Step::Http { port, path, status, body } => self.http(*port, path, *status, body.as_ref()),
             Step::Tcp { port, send, reply } => self.tcp(*port, send, reply),
             Step::Files { exist, absent } => self.files(exist, absent),
@@ -141,7 +147,10 @@ impl<'a> Session<'a> {
             if is_so(self).unwrap_or(false) {
                 return Ok(());
             }
-            ensure!(self.service.as_ref().is_some_and(|service| service.process().is_some()), "the service has ended");
+            ensure!(
+                self.service.as_ref().is_some_and(|service| service.process().is_some()),
+                "the service has ended"
+            );
             ensure!(start.elapsed() < self.limit, "{complaint} within {} s", self.limit.as_secs());
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -149,13 +158,18 @@ impl<'a> Session<'a> {
 
     /// Runs our own client inside the network namespace of the service.
     fn probe(&self, arguments: &[&str]) -> Result<Finished> {
-        let process = self.service.as_ref().and_then(|service| service.process()).context("the service has ended")?;
+        let process =
+            self.service.as_ref().and_then(|service| service.process()).context("the service has ended")?;
         let mut command = Command::new("nsenter");
         command.args(["--target", &process.to_string(), "--net"]);
         if !rustix::process::geteuid().is_root() {
             command.args(["--user", "--preserve-credentials"]);
         }
-        command.arg("--").arg(self.probe.program).arg("probe").args(["--timeout", &self.limit.as_secs().to_string()]);
+        command
+            .arg("--")
+            .arg(self.probe.program)
+            .arg("probe")
+            .args(["--timeout", &self.limit.as_secs().to_string()]);
         process::run(command.args(arguments), None, self.limit)
     }
 
@@ -194,7 +208,12 @@ impl<'a> Session<'a> {
     }
 }
 
-fn check_finished(finished: &Finished, exit: u8, stdout: Option<&TextCheck>, stderr: Option<&TextCheck>) -> Result<()> {
+fn check_finished(
+    finished: &Finished,
+    exit: u8,
+    stdout: Option<&TextCheck>,
+    stderr: Option<&TextCheck>,
+) -> Result<()> {
     let wrote = || format!("\nit wrote:\n{}", tail(&format!("{}{}", finished.stdout, finished.stderr)));
     ensure!(!finished.timed_out, "it did not end in time{}", wrote());
     let code = finished.code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
@@ -227,7 +246,11 @@ const fn verb(step: &Step) -> &'static str {
 /// The last lines of a text, indented: enough to see what went wrong.
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(20)..].iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    lines[lines.len().saturating_sub(20)..]
+        .iter()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]
