@@ -218,8 +218,8 @@ impl Factory<'_> {
         let side = |lock: &Lock| Side {
             packages: lock
                 .packages
-                .iter()
-                .flat_map(|(_, packages)| packages)
+                .values()
+                .flatten()
                 .map(|package| (package.id.clone(), package.version.clone()))
                 .collect(),
             ..Side::default()
