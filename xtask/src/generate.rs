@@ -1,11 +1,18 @@
-//! `cargo xtask generate`: files that come out of the code (CLI reference, man pages, completions) and are committed,
-//! so that a reader finds them and a review shows when they change.
+//! `cargo xtask generate`: files that come out of the code (command line and environment pages, manual pages) and are
+//! committed, so that a reader finds them and a review shows when they change.
+
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 
 use crate::run;
 
-/// Writes the CLI reference, man pages and completions.
+/// The pages and the directories, below `docs/`, that they are in.
+const PAGES: [&str; 2] = ["reference/cli.md", "reference/environment.md"];
+const MANUAL: &str = "man";
+
+/// Writes the command line reference and the manual pages.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Write nothing; fail when a committed file is not what the code would generate
@@ -14,26 +21,38 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let target =
-        if arguments.check { tempfile::tempdir()?.keep() } else { run::workspace().join("docs/reference") };
-    let mut generate = run::cargo(&["run", "--quiet", "--package", "calypte-cli", "--", "reference"]);
-    run::succeed(generate.arg(&target))?;
+    let docs = run::workspace().join("docs");
     if !arguments.check {
-        return Ok(());
+        return write(&docs);
     }
-    let committed = run::workspace().join("docs/reference");
-    let mut stale = Vec::new();
-    for name in ["cli.md", "environment.md"] {
-        if fs_err::read(target.join(name))? != fs_err::read(committed.join(name)).unwrap_or_default() {
-            stale.push(name);
-        }
-    }
-    fs_err::remove_dir_all(&target)?;
+    let scratch = tempfile::tempdir()?;
+    write(scratch.path())?;
+    let (made, committed) = (generated(scratch.path())?, generated(&docs)?);
+    let names = made.keys().chain(committed.keys());
+    let mut stale: Vec<&str> =
+        names.filter(|name| made.get(*name) != committed.get(*name)).map(String::as_str).collect();
+    stale.dedup();
     if !stale.is_empty() {
-        bail!(
-            "docs/reference/{} is not what the code generates; run `cargo xtask generate`",
-            stale.join(", docs/reference/")
-        );
+        bail!("not what the code generates: docs/{}; run `cargo xtask generate`", stale.join(", docs/"));
     }
     Ok(())
+}
+
+fn write(docs: &Path) -> Result<()> {
+    let mut command = run::cargo(&["run", "--quiet", "--package", "calypte-cli", "--", "reference"]);
+    run::succeed(command.arg(docs.join("reference")).arg("--man").arg(docs.join(MANUAL)))
+}
+
+/// The generated files below a directory, by name.
+fn generated(docs: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for page in PAGES {
+        files.insert(page.to_owned(), fs_err::read(docs.join(page)).unwrap_or_default());
+    }
+    for entry in fs_err::read_dir(docs.join(MANUAL)).into_iter().flatten() {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        files.insert(format!("{MANUAL}/{name}"), fs_err::read(&path)?);
+    }
+    Ok(files)
 }
