@@ -5,6 +5,8 @@
 
 use std::io::{self, Read};
 
+use memchr::memmem::Finder;
+
 /// The longest paragraph that [`Reader`] takes. The longest in Debian is under 200 kB; without a limit a hostile
 /// index could fill the memory with one.
 pub const PARAGRAPH_LIMIT: usize = 4 * 1024 * 1024;
@@ -59,48 +61,57 @@ pub struct Paragraph<'a> {
 /// the first error.
 pub fn paragraphs(bytes: &[u8]) -> impl Iterator<Item = Result<Paragraph<'_>, Deb822Error>> {
     let (mut rest, mut line, mut failed) = (bytes, 1, false);
+    let finder = Finder::new(b"\n\n");
     std::iter::from_fn(move || {
         line += skip_empty_lines(&mut rest);
         if rest.is_empty() || failed {
             return None;
         }
-        let (paragraph, after) = split_paragraph(rest);
-        let result = Paragraph::new(paragraph, line);
-        failed = result.is_err();
-        line += count_lines(paragraph);
+        let (paragraph, after) = rest.split_at(finder.find(rest).map_or(rest.len(), |end| end + 1));
         rest = after;
-        Some(result)
+        match Paragraph::new(paragraph, line) {
+            Ok((paragraph, lines)) => {
+                line += lines;
+                Some(Ok(paragraph))
+            }
+            Err(error) => {
+                failed = true;
+                Some(Err(error))
+            }
+        }
     })
 }
 
 impl<'a> Paragraph<'a> {
-    /// Checks the form of one paragraph's bytes, which begin at this line.
-    fn new(bytes: &'a [u8], line: usize) -> Result<Self, Deb822Error> {
+    /// Checks the form of one paragraph's bytes, which begin at this line; also gives the number of its lines.
+    fn new(bytes: &'a [u8], line: usize) -> Result<(Self, usize), Deb822Error> {
         let text = std::str::from_utf8(bytes).map_err(|_| Deb822Error::NotUtf8 { line })?;
-        let mut names: [&str; 64] = [""; 64];
-        let (mut fields, mut number) = (0, line);
-        for content in text.lines() {
-            if content.starts_with([' ', '\t']) && fields > 0 {
-                number += 1;
-                continue;
+        let mut names: [&[u8]; 64] = [&[]; 64];
+        let (mut fields, mut lines, mut start) = (0, 0, 0);
+        while start < bytes.len() {
+            let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |length| start + length);
+            let content = &bytes[start..end];
+            if fields == 0 || !matches!(content.first(), Some(b' ' | b'\t')) {
+                let number = line + lines;
+                let Some(name) = field_name(content) else {
+                    let text = text[start..end].trim_end_matches('\r').chars().take(100).collect();
+                    return Err(Deb822Error::NotAField { line: number, text });
+                };
+                let known = &names[..fields.min(names.len())];
+                if known.iter().any(|other| other.len() == name.len() && other.eq_ignore_ascii_case(name)) {
+                    let field = text[start..start + name.len()].chars().take(100).collect();
+                    return Err(Deb822Error::Duplicate { line: number, field });
+                }
+                // Past the 64th field, which no real paragraph has, only the first 64 are told apart.
+                if let Some(slot) = names.get_mut(fields) {
+                    *slot = name;
+                }
+                fields += 1;
             }
-            let Some(name) = field_name(content) else {
-                return Err(Deb822Error::NotAField {
-                    line: number,
-                    text: content.chars().take(100).collect(),
-                });
-            };
-            let known = &names[..fields.min(names.len())];
-            if known.iter().any(|other| other.len() == name.len() && other.eq_ignore_ascii_case(name)) {
-                return Err(Deb822Error::Duplicate { line: number, field: name.chars().take(100).collect() });
-            }
-            // Past the 64th field, which no real paragraph has, only the first 64 are told apart.
-            if let Some(slot) = names.get_mut(fields) {
-                *slot = name;
-            }
-            (fields, number) = (fields + 1, number + 1);
+            lines += 1;
+            start = end + 1;
         }
-        Ok(Self { text, line })
+        Ok((Self { text, line }, lines))
     }
 
     /// The line at which it begins, from 1.
@@ -149,26 +160,16 @@ impl<'a> Paragraph<'a> {
 }
 
 /// The name before the colon, when it is one: printable ASCII that does not begin with `#` or `-` (deb822(5)).
-fn field_name(line: &str) -> Option<&str> {
-    let (name, _) = line.split_once(':')?;
-    let valid =
-        !name.is_empty() && !name.starts_with(['#', '-']) && name.bytes().all(|byte| byte.is_ascii_graphic());
-    valid.then_some(name)
+fn field_name(line: &[u8]) -> Option<&[u8]> {
+    let end = line.iter().position(|byte| *byte == b':' || !byte.is_ascii_graphic())?;
+    let valid = end > 0 && line[end] == b':' && !matches!(line[0], b'#' | b'-');
+    valid.then(|| &line[..end])
 }
 
 fn skip_empty_lines(rest: &mut &[u8]) -> usize {
     let empty = rest.iter().take_while(|byte| **byte == b'\n').count();
     *rest = &rest[empty..];
     empty
-}
-
-fn count_lines(bytes: &[u8]) -> usize {
-    memchr::memchr_iter(b'\n', bytes).count()
-}
-
-/// Splits behind the line end of a paragraph's last line.
-fn split_paragraph(bytes: &[u8]) -> (&[u8], &[u8]) {
-    bytes.split_at(memchr::memmem::find(bytes, b"\n\n").map_or(bytes.len(), |end| end + 1))
 }
 
 /// Reads paragraphs from a stream, holding no more than one of them and a chunk.
@@ -179,12 +180,14 @@ pub struct Reader<R> {
     start: usize,
     line: usize,
     ended: bool,
+    finder: Finder<'static>,
 }
 
 impl<R: Read> Reader<R> {
     /// A reader at the start of control data.
     pub fn new(reader: R) -> Self {
-        Self { reader, buffer: Vec::with_capacity(2 * CHUNK), start: 0, line: 1, ended: false }
+        let buffer = Vec::with_capacity(2 * CHUNK);
+        Self { reader, buffer, start: 0, line: 1, ended: false, finder: Finder::new(b"\n\n") }
     }
 
     /// The next paragraph; none at the end.
@@ -197,7 +200,7 @@ impl<R: Read> Reader<R> {
             let empty = skip_empty_lines(&mut rest);
             self.line += empty;
             self.start += empty;
-            match memchr::memmem::find(rest, b"\n\n") {
+            match self.finder.find(rest) {
                 Some(length) => break (self.start, self.start + length + 1),
                 None if self.ended && rest.is_empty() => return Ok(None),
                 None if self.ended => break (self.start, self.buffer.len()),
@@ -205,9 +208,8 @@ impl<R: Read> Reader<R> {
                 None => self.fill()?,
             }
         };
-        let bytes = &self.buffer[start..end];
-        let paragraph = Paragraph::new(bytes, self.line)?;
-        self.line += count_lines(bytes);
+        let (paragraph, lines) = Paragraph::new(&self.buffer[start..end], self.line)?;
+        self.line += lines;
         self.start = end;
         Ok(Some(paragraph))
     }

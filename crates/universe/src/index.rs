@@ -123,21 +123,19 @@ impl PackageIndex {
     }
 
     fn sort_lines(&mut self) {
-        let mut start = 0;
-        let mut lines = Vec::new();
-        for end in memchr::memchr_iter(b'\n', self.text.as_bytes()) {
-            lines.push(number(start));
+        let bytes = self.text.as_bytes();
+        let (mut start, mut lines) = (0, Vec::new());
+        for end in memchr::memchr_iter(b'\n', bytes) {
+            let line = &bytes[start..end];
+            lines.push((first_column(line), line, number(start)));
             start = end + 1;
         }
         // Stable: repositories keep their order for equal versions.
-        lines.sort_by(|left, right| {
-            let (left, right) = (&self.text[*left as usize..], &self.text[*right as usize..]);
-            match first_column(left).cmp(first_column(right)) {
-                Ordering::Equal => version_of(right).cmp(&version_of(left)),
-                order => order,
-            }
+        lines.sort_by(|left, right| match left.0.cmp(right.0) {
+            Ordering::Equal => version_of(right.1).cmp(&version_of(left.1)),
+            order => order,
         });
-        self.lines = lines;
+        self.lines = lines.into_iter().map(|(.., start)| start).collect();
     }
 
     fn sort_provided(&mut self) {
@@ -202,11 +200,10 @@ impl PackageIndex {
 
     /// The versions of the package of this name, newest first.
     pub fn named(&self, name: &str) -> impl DoubleEndedIterator<Item = PackageId> + use<> {
-        let start =
-            self.lines.partition_point(|line| first_column(&self.text[*line as usize..]) < name.as_bytes());
+        let start = self.lines.partition_point(|line| first_column(self.tail(*line)) < name.as_bytes());
         let count = self.lines[start..]
             .iter()
-            .take_while(|line| first_column(&self.text[**line as usize..]) == name.as_bytes())
+            .take_while(|line| first_column(self.tail(**line)) == name.as_bytes())
             .count();
         (number(start)..number(start + count)).map(PackageId)
     }
@@ -248,11 +245,13 @@ impl PackageIndex {
     /// All that is known of a package.
     #[must_use]
     pub fn record(&self, id: PackageId) -> PackageRecord<'_> {
-        let start = self.lines.get(id.0 as usize).map_or(self.text.len(), |start| *start as usize);
-        let line = self.text[start..].split('\n').next().unwrap_or_default();
+        let (start, line) = self.line(id);
         let mut columns = [""; COLUMNS];
-        for (column, value) in columns.iter_mut().zip(line.split('\t')) {
-            *column = value;
+        let mut rest = line;
+        for column in &mut columns {
+            let end = first_column(rest.as_bytes()).len();
+            *column = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
         }
         let text = |column: Column| columns[column as usize];
         let part = self.parts.partition_point(|(first, _)| *first <= start);
@@ -297,9 +296,24 @@ impl PackageIndex {
     }
 
     fn column(&self, id: PackageId, column: Column) -> &str {
+        let (_, line) = self.line(id);
+        let wanted = column as usize;
+        // The ends of the columns before it and of its own; the last column ends with the line.
+        let mut ends = memchr::memchr_iter(b'\t', line.as_bytes());
+        let start =
+            wanted.checked_sub(1).map_or(0, |before| ends.nth(before).map_or(line.len(), |end| end + 1));
+        &line[start..ends.next().unwrap_or(line.len())]
+    }
+
+    /// Where a package's line begins, and the line.
+    fn line(&self, id: PackageId) -> (usize, &str) {
         let start = self.lines.get(id.0 as usize).map_or(self.text.len(), |start| *start as usize);
-        let line = self.text[start..].split('\n').next().unwrap_or_default();
-        line.split('\t').nth(column as usize).unwrap_or_default()
+        let length = memchr::memchr(b'\n', &self.text.as_bytes()[start..]).unwrap_or(0);
+        (start, &self.text[start..start + length])
+    }
+
+    fn tail(&self, start: u32) -> &[u8] {
+        &self.text.as_bytes()[start as usize..]
     }
 }
 
@@ -308,12 +322,12 @@ fn number(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
-fn first_column(line: &str) -> &[u8] {
-    let end = memchr::memchr(b'\t', line.as_bytes()).unwrap_or(line.len());
-    &line.as_bytes()[..end]
+fn first_column(line: &[u8]) -> &[u8] {
+    &line[..memchr::memchr(b'\t', line).unwrap_or(line.len())]
 }
 
 /// The version of a line; the first of all when it is none, which the table's making has ruled out.
-fn version_of(line: &str) -> Option<DebVersion> {
-    line.split('\t').nth(1).and_then(|version| version.parse().ok())
+fn version_of(line: &[u8]) -> Option<DebVersion> {
+    let version = line.split(|byte| *byte == b'\t').nth(1)?;
+    std::str::from_utf8(version).ok()?.parse().ok()
 }

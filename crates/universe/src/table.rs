@@ -144,8 +144,9 @@ fn append(table: &mut String, paragraph: &Paragraph<'_>, architecture: &str) -> 
     }
     // The source is named only where its name or version differs.
     let source = columns[Column::Source as usize];
-    let (source, source_version) = source.split_once('(').map_or((source, ""), |(source, version)| {
-        (source.trim_end(), version.strip_suffix(')').unwrap_or(version))
+    let (source, source_version) = memchr::memchr(b'(', source.as_bytes()).map_or((source, ""), |place| {
+        let version = &source[place + 1..];
+        (source[..place].trim_ascii_end(), version.strip_suffix(')').unwrap_or(version))
     });
     let or = |value, other| if str::is_empty(value) { other } else { value };
     columns[Column::Source as usize] = or(source, columns[Column::Name as usize]);
@@ -195,11 +196,12 @@ fn check(columns: &[&str; COLUMNS], line: usize) -> Result<(), TableError> {
     if columns[Column::Size as usize].parse::<u64>().is_err() {
         return Err(wrong(Column::Size, "Size", "a number of bytes"));
     }
-    if columns[Column::Sha256 as usize].parse::<Digest>().is_err() {
+    let sha256 = columns[Column::Sha256 as usize];
+    if sha256.starts_with("sha256:") || sha256.parse::<Digest>().is_err() {
         return Err(wrong(Column::Sha256, "SHA256", "a SHA-256 digest"));
     }
     let path = columns[Column::Path as usize];
-    if path.starts_with('/') || path.contains(|letter: char| letter.is_ascii_whitespace()) {
+    if path.starts_with('/') || path.bytes().any(|byte| byte.is_ascii_whitespace()) {
         return Err(wrong(Column::Path, "Filename", "a path below the repository"));
     }
     match TreePath::new(path) {
@@ -210,7 +212,7 @@ fn check(columns: &[&str; COLUMNS], line: usize) -> Result<(), TableError> {
 
 /// Appends a value with each run of white space that holds a tab or a line end as one space.
 fn push_unfolded(table: &mut String, value: &str) {
-    if !value.bytes().any(|byte| byte == b'\n' || byte == b'\t') {
+    if memchr::memchr2(b'\n', b'\t', value.as_bytes()).is_none() {
         return table.push_str(value);
     }
     for (place, word) in value.split_ascii_whitespace().enumerate() {
