@@ -10,7 +10,8 @@ fn run(arguments: &[&str]) -> String {
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     command.env_clear().args(["--offline", "--quiet", "--store"]).arg(store.path()).args(arguments);
     let output = command.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&store.path().display().to_string(), "STORE");
+    let text =
+        |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&store.path().display().to_string(), "STORE");
     format!(
         "exit code {}\n--- stdout\n{}--- stderr\n{}",
         output.status.code().unwrap(),
@@ -68,5 +69,10 @@ fn locks_are_what_the_definitions_need() {
 #[test]
 fn json_has_a_schema() {
     let text = run(&["show", "static", "--arch", "amd64", "--format", "json"]);
-    assert!(text.starts_with("exit code 0\n--- stdout\n{\n  \"schema\": \"calypte.show/1\",\n  \"image\": \"static\""), "{text}");
+    assert!(
+        text.starts_with(
+            "exit code 0\n--- stdout\n{\n  \"schema\": \"calypte.show/1\",\n  \"image\": \"static\""
+        ),
+        "{text}"
+    );
 }
