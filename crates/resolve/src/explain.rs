@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use calypte_universe::relation::dependencies;
 use calypte_universe::{Operator, PackageId, Relation};
 use resolvo::conflict::{Conflict, ConflictCause, ConflictEdge, ConflictNode};
-use resolvo::{Requirement, Solver};
+use resolvo::{Requirement, Solver, VersionSetId};
 
 use crate::error::Problem;
 use crate::provider::Provider;
@@ -45,16 +45,7 @@ pub(crate) fn explain(solver: &Solver<Provider<'_>>, conflict: &Conflict) -> Vec
             }
             (ConflictEdge::Conflict(ConflictCause::Constrains(set)), _) => {
                 if let (Some(objector), Some(other)) = (package(*source), package(*target)) {
-                    let objection = provider.objection(objector, *set);
-                    let says = objection.map_or_else(String::new, |objection| {
-                        format!(": its {} says `{}`", objection.field, objection.relation)
-                    });
-                    let text = format!(
-                        "{} cannot be together with {}{says}",
-                        explainer.shown(objector),
-                        explainer.shown(other)
-                    );
-                    problems.push(explainer.problem(text, &[objector, other]));
+                    problems.push(explainer.excluded(objector, other, *set));
                 }
             }
             (ConflictEdge::Conflict(ConflictCause::ForbidMultipleInstances), _) => {
@@ -139,6 +130,14 @@ impl Explainer<'_, '_> {
         };
         text.push_str(end);
         text
+    }
+
+    fn excluded(&self, objector: PackageId, other: PackageId, set: VersionSetId) -> Problem {
+        let says = self.provider.objection(objector, set).map_or_else(String::new, |objection| {
+            format!(": its {} says `{}`", objection.field, objection.relation)
+        });
+        let (first, second) = (self.shown(objector), self.shown(other));
+        self.problem(format!("{first} cannot be together with {second}{says}"), &[objector, other])
     }
 
     fn unmet(&self, by: Option<PackageId>, requirement: Requirement) -> Problem {
