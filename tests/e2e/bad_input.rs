@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
-use crate::Case;
+use crate::case::Case;
 use crate::needs::Need;
 use crate::world::{World, fails, run};
 
@@ -56,7 +56,8 @@ fn hanging_mirror(_: &World) -> Result<()> {
             held.push(stream);
         }
     });
-    let error = fails(&mut calypte(&directory, &["lock", "static", "--mirror", &mirror]), 2)?;
+    let error =
+        fails(&mut calypte(&directory, &["lock", "static", "--timeout", "1", "--mirror", &mirror]), 2)?;
     ensure!(error.contains("InRelease") && error.contains("127.0.0.1"), "{error}");
     ensure!(error.contains("hint:"), "no cure: {error}");
     Ok(())
@@ -85,6 +86,7 @@ fn lying_lock(world: &World) -> Result<()> {
     let digit = if text.as_bytes().get(at) == Some(&b'0') { "1" } else { "0" };
     fs_err::write(&file, format!("{}{digit}{}", &text[..at], &text[at + 1..]))?;
     let error = fails(&mut calypte(&directory, &["build", "static"]), 2)?;
-    ensure!(error.contains("sha256") && error.contains(".deb"), "{error}");
+    ensure!(error.contains("changed by hand") && error.contains("calypte lock static"), "{error}");
+    fails(&mut calypte(&directory, &["lock", "static", "--check"]), 1)?;
     Ok(())
 }

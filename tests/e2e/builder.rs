@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
-use crate::Case;
+use crate::case::Case;
 use crate::needs::Need;
 use crate::world::{World, run};
 
@@ -37,8 +37,11 @@ fn package_tools(world: &World) -> Result<()> {
         run(Command::new("chroot").arg(bundle.join("rootfs")).args(command).env("PATH", "/usr/sbin:/usr/bin"))
     };
     ensure!(inside(&["dpkg", "--audit"])?.stdout.is_empty(), "dpkg --audit found something");
-    let verified = inside(&["dpkg", "--verify"])?.stdout;
-    ensure!(verified.is_empty(), "dpkg --verify:\n{}", String::from_utf8_lossy(&verified));
+    // The one file that is not as its package brought it: it names the image.
+    let verified = String::from_utf8(inside(&["dpkg", "--verify"])?.stdout)?;
+    let changed: Vec<&str> =
+        verified.lines().filter(|line| !line.ends_with(" /usr/lib/os-release")).collect();
+    ensure!(changed.is_empty(), "dpkg --verify:\n{verified}");
     inside(&["apt-get", "check"])?;
     inside(&["sh", "-c", "test \"$(dpkg-query --show --showformat='${db:Status-Abbrev}' libc6)\" = 'ii '"])?;
     Ok(())

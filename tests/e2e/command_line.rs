@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::Case;
+use crate::case::Case;
 use crate::needs::Need;
 use crate::world::{World, fails, run, stdout};
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use crate::Case;
+use crate::case::Case;
 use crate::needs::Need;
 use crate::world::World;
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
 
-use crate::Case;
+use crate::case::Case;
 use crate::needs::Need;
 use crate::world::{World, run, stdout};
 
@@ -50,7 +50,9 @@ fn outputs(world: &World, directory: &TempDir) -> Result<Vec<String>> {
 }
 
 fn podman(world: &World) -> Result<()> {
-    let directory = TempDir::new()?;
+    // podman 4 takes the path for a name, and names are lower-case.
+    let prefix = format!("calypte-outputs-{}", std::process::id());
+    let directory = tempfile::Builder::new().prefix(&prefix).rand_bytes(0).tempdir()?;
     for output in outputs(world, &directory)? {
         let id = stdout(Command::new("podman").args(["pull", "--quiet", &output]))?;
         let id = id.lines().last().unwrap_or_default().trim().to_owned();

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::Case;
+use crate::case::Case;
 use crate::needs::Need;
 use crate::world::{Up, World, fails, run, stdout};
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::Case;
+use crate::case::Case;
 use crate::needs::Need;
 use crate::world::World;
 

@@ -28,7 +28,10 @@ impl Epoch {
     pub fn from_rfc2822(text: &str) -> Result<Self, EpochError> {
         let error = || EpochError { text: text.chars().take(100).collect(), expected: "an RFC 2822 date" };
         // Debian writes `UTC`, which RFC 2822 spells `+0000`.
-        let spelled = text.trim().strip_suffix("UTC").map_or_else(|| text.trim().to_owned(), |date| format!("{date}+0000"));
+        let spelled = text
+            .trim()
+            .strip_suffix("UTC")
+            .map_or_else(|| text.trim().to_owned(), |date| format!("{date}+0000"));
         let time = jiff::fmt::rfc2822::parse(&spelled).map_err(|_| error())?;
         Ok(Self(time.timestamp().as_second()))
     }

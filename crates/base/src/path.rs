@@ -71,8 +71,9 @@ impl TreePath {
     /// # Errors
     /// Also when the bytes are not UTF-8.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PathError> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| PathError::NotUtf8(String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned()))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| {
+            PathError::NotUtf8(String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned())
+        })?;
         Self::new(text)
     }
 

@@ -40,6 +40,9 @@ pub struct Global {
     /// Also take packages from a directory that `calypte archive` wrote; repeatable
     #[arg(long, global = true, value_name = "DIR")]
     pub archive: Vec<PathBuf>,
+    /// Give a mirror up after so many seconds without a byte
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30)]
+    pub timeout: u64,
     /// Threads to work with [default: one a processor]
     #[arg(long, global = true, value_name = "N")]
     pub jobs: Option<usize>,

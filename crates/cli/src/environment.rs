@@ -28,7 +28,7 @@ pub const HOME: Variable =
 /// The time in every image.
 pub const SOURCE_DATE_EPOCH: Variable = Variable {
     name: "SOURCE_DATE_EPOCH",
-    about: "Seconds since 1970: the newest time that an image may hold, in place of the newest date in its lock.",
+    about: "Seconds since 1970: the newest time that an image may hold, in place of the newest date of its packages in the lock.",
 };
 /// No colour.
 pub const NO_COLOR: Variable = Variable { name: "NO_COLOR", about: "Set to anything: no colour." };

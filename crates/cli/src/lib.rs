@@ -63,6 +63,6 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Archive(arguments) => commands::archive::run(session, arguments),
         Command::Completions(arguments) => commands::completions::run(arguments),
         Command::Reference(arguments) => commands::reference::run(arguments),
-        Command::Probe(arguments) => commands::probe::run(arguments),
+        Command::Probe(arguments) => commands::probe::run(session, arguments),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use calypte_base::Epoch;
@@ -118,6 +118,7 @@ impl Session {
                 https_proxy: environment::HTTPS_PROXY.text(),
                 no_proxy: no_proxy.split(',').map(|host| host.trim().to_owned()).collect(),
                 certificates: environment::SSL_CERT_FILE.path(),
+                stall_timeout: Duration::from_secs(self.global.timeout.max(1)),
                 ..FetchSettings::default()
             },
             now: Epoch(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),

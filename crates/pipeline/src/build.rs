@@ -1,7 +1,5 @@
 //! Building: the packages of a lock → tree → layers → image, for each architecture, and the index over them.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result};
 use calypte_base::{Architecture, Digest, Epoch};
 use calypte_definition::{ImageDefinition, ImageId};
@@ -36,6 +34,8 @@ pub struct Built {
     pub image: String,
     /// The universe.
     pub universe: String,
+    /// Whether the lock was made from an index past its Valid-Until.
+    pub stale: bool,
     /// Digest of the index over all architectures.
     pub digest: Digest,
     /// One image for each architecture.
@@ -78,6 +78,7 @@ impl Factory<'_> {
     /// When the lock is missing or out of date, a package cannot be had, or the tree fails a check.
     pub fn build(&self, request: &BuildRequest) -> Result<Built> {
         let lock = self.current_lock(&request.universe, &request.image.family)?;
+        let stale = self.warn_if_stale(&lock);
         let architectures = match request.architectures.as_slice() {
             [] => lock.packages.keys().copied().collect(),
             some => some.to_vec(),
@@ -102,6 +103,7 @@ impl Factory<'_> {
         Ok(Built {
             image: request.image.to_string(),
             universe: request.universe.clone(),
+            stale,
             digest: index.digest(),
             images: built,
             index,
@@ -118,6 +120,21 @@ impl Factory<'_> {
             None => Ok(lock),
             Some(problem) => Err(hinted(format!("the lock of {family} in {universe} {problem}"), command)),
         }
+    }
+
+    /// Says once for each repository and day that what is built may lack fixes; whether it is so.
+    fn warn_if_stale(&self, lock: &Lock) -> bool {
+        let stale: Vec<_> = lock.repositories.iter().filter(|repository| repository.stale).collect();
+        for repository in &stale {
+            let (name, until) = (&repository.name, repository.valid_until.unwrap_or(repository.date));
+            let text = format!(
+                "locked from a stale mirror: the index of {name} was valid until {until}; security fixes may be missing"
+            );
+            if self.told.lock().is_ok_and(|mut told| told.insert(text.clone())) {
+                self.settings.reporter.warn(&text);
+            }
+        }
+        !stale.is_empty()
     }
 
     /// The finished tree of one architecture's image, for whoever looks into it.
@@ -174,6 +191,7 @@ impl Factory<'_> {
         self.settings.reporter.step(&format!("assembling {} for {architecture}", definition.id));
         let assembly = Assembly { definition, packages, rules, architecture, format: universe.format, epoch };
         let rootfs = assemble(&assembly, self.store())?;
+        self.refuse_unknown_scripts(&rootfs.packages, rules)?;
         self.stop_if_interrupted()?;
         Ok(rootfs)
     }
@@ -190,14 +208,14 @@ impl Factory<'_> {
     }
 
     /// The digest of everything that the image is made from: package by package, definition and rules, and this
-    /// program itself.
+    /// program's own sources (`CALYPTE_SOURCES`, from the build script).
     fn key(&self, inputs: &Inputs<'_>, compression: LayerCompression) -> Result<Digest> {
-        let digests: BTreeMap<&str, &Digest> =
-            inputs.packages.iter().map(|package| (package.id.as_str(), &package.sha256)).collect();
+        let packages = inputs.packages.iter().map(|package| (&package.id, &package.version, &package.sha256));
+        let packages: Vec<_> = packages.collect();
         // The fourth table, of scripts, decides whether there is a lock, and nothing in an image.
         let Rules { assumed, slices, accounts, scripts: _ } = &self.universe(inputs.universe)?.1;
-        Ok(InputKey::new(env!("CARGO_PKG_VERSION"))
-            .with("packages", &serde_json::to_vec(&digests)?)
+        Ok(InputKey::new(env!("CALYPTE_SOURCES"))
+            .with("packages", &serde_json::to_vec(&packages)?)
             .with("definition", &serde_json::to_vec(inputs.definition)?)
             .with("rules", format!("{:?}", (assumed, slices, accounts)).as_bytes())
             .with("architecture", inputs.architecture.oci().as_bytes())

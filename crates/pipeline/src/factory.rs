@@ -1,8 +1,8 @@
 //! What every piece of work needs, set up once: catalog, store, mirrors, the time, and whom to tell.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, bail};
 use calypte_base::Epoch;
@@ -43,6 +43,8 @@ pub struct Factory<'a> {
     pub(crate) settings: FactorySettings<'a>,
     pub(crate) images: Catalog,
     universes: BTreeMap<String, (UniverseDefinition, Rules)>,
+    /// Warnings that were given, so that none is given twice.
+    pub(crate) told: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Factory<'a> {
@@ -56,7 +58,7 @@ impl<'a> Factory<'a> {
         for name in settings.catalog.universes()? {
             universes.insert(name.clone(), read_universe(&settings.catalog, &name)?);
         }
-        Ok(Self { settings, images, universes })
+        Ok(Self { settings, images, universes, told: Mutex::default() })
     }
 
     /// The store.

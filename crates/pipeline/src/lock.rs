@@ -7,7 +7,7 @@ use calypte_base::{Digest, Epoch};
 use calypte_definition::ImageId;
 use calypte_resolve::{Lock, LockedPackage, LockedRepository, Request, resolve};
 use calypte_rootfs::assemble::package_file;
-use calypte_rootfs::{scripts, unpack};
+use calypte_rootfs::{UnpackedPackage, scripts, unpack};
 use calypte_universe::{Rules, Universe};
 use serde::Serialize;
 
@@ -61,6 +61,9 @@ impl Factory<'_> {
         }
         self.fetch(definition, locks.iter().flat_map(|lock| lock.packages.values().flatten()))?;
         self.inspect(&mut locks, rules)?;
+        for lock in &mut locks {
+            lock.images = self.seals(lock)?;
+        }
         locks.iter().map(|lock| self.save(lock)).collect()
     }
 
@@ -82,20 +85,16 @@ impl Factory<'_> {
 
     /// Why a lock is not what its family's definition needs.
     pub(crate) fn lock_problem(&self, lock: &Lock) -> Result<Option<String>> {
-        let format = self.universe(&lock.universe)?.0.format;
-        let wanted = self.requests(&lock.family, &lock.universe)?;
-        let wanted_keys: BTreeSet<String> = wanted.keys().map(ImageId::key).collect();
-        if let Some(gone) = lock.images.keys().find(|key| !wanted_keys.contains(*key)) {
+        let wanted = self.seals(lock)?;
+        if let Some(gone) = lock.images.keys().find(|key| !wanted.contains_key(*key)) {
             return Ok(Some(format!("holds image `{gone}`, which the definition does not have")));
         }
-        for (id, request) in &wanted {
-            match lock.images.get(&id.key()) {
-                None => return Ok(Some(format!("does not hold image `{}`", id.key()))),
-                Some(digest) if *digest != request.digest(format) => {
-                    return Ok(Some(format!(
-                        "holds other packages than the definition of `{}` asks for",
-                        id.key()
-                    )));
+        for (key, seal) in &wanted {
+            match lock.images.get(key) {
+                None => return Ok(Some(format!("does not hold image `{key}`"))),
+                Some(written) if written != seal => {
+                    let text = "is not what its definition asks for, or was changed by hand";
+                    return Ok(Some(format!("{text} (image `{key}`)")));
                 }
                 Some(_) => {}
             }
@@ -103,6 +102,24 @@ impl Factory<'_> {
         let architectures = &self.universe(&lock.universe)?.0.architectures;
         let missing = architectures.iter().find(|architecture| !lock.packages.contains_key(architecture));
         Ok(missing.map(|architecture| format!("has no packages for {architecture}")))
+    }
+
+    /// The seal of each image that the family has: the digest of what its definition asks for and of the packages that
+    /// the lock gives it. Neither can change without the other being looked at again.
+    fn seals(&self, lock: &Lock) -> Result<BTreeMap<String, Digest>> {
+        let format = self.universe(&lock.universe)?.0.format;
+        let mut seals = BTreeMap::new();
+        for (id, request) in self.requests(&lock.family, &lock.universe)? {
+            let key = id.key();
+            let mut packages = BTreeMap::new();
+            for architecture in lock.packages.keys() {
+                let given = lock.packages_of(*architecture, &key).collect::<Vec<_>>();
+                packages.insert(architecture, given);
+            }
+            let sealed = serde_json::to_vec(&(request.digest(format), packages, &lock.repositories))?;
+            seals.insert(key, Digest::of(&sealed));
+        }
+        Ok(seals)
     }
 
     /// What each image of a family asks the resolver for.
@@ -163,13 +180,12 @@ impl Factory<'_> {
             }
             packages.insert(*architecture, chosen.into_values().collect());
         }
-        let format = universe.definition.format;
         Ok(Lock {
             schema: SCHEMA,
             family: family.to_owned(),
             universe: universe.definition.universe.clone(),
             repositories: universe.repositories.iter().map(LockedRepository::from).collect(),
-            images: requests.iter().map(|(id, request)| (id.key(), request.digest(format))).collect(),
+            images: BTreeMap::new(),
             packages,
         })
     }
@@ -190,25 +206,19 @@ impl Factory<'_> {
             for unpacked in unpack::unpack_all(self.store(), files)? {
                 let package = unpacked.package;
                 dates.insert(package.digest, package.date);
-                let scripts = scripts::classify(&rules.scripts, &package).err().unwrap_or_default();
-                unknown.extend(scripts.iter().map(ToString::to_string));
+                unknown.extend(unknown_scripts(&package, rules));
             }
         }
-        if !unknown.is_empty() {
-            let texts: Vec<String> = unknown.into_iter().collect();
-            return Err(hinted(
-                format!(
-                    "{} maintainer script(s) that nobody has reviewed:\n\n{}",
-                    texts.len(),
-                    texts.join("\n\n")
-                ),
-                "read each script, and add the entry below it to the table once you know what it does",
-            ));
-        }
+        refuse(unknown)?;
         for package in locks.iter_mut().flat_map(|lock| lock.packages.values_mut().flatten()) {
             package.date = dates.get(&package.sha256).copied().unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// As locking does: a lock from elsewhere, or a review that was withdrawn, must not get around the table.
+    pub(crate) fn refuse_unknown_scripts(&self, packages: &[UnpackedPackage], rules: &Rules) -> Result<()> {
+        refuse(packages.iter().flat_map(|package| unknown_scripts(package, rules)).collect())
     }
 
     fn save(&self, lock: &Lock) -> Result<LockChange> {
@@ -233,6 +243,23 @@ impl Factory<'_> {
             changes: before.map_or_else(Vec::new, |before| diff(&side(&before), &side(lock)).packages),
         })
     }
+}
+
+/// The scripts of a package that are not in the reviewed table, each with its text and the entry to add.
+fn unknown_scripts(package: &UnpackedPackage, rules: &Rules) -> Vec<String> {
+    let unknown = scripts::classify(&rules.scripts, package).err().unwrap_or_default();
+    unknown.iter().map(ToString::to_string).collect()
+}
+
+fn refuse(unknown: BTreeSet<String>) -> Result<()> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = unknown.into_iter().collect();
+    Err(hinted(
+        format!("{} maintainer script(s) that nobody has reviewed:\n\n{}", texts.len(), texts.join("\n\n")),
+        "read each script, and add the entry below it to the table once you know what it does",
+    ))
 }
 
 /// A package as a lock names it; its date is not known before it is unpacked.

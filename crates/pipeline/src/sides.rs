@@ -14,7 +14,6 @@ use calypte_rootfs::{Node, NodeKind};
 use crate::build::BuildRequest;
 use crate::diff::{FileState, Side};
 use crate::factory::Factory;
-use crate::show;
 
 /// Where the records of packages lie: one file each in images without a package manager, one for all in the others.
 const RECORDS: &str = "var/lib/dpkg/status.d";
@@ -31,9 +30,14 @@ impl Factory<'_> {
         if let Some(path) = path {
             return of_layout(text, path, architecture);
         }
-        let (path, key) = text.split_once('#').unwrap_or((text, "default"));
+        let (path, key) = text.split_once('#').map_or((text, None), |(path, key)| (path, Some(key)));
         if path.ends_with(".lock") {
             return of_lock(text, Path::new(path), key, architecture);
+        }
+        if text.starts_with("docker-archive:") {
+            bail!(
+                "`{text}` cannot be read back; diff reads oci:DIR, oci-archive:FILE, locks, and images of the catalog"
+            );
         }
         self.of_catalog(text, universe, architecture)
     }
@@ -55,11 +59,14 @@ impl Factory<'_> {
     }
 }
 
-fn of_lock(name: &str, path: &Path, key: &str, architecture: Architecture) -> Result<Side> {
+fn of_lock(name: &str, path: &Path, key: Option<&str>, architecture: Architecture) -> Result<Side> {
     let lock = Lock::parse(&fs_err::read(path)?).with_context(|| path.display().to_string())?;
-    // A family with streams only has no image `default`: its only image is meant then.
-    let only = lock.images.keys().next().filter(|_| lock.images.len() == 1);
-    let packages = show::packages(&lock, only.map_or(key, String::as_str), architecture)?;
+    let known: Vec<&str> = lock.images.keys().map(String::as_str).collect();
+    if let Some(key) = key.filter(|key| !known.contains(key)) {
+        bail!("{} holds no image `{key}`; it holds {}", path.display(), known.join(", "));
+    }
+    let all = lock.packages.get(&architecture).into_iter().flatten();
+    let packages: Vec<_> = all.filter(|package| key.is_none_or(|key| package.r#in.contains(key))).collect();
     Ok(Side {
         name: name.to_owned(),
         packages: packages.iter().map(|package| (package.id.clone(), package.version.clone())).collect(),

@@ -14,6 +14,7 @@ use crate::build::{BuildRequest, Built};
 use crate::factory::Factory;
 use crate::hints::hint;
 use crate::testing::Probe;
+use crate::testing::engine::NoEngine;
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct UpRequest {
 pub struct UpReport {
     /// The universe.
     pub universe: String,
+    /// Whether a lock was made from an index past its Valid-Until.
+    pub stale: bool,
     /// Where the layouts are.
     pub output: PathBuf,
     /// The images that there are now.
@@ -62,6 +65,9 @@ pub struct UpImage {
     pub reference: String,
     /// What its tests came to.
     pub tests: Tests,
+    /// Whether it has a program that starts by itself.
+    #[serde(skip)]
+    pub starts: bool,
 }
 
 /// What an image's tests came to.
@@ -113,6 +119,7 @@ impl Factory<'_> {
     pub fn up(&self, request: &UpRequest, probe: &Probe<'_>) -> Result<UpReport> {
         let mut report = UpReport {
             universe: request.universe.clone(),
+            stale: false,
             output: request.output.clone(),
             images: Vec::new(),
             failures: Vec::new(),
@@ -185,7 +192,9 @@ impl Factory<'_> {
             compression: LayerCompression::Zstd,
         };
         let built = self.build(&build)?;
+        report.stale |= built.stale;
         let tags = self.tags(image, &built)?;
+        let definition = self.images.image(image)?;
         let directory = request.output.join(&image.family);
         for tag in &tags {
             Output::Oci { directory: directory.clone(), tag: tag.clone() }
@@ -196,7 +205,7 @@ impl Factory<'_> {
             if request.test.contains(&made.architecture) {
                 self.test_for_report(image, request, made.architecture, probe, &mut tests, report)?;
             } else {
-                tests.skipped = self.images.image(image)?.tests.len();
+                tests.skipped = definition.tests.len();
             }
             report.images.push(UpImage {
                 image: image.to_string(),
@@ -208,6 +217,7 @@ impl Factory<'_> {
                 tags: tags.clone(),
                 reference: format!("oci:{}:{}", directory.display(), tags.first().map_or("", String::as_str)),
                 tests,
+                starts: !definition.run.entrypoint.is_empty(),
             });
         }
         Ok(())
@@ -235,8 +245,8 @@ impl Factory<'_> {
                     }
                 }
             }
+            Err(error) if !error.is::<NoEngine>() => return Err(error),
             Err(error) => {
-                self.stop_if_interrupted()?;
                 tests.skipped = self.images.image(image)?.tests.len();
                 self.settings
                     .reporter

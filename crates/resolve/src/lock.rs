@@ -26,8 +26,8 @@ pub struct Lock {
     pub universe: String,
     /// The repositories, in the state in which they were.
     pub repositories: Vec<LockedRepository>,
-    /// The images (`default`, `3.14-builder`), each with the digest of the request that it answers
-    /// ([`crate::Request::digest`]).
+    /// The images (`default`, `3.14-builder`), each with the seal of its maker: a digest over the request that it answers
+    /// ([`crate::Request::digest`]) and the packages that it was given.
     pub images: BTreeMap<String, Digest>,
     /// The packages of all images for each architecture, sorted by name, then version.
     pub packages: BTreeMap<Architecture, Vec<LockedPackage>>,

@@ -12,8 +12,8 @@ use crate::session::Session;
 /// Options of `calypte diff`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "Each side is oci:DIR[:TAG], oci-archive:FILE[:TAG], the path of a lock file with \
-`#IMAGE` after it where it holds several (such as catalog/locks/debian-sid/nginx.lock#builder), or the name of an image \
+    after_long_help = "Each side is oci:DIR[:TAG], oci-archive:FILE[:TAG], a lock file (all its images, \
+or one with `#IMAGE` after it: catalog/locks/debian-sid/nginx.lock#builder), or the name of an image \
 of the catalog, which is built from its lock.\n\nExit code 1: there are differences."
 )]
 pub struct Arguments {

@@ -74,12 +74,11 @@ fn changes(lock: &LockChange) -> String {
     if lock.changes.is_empty() {
         return "nothing".into();
     }
-    let text = |version: &Option<String>| version.clone().unwrap_or_else(|| "–".into());
-    let shown = lock
-        .changes
-        .iter()
-        .take(3)
-        .map(|change| format!("{} {} → {}", change.name, text(&change.from), text(&change.to)));
+    let shown = lock.changes.iter().take(3).map(|change| match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!("{} {from} → {to}", change.name),
+        (None, Some(to)) => format!("+{} {to}", change.name),
+        (from, None) => format!("-{} {}", change.name, from.as_deref().unwrap_or_default()),
+    });
     let more =
         if lock.changes.len() > 3 { format!(", and {} more", lock.changes.len() - 3) } else { String::new() };
     shown.collect::<Vec<_>>().join(", ") + &more

@@ -8,13 +8,11 @@ use clap::Subcommand;
 
 use crate::Verdict;
 use crate::output;
+use crate::session::Session;
 
 /// Options of `calypte probe`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Seconds to wait for an answer
-    #[arg(long, default_value_t = 10)]
-    timeout: u64,
     #[command(subcommand)]
     kind: Kind,
 }
@@ -48,8 +46,8 @@ enum Kind {
 ///
 /// # Errors
 /// When nothing listens, or the answer is not of the protocol.
-pub fn run(arguments: &Arguments) -> Result<Verdict> {
-    let timeout = Duration::from_secs(arguments.timeout.max(1));
+pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
+    let timeout = Duration::from_secs(session.global.timeout.max(1));
     match &arguments.kind {
         Kind::Port { port } => probe::tcp_exchange(*port, b"", b"", timeout).map(drop)?,
         Kind::Http { port, path } => {

@@ -1,5 +1,6 @@
 //! `calypte up`: everything at once: lock what is not locked, build all images, test them, show them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -87,11 +88,23 @@ fn text(report: &UpReport) -> String {
     for failure in &report.failures {
         text.push_str(&format!("\n{}: {}\n", failure.image, output::printable(&failure.error)));
     }
-    if let Some(example) =
-        report.images.iter().find(|image| image.image == "nginx").or_else(|| report.images.first())
-    {
-        text.push_str(&format!("\nThe images are in {}. Run one:\n", report.output.display()));
-        text.push_str(&format!("  podman run --rm --network host {}\n", example.reference));
+    let skipped: BTreeSet<String> = report
+        .images
+        .iter()
+        .filter(|image| image.tests.skipped > 0)
+        .map(|image| image.architecture.to_string())
+        .collect();
+    if !skipped.is_empty() {
+        let architectures = skipped.into_iter().collect::<Vec<_>>().join(",");
+        text.push_str(&format!(
+            "\nSkipped tests are of another architecture; --arch {architectures} runs them, emulated.\n"
+        ));
     }
+    text.push_str(&format!("\nThe images are in {}.", report.output.display()));
+    let example = report.images.iter().find(|image| image.image == "nginx");
+    if let Some(example) = example.or_else(|| report.images.iter().find(|image| image.starts)) {
+        text.push_str(&format!(" Run one:\n  podman run --rm --network host {}", example.reference));
+    }
+    text.push('\n');
     text
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use calypte_base::Architecture;
 use calypte_definition::ImageDefinition;
 use calypte_rootfs::Rootfs;
@@ -104,6 +104,11 @@ pub struct ImageUnderTest<'a> {
     pub rootfs: &'a Rootfs,
 }
 
+/// Nothing on this machine can run the image; the one reason for which tests may be skipped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoEngine(String);
+
 /// Takes the image into the first engine that can run it (or into the one asked for). `scratch` is an empty
 /// directory that outlives the engine.
 ///
@@ -126,7 +131,7 @@ pub fn open<'a>(
             Err(error) => reasons.push(format!("  {}: {error:#}", kind.program())),
         }
     }
-    bail!(
+    Err(NoEngine(format!(
         "no container engine here can run the image for {}:\n{}\nhint: install podman with runc or crun{}",
         image.architecture,
         reasons.join("\n"),
@@ -135,5 +140,6 @@ pub fn open<'a>(
         } else {
             ", and qemu-user-static with binfmt for foreign machines"
         }
-    );
+    ))
+    .into())
 }

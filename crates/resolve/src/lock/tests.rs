@@ -1,3 +1,5 @@
+//! Locks as text: round trips, small diffs, and what cannot be used named with its line and field.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Small hand-made trees for the tests of finishers and checks.
 
-use std::io::Write as _;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -260,7 +260,9 @@ pub(crate) fn tool(command: &mut Command) -> Option<String> {
     match command.output() {
         Ok(output) if output.status.success() => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
         Ok(output) => {
-            drop(writeln!(std::io::stderr(), "skipped: {name} does not work here: {}",
+            drop(writeln!(
+                std::io::stderr(),
+                "skipped: {name} does not work here: {}",
                 String::from_utf8_lossy(&output.stderr).trim()
             ));
             None

@@ -1,3 +1,5 @@
+//! Merging on small packages made by hand: shared directories, conflicts, and that no order shows in the tree.
+
 use proptest::prelude::*;
 
 use super::*;

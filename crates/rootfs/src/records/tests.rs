@@ -1,3 +1,5 @@
+//! The records of packages as scanners and dpkg read them.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_universe::rules::{Slice, Slices};

@@ -1,3 +1,5 @@
+//! Slices on small trees: what goes, what is kept, and that copyright files always are.
+
 use calypte_universe::rules::Slice;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Each verb of a definition on a small tree, and each way in which it can fail.
+
 use super::*;
 use crate::fixture::path;
 

@@ -26,7 +26,10 @@ fn a_full_disk_is_told_by_path_and_leaves_nothing_half_written() {
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(directory.path());
     let may = command.arg("true").output().is_ok_and(|output| output.status.success());
     if !may {
-        drop(writeln!(std::io::stderr(), "skipped: no mount namespace can be made here (unshare --user --mount)"));
+        drop(writeln!(
+            std::io::stderr(),
+            "skipped: no mount namespace can be made here (unshare --user --mount)"
+        ));
         return;
     }
     let output = Command::new("unshare")

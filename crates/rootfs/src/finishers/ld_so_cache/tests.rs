@@ -99,7 +99,10 @@ fn elf_facts(bytes: &[u8]) -> Option<ElfFacts> {
 #[test]
 fn oracle_ldconfig_finds_the_same() {
     let Some(mut bench) = of_this_machine().filter(|_| cfg!(target_arch = "x86_64")) else {
-        drop(writeln!(std::io::stderr(), "skipped: this machine has no libraries where Debian on amd64 has them"));
+        drop(writeln!(
+            std::io::stderr(),
+            "skipped: this machine has no libraries where Debian on amd64 has them"
+        ));
         return;
     };
     let directory = tempfile::tempdir().unwrap();

@@ -1,0 +1,44 @@
+//! A case: its name, what it needs, what it does; and the list of all.
+
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+
+use crate::needs::Need;
+use crate::world::World;
+use crate::{bad_input, builder, command_line, engines, outputs, rebuild, up};
+
+/// One end-to-end case.
+pub struct Case {
+    pub name: &'static str,
+    pub needs: &'static [Need],
+    pub run: fn(&World) -> anyhow::Result<()>,
+}
+
+/// All cases, over one world.
+pub fn all() -> Vec<Trial> {
+    let world = Arc::new(World::default());
+    let cases = [
+        up::CASES,
+        outputs::CASES,
+        engines::CASES,
+        rebuild::CASES,
+        builder::CASES,
+        bad_input::CASES,
+        command_line::CASES,
+    ];
+    cases.into_iter().flatten().map(|case| case.trial(&world)).collect()
+}
+
+impl Case {
+    fn trial(&'static self, world: &Arc<World>) -> Trial {
+        let missing: Vec<String> = self.needs.iter().filter_map(Need::missing).collect();
+        let world = Arc::clone(world);
+        let name = match missing.as_slice() {
+            [] => self.name.to_owned(),
+            missing => format!("{} (needs {})", self.name, missing.join(", ")),
+        };
+        Trial::test(name, move || (self.run)(&world).map_err(|error| format!("{error:#}").into()))
+            .with_ignored_flag(!missing.is_empty())
+    }
+}

@@ -1,0 +1,25 @@
+//! The list of chores, as clap reads it.
+
+use clap::Parser;
+
+use crate::{bench, check, generate, test};
+
+/// The project's chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 100)]
+enum Chore {
+    Test(test::Arguments),
+    Check(check::Arguments),
+    Bench(bench::Arguments),
+    Generate(generate::Arguments),
+}
+
+/// Does the chore that the command line names.
+pub fn run() -> anyhow::Result<()> {
+    match Chore::parse() {
+        Chore::Test(arguments) => test::run(&arguments),
+        Chore::Check(arguments) => check::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Generate(arguments) => generate::run(&arguments),
+    }
+}
