@@ -381,5 +381,5 @@ fn report(text: &str) {
 }
 
 fn skipped(reason: &str) {
-    report(&format!("SKIPPED agrees_with_apt: {reason}"));
+    report(&format!("skipped: agrees_with_apt: {reason}"));
 }
