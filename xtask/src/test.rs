@@ -39,7 +39,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         tally.add(&mut tests(&["--workspace", "--exclude", "calypte-tests"], oracles, arguments))?;
         run::succeed(&mut run::cargo(&["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml"]))?;
         run::succeed(&mut run::cargo(&["build", "--release", "--package", "calypte-cli"]))?;
-        tally.add(&mut tests(&["--package", "calypte-tests"], &[], arguments))?;
+        // One at a time: engines and emulation share the cores, and tests have time limits.
+        tally.add(&mut tests(&["--package", "calypte-tests"], &["--test-threads=1"], arguments))?;
     }
     tally.close()
 }
