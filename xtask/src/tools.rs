@@ -28,6 +28,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "update-ca-certificates", package: "ca-certificates" },
     Tool { program: "time", package: "time" },
     Tool { program: "xz", package: "xz-utils" },
+    Tool { program: "zstd", package: "zstd" },
 ];
 
 /// Installs what is missing where this is root on Debian, and gives the names of the programs still missing.
