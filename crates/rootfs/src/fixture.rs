@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use calypte_base::{Digest, Epoch, TreePath};
 
-use crate::package::{UnpackedEntry, UnpackedPackage};
+use crate::package::{DebDescription, Description, UnpackedEntry, UnpackedPackage};
 use crate::tree::{Content, Node, NodeKind, Owner};
 
 pub(crate) fn path(text: &str) -> TreePath {
@@ -28,12 +28,13 @@ impl Fixture {
             source: name.to_owned(),
             source_version: "1.0-1".to_owned(),
             digest: Digest::of(name.as_bytes()),
-            control: format!("Package: {name}\nVersion: 1.0-1\nArchitecture: amd64"),
+            description: Description::Deb(DebDescription {
+                control: format!("Package: {name}\nVersion: 1.0-1\nArchitecture: amd64"),
+                ..DebDescription::default()
+            }),
             scripts: BTreeMap::new(),
-            triggers: String::new(),
             conffiles: Vec::new(),
-            md5sums: String::new(),
-            control_files: BTreeMap::new(),
+            accounts: Vec::new(),
             entries: Vec::new(),
             date: Epoch(0),
         })
@@ -41,14 +42,22 @@ impl Fixture {
 
     /// Adds a field to the control paragraph.
     pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
-        self.0.control.push_str(&format!("\n{name}: {value}"));
+        self.deb().control.push_str(&format!("\n{name}: {value}"));
         self
+    }
+
+    /// What the package says of itself as a Debian package.
+    pub(crate) fn deb(&mut self) -> &mut DebDescription {
+        match &mut self.0.description {
+            Description::Deb(deb) => deb,
+            Description::Rpm(_) => unreachable!("fixtures are Debian packages"),
+        }
     }
 
     pub(crate) fn node(mut self, text: &str, change: impl FnOnce(&mut Node)) -> Self {
         let mut node = Node::directory(1, Owner::Package(self.0.name.clone()));
         change(&mut node);
-        self.0.entries.push(UnpackedEntry { path: path(text), node, offset: None, facts: None });
+        self.0.entries.push(UnpackedEntry::new(path(text), node));
         self.0.entries.sort_by(|one, other| one.path.cmp(&other.path));
         self
     }

@@ -20,5 +20,5 @@ mod fixture;
 
 pub use assemble::{AssembleError, AssembleProblem, Assembly, Rootfs, assemble};
 pub use context::FinishContext;
-pub use package::{FileFacts, Script, UnpackedEntry, UnpackedPackage};
+pub use package::{Description, FileFacts, Mark, Script, UnpackedEntry, UnpackedPackage};
 pub use tree::{Content, FileTree, Node, NodeKind, Owner, TreeError};

@@ -28,18 +28,15 @@ pub struct UnpackedPackage {
     pub source_version: String,
     /// SHA-256 of the package file.
     pub digest: Digest,
-    /// The control paragraph, as it lies in the package.
-    pub control: String,
-    /// The maintainer scripts that it has: `preinst`, `postinst`, `prerm`, `postrm`, `config`.
+    /// What it says of itself in the words of its format; the package records are made of this.
+    pub description: Description,
+    /// The maintainer scripts that it has, by the name of their kind (`postinst`, `post`); where there may be several
+    /// of a kind, with a number (`triggerin.2`). An RPM scriptlet's text begins with its interpreter as a `#!` line.
     pub scripts: BTreeMap<String, Script>,
-    /// The dpkg triggers file; empty when there is none.
-    pub triggers: String,
     /// Its configuration files, usrmerged as the entries are.
     pub conffiles: Vec<TreePath>,
-    /// The `md5sums` file as it lies in the package; empty when there is none.
-    pub md5sums: String,
-    /// The other members of the control archive (`conffiles`, `shlibs`, `symbols`, `templates`), by name.
-    pub control_files: BTreeMap<String, String>,
+    /// The users and groups that it declares beside its files, each as a line of sysusers.d(5).
+    pub accounts: Vec<String>,
     /// Its files in path order: each path once, each directory before what lies in it.
     pub entries: Vec<UnpackedEntry>,
     /// The newest modification time in the package.
@@ -47,12 +44,68 @@ pub struct UnpackedPackage {
 }
 
 impl UnpackedPackage {
+    /// What a Debian package says of itself; none for others.
+    #[must_use]
+    pub fn deb(&self) -> Option<&DebDescription> {
+        match &self.description {
+            Description::Deb(deb) => Some(deb),
+            Description::Rpm(_) => None,
+        }
+    }
+
+    /// What an RPM package says of itself; none for others.
+    #[must_use]
+    pub fn rpm(&self) -> Option<&RpmDescription> {
+        match &self.description {
+            Description::Rpm(rpm) => Some(rpm),
+            Description::Deb(_) => None,
+        }
+    }
+}
+
+/// What a package says of itself, as its format says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Description {
+    /// `deb(5)`.
+    Deb(DebDescription),
+    /// RPM, version 4 or 6.
+    Rpm(RpmDescription),
+}
+
+/// The control archive of a Debian package, its scripts and conffiles left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebDescription {
+    /// The control paragraph, as it lies in the package.
+    pub control: String,
+    /// The dpkg triggers file; empty when there is none.
+    pub triggers: String,
+    /// The `md5sums` file as it lies in the package; empty when there is none.
+    pub md5sums: String,
+    /// The other members of the control archive (`conffiles`, `shlibs`, `symbols`, `templates`), by name.
+    pub control_files: BTreeMap<String, String>,
+}
+
+impl DebDescription {
     /// The value of a field of the control paragraph; none when it is not there.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
         // The paragraph's form was checked when the package was unpacked.
         deb822::paragraphs(self.control.as_bytes()).next()?.ok()?.get(name)
     }
+}
+
+/// The headers of an RPM package, in Base64.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RpmDescription {
+    /// The signature header, without its padding.
+    pub signature: String,
+    /// The main header.
+    pub header: String,
+    /// Where each file of the header's list went, usrmerged as the entries are, in the header's order.
+    pub files: Vec<TreePath>,
 }
 
 /// One path of an unpacked package.
@@ -66,9 +119,38 @@ pub struct UnpackedEntry {
     /// Where the bytes of a regular file that has some begin in the package's pack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+    /// The user that the package gives it to by name; none when the node's id says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The group that the package gives it to by name; none when the node's id says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What the package marks it as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Mark>,
     /// What the file's bytes say of how it is run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<FileFacts>,
+}
+
+impl UnpackedEntry {
+    /// An entry of which nothing more is known.
+    #[must_use]
+    pub const fn new(path: TreePath, node: Node) -> Self {
+        Self { path, node, offset: None, user: None, group: None, mark: None, facts: None }
+    }
+}
+
+/// What a package says that a file is (`%config`, `%doc` and `%license` of RPM).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mark {
+    /// Configuration, which an administrator may change.
+    Config,
+    /// Documentation, which nothing reads at run time.
+    Doc,
+    /// A licence text, which must travel with the files.
+    License,
 }
 
 /// How a regular file is run or loaded, read from its first bytes.

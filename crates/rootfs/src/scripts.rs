@@ -13,10 +13,21 @@ use calypte_universe::rules::{MaintainerScript, Scripts, Verdict};
 use crate::finishers;
 use crate::package::{Script, UnpackedPackage};
 
-/// The scripts that dpkg runs when a package is installed, in its order. `prerm` and `postrm` run at removal and never
-/// matter to an image.
-pub const REVIEWED: [MaintainerScript; 3] =
-    [MaintainerScript::Preinst, MaintainerScript::Config, MaintainerScript::Postinst];
+/// The scripts that run when a package is installed, in the order of dpkg and of rpm. Those that run at removal
+/// (`prerm`, `postun`) never matter to an image.
+pub const REVIEWED: [MaintainerScript; 11] = [
+    MaintainerScript::Preinst,
+    MaintainerScript::Config,
+    MaintainerScript::Postinst,
+    MaintainerScript::Pretrans,
+    MaintainerScript::TriggerPrein,
+    MaintainerScript::Pre,
+    MaintainerScript::Post,
+    MaintainerScript::FileTriggerIn,
+    MaintainerScript::TriggerIn,
+    MaintainerScript::Posttrans,
+    MaintainerScript::TransFileTriggerIn,
+];
 
 /// A script that is not in the table. Displays as the whole script and the entry to add once it has been read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,8 +51,9 @@ pub struct UnknownScript {
 pub fn classify(table: &Scripts, package: &UnpackedPackage) -> Result<BTreeSet<String>, Vec<UnknownScript>> {
     let mut needed = BTreeSet::new();
     let mut unknown = Vec::new();
-    for kind in REVIEWED {
-        let Some(script) = package.scripts.get(&kind.to_string()) else { continue };
+    let scripts =
+        REVIEWED.into_iter().flat_map(|kind| of_kind(package, kind).map(move |script| (kind, script)));
+    for (kind, script) in scripts {
         let sha256 = digest(script);
         match table.find(kind, &sha256).map(|reviewed| &reviewed.verdict) {
             Some(Verdict::NoOp) => {}
@@ -56,6 +68,14 @@ pub fn classify(table: &Scripts, package: &UnpackedPackage) -> Result<BTreeSet<S
         }
     }
     if unknown.is_empty() { Ok(needed) } else { Err(unknown) }
+}
+
+/// The package's scripts of one kind: `postinst`, or `triggerin.1`, `triggerin.2`, ….
+fn of_kind(package: &UnpackedPackage, kind: MaintainerScript) -> impl Iterator<Item = &Script> {
+    let kind = kind.to_string();
+    let scripts = package.scripts.iter();
+    let ours = move |name: &str| name.split('.').next() == Some(kind.as_str());
+    scripts.filter(move |(name, _)| ours(name)).map(|(_, script)| script)
 }
 
 /// The finishers that the table names and that do not exist, one message each.

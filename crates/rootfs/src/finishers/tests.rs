@@ -14,7 +14,7 @@ use calypte_universe::Rules;
 
 use super::{Apply, FinishError};
 use crate::context::FinishContext;
-use crate::package::{FileFacts, UnpackedEntry, UnpackedPackage};
+use crate::package::{DebDescription, Description, FileFacts, UnpackedEntry, UnpackedPackage};
 use crate::tree::{Content, FileTree, Node, NodeKind, Owner};
 
 /// The time of everything in a test's tree.
@@ -33,12 +33,10 @@ pub(crate) fn package(name: &str, entries: &[UnpackedEntry]) -> UnpackedPackage 
         source: name.into(),
         source_version: "1".into(),
         digest: Digest::of(name.as_bytes()),
-        control: String::new(),
+        description: Description::Deb(DebDescription::default()),
         scripts: BTreeMap::new(),
-        triggers: String::new(),
         conffiles: Vec::new(),
-        md5sums: String::new(),
-        control_files: BTreeMap::new(),
+        accounts: Vec::new(),
         entries: entries.to_vec(),
         date: EPOCH,
     }
@@ -169,7 +167,7 @@ impl Bench {
         let (digest, size) = self.contents.add(bytes);
         self.put(name, NodeKind::File(Content { digest, size }), mode);
         let node = self.tree.get(&path(name)).unwrap().clone();
-        let entry = UnpackedEntry { path: path(name), node, offset: None, facts };
+        let entry = UnpackedEntry { facts, ..UnpackedEntry::new(path(name), node) };
         self.packages.push(package("p", &[entry]));
     }
 

@@ -14,7 +14,7 @@ pub struct Replacements<'a> {
 }
 
 impl<'a> Replacements<'a> {
-    /// Reads the control paragraphs. What is no relation says nothing.
+    /// Reads the control paragraphs. What is no relation says nothing; RPM packages have no such word.
     pub fn read(packages: &[&'a UnpackedPackage]) -> Self {
         let mut pairs = BTreeSet::new();
         for package in packages {
@@ -43,5 +43,6 @@ fn means(relation: &Relation<'_>, package: &UnpackedPackage) -> bool {
 }
 
 fn field<'a>(package: &'a UnpackedPackage, name: &str) -> impl Iterator<Item = Relation<'a>> {
-    relations(package.field(name).unwrap_or_default()).filter_map(Result::ok)
+    let text = package.deb().and_then(|deb| deb.field(name)).unwrap_or_default();
+    relations(text).filter_map(Result::ok)
 }

@@ -9,7 +9,7 @@ use calypte_base::TreePath;
 use calypte_formats::dpkg::{Conffile, Md5};
 use md5::Digest as _;
 
-use super::{RecordError, Recorder, shared, stanza};
+use super::{DebPackage, RecordError, Recorder, shared, stanza};
 use crate::aliases;
 use crate::package::UnpackedPackage;
 use crate::tree::{NodeKind, Owner};
@@ -22,7 +22,7 @@ const DIRECTORIES: [&str; 5] = ["alternatives", "info", "parts", "triggers", "up
 /// Files that dpkg expects and that say nothing: `available` was once dselect's.
 const EMPTY: [&str; 3] = ["available", "triggers/Lock", "triggers/Unincorp"];
 
-pub(super) fn write(recorder: &mut Recorder<'_>, packages: &[&UnpackedPackage]) -> Result<(), RecordError> {
+pub(super) fn write(recorder: &mut Recorder<'_>, packages: &[DebPackage<'_>]) -> Result<(), RecordError> {
     for name in DIRECTORIES {
         recorder.directory(&format!("{DIRECTORY}/{name}"))?;
     }
@@ -42,11 +42,12 @@ pub(super) fn write(recorder: &mut Recorder<'_>, packages: &[&UnpackedPackage]) 
 
 /// The package's configuration files, each with the checksum of what the package brought: by that dpkg tells later
 /// whether it was changed.
-fn conffiles(recorder: &Recorder<'_>, package: &UnpackedPackage) -> Result<Vec<Conffile>, RecordError> {
+fn conffiles(recorder: &Recorder<'_>, package: &DebPackage<'_>) -> Result<Vec<Conffile>, RecordError> {
     let mut conffiles = Vec::new();
-    for path in &package.conffiles {
-        let Some(digest) = brought(package, path) else { continue };
-        let failed = |source| RecordError::Read { package: package.name.clone(), path: path.clone(), source };
+    for path in &package.unpacked.conffiles {
+        let Some(digest) = brought(package.unpacked, path) else { continue };
+        let failed =
+            |source| RecordError::Read { package: package.unpacked.name.clone(), path: path.clone(), source };
         let bytes = recorder.contents.read(&digest).map_err(failed)?;
         let hex: String = md5::Md5::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         conffiles.extend(Md5::from_hex(&hex).map(|md5| Conffile { path: path.to_string(), md5 }));
@@ -65,22 +66,22 @@ fn brought(package: &UnpackedPackage, path: &TreePath) -> Option<calypte_base::D
 }
 
 /// The package's files in `info`: what lay in its control archive, and the list of its paths.
-fn info(recorder: &mut Recorder<'_>, package: &UnpackedPackage) -> Result<(), RecordError> {
-    let owner = Owner::Package(package.name.clone());
+fn info(recorder: &mut Recorder<'_>, package: &DebPackage<'_>) -> Result<(), RecordError> {
+    let owner = Owner::Package(package.unpacked.name.clone());
     // Packages that can be installed for several architectures at once are told apart by the name (format 1).
-    let same = package.field("Multi-Arch") == Some("same");
-    let qualifier = if same { format!(":{}", package.architecture) } else { String::new() };
-    let base = format!("{DIRECTORY}/info/{}{qualifier}", package.name);
+    let same = package.deb.field("Multi-Arch") == Some("same");
+    let qualifier = if same { format!(":{}", package.unpacked.architecture) } else { String::new() };
+    let base = format!("{DIRECTORY}/info/{}{qualifier}", package.unpacked.name);
     let mut write =
         |name: &str, bytes: &[u8], mode| recorder.file(&format!("{base}.{name}"), bytes, mode, &owner);
-    for (name, script) in &package.scripts {
+    for (name, script) in &package.unpacked.scripts {
         write(name, script.bytes(), 0o755)?;
     }
-    for (name, text) in &package.control_files {
+    for (name, text) in &package.deb.control_files {
         write(name, text.as_bytes(), 0o644)?;
     }
-    if !package.triggers.is_empty() {
-        write("triggers", package.triggers.as_bytes(), 0o644)?;
+    if !package.deb.triggers.is_empty() {
+        write("triggers", package.deb.triggers.as_bytes(), 0o644)?;
     }
     let md5sums = recorder.md5sums(package, false)?;
     recorder.file(&format!("{base}.md5sums"), md5sums.as_bytes(), 0o644, &owner)?;
@@ -89,9 +90,9 @@ fn info(recorder: &mut Recorder<'_>, package: &UnpackedPackage) -> Result<(), Re
 }
 
 /// The package's paths that are in the tree; the root is `/.`.
-fn list(recorder: &Recorder<'_>, package: &UnpackedPackage) -> String {
+fn list(recorder: &Recorder<'_>, package: &DebPackage<'_>) -> String {
     let mut list = String::from("/.\n");
-    for entry in package.entries.iter().filter(|entry| !entry.path.is_root()) {
+    for entry in package.unpacked.entries.iter().filter(|entry| !entry.path.is_root()) {
         if recorder.tree.get(&entry.path).is_some() {
             list.push_str(&format!("{}\n", entry.path));
         }
@@ -100,18 +101,18 @@ fn list(recorder: &Recorder<'_>, package: &UnpackedPackage) -> String {
 }
 
 /// Who wants to be told of what: `triggers/File` for paths, a file for each named trigger.
-fn triggers(recorder: &mut Recorder<'_>, packages: &[&UnpackedPackage]) -> Result<(), RecordError> {
+fn triggers(recorder: &mut Recorder<'_>, packages: &[DebPackage<'_>]) -> Result<(), RecordError> {
     let mut paths = BTreeSet::new();
     let mut named: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for package in packages {
-        for (trigger, wait) in interests(&package.triggers) {
+        for (trigger, wait) in interests(&package.deb.triggers) {
             let suffix = if wait { "" } else { "/noawait" };
             if trigger.starts_with('/') {
                 let real = TreePath::new(trigger)
                     .map_or_else(|_| trigger.to_owned(), |path| aliases::real_path(path).to_string());
-                paths.insert(format!("{real} {}{suffix}\n", package.name));
+                paths.insert(format!("{real} {}{suffix}\n", package.unpacked.name));
             } else {
-                named.entry(trigger).or_default().insert(format!("{}{suffix}\n", package.name));
+                named.entry(trigger).or_default().insert(format!("{}{suffix}\n", package.unpacked.name));
             }
         }
     }

@@ -22,7 +22,7 @@ use calypte_store::Contents;
 
 use crate::aliases;
 use crate::context::FinishContext;
-use crate::package::UnpackedPackage;
+use crate::package::{DebDescription, UnpackedPackage};
 use crate::tree::{Content, FileTree, Node, Owner, TreeError};
 
 /// The owner of the files that all packages share.
@@ -68,14 +68,31 @@ pub enum RecordError {
 /// When the tree cannot take them or a file of a package cannot be read.
 pub fn write(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), RecordError> {
     let full = context.definition.allow.contains(&Allowance::PackageManager);
-    let mut packages: Vec<&UnpackedPackage> = context.packages.iter().collect();
-    packages.sort_by_key(|package| &package.name);
+    let mut packages = DebPackage::among(context.packages);
+    packages.sort_by_key(|package| &package.unpacked.name);
     let mut recorder = Recorder { tree, contents: &mut *context.contents, epoch: context.epoch };
-    if full {
-        database::write(&mut recorder, &packages)?;
-        exclude::write(&mut recorder, &context.rules.slices, &context.definition.slices)
-    } else {
-        status_d::write(&mut recorder, &packages)
+    match (packages.is_empty(), full) {
+        (true, _) => {}
+        (false, true) => {
+            database::write(&mut recorder, &packages)?;
+            exclude::write(&mut recorder, &context.rules.slices, &context.definition.slices)?;
+        }
+        (false, false) => status_d::write(&mut recorder, &packages)?,
+    }
+    Ok(())
+}
+
+/// A Debian package with what it says of itself.
+#[derive(Debug, Clone, Copy)]
+struct DebPackage<'a> {
+    unpacked: &'a UnpackedPackage,
+    deb: &'a DebDescription,
+}
+
+impl<'a> DebPackage<'a> {
+    fn among(packages: &'a [UnpackedPackage]) -> Vec<Self> {
+        let deb = |unpacked: &'a UnpackedPackage| Some(Self { unpacked, deb: unpacked.deb()? });
+        packages.iter().filter_map(deb).collect()
     }
 }
 
@@ -107,10 +124,10 @@ impl Recorder<'_> {
     }
 
     /// The package's `md5sums`, of the files that are in the tree; with `owned`, only as the package brought them.
-    fn md5sums(&self, package: &UnpackedPackage, owned: bool) -> Result<String, RecordError> {
-        let owner = Owner::Package(package.name.clone());
-        let failed = |source| RecordError::Format { package: package.name.clone(), source };
-        let mut sums = dpkg::parse_md5sums(&package.md5sums).map_err(failed)?;
+    fn md5sums(&self, package: &DebPackage<'_>, owned: bool) -> Result<String, RecordError> {
+        let owner = Owner::Package(package.unpacked.name.clone());
+        let failed = |source| RecordError::Format { package: package.unpacked.name.clone(), source };
+        let mut sums = dpkg::parse_md5sums(&package.deb.md5sums).map_err(failed)?;
         sums.retain(|path, _| {
             let path = TreePath::new(path).ok();
             let node = path.and_then(|path| self.tree.get(&aliases::real_path(path)));
@@ -129,9 +146,9 @@ fn record_path(path: &str, owner: &Owner) -> Result<TreePath, RecordError> {
 }
 
 /// The package's paragraph in a status file.
-fn stanza(package: &UnpackedPackage, conffiles: &[Conffile]) -> Result<String, RecordError> {
-    dpkg::status_stanza(package.control.as_bytes(), conffiles)
-        .map_err(|source| RecordError::Format { package: package.name.clone(), source })
+fn stanza(package: &DebPackage<'_>, conffiles: &[Conffile]) -> Result<String, RecordError> {
+    dpkg::status_stanza(package.deb.control.as_bytes(), conffiles)
+        .map_err(|source| RecordError::Format { package: package.unpacked.name.clone(), source })
 }
 
 #[cfg(test)]

@@ -27,15 +27,15 @@ fn packages() -> Vec<UnpackedPackage> {
         .file("etc/x.conf", "configuration")
         .file("usr/bin/x", "program")
         .file("usr/share/man/man1/x.1.gz", "manual");
-    program.0.md5sums =
+    program.deb().md5sums =
         format!("{PROGRAM}  usr/bin/x\n{MANUAL}  usr/share/man/man1/x.1.gz\n{MANUAL}  lib/not-there\n");
     program.0.conffiles = vec![path("etc/gone.conf"), path("etc/x.conf")];
-    program.0.control_files = BTreeMap::from([
+    program.deb().control_files = BTreeMap::from([
         ("conffiles".to_owned(), "/etc/x.conf\n".to_owned()),
         ("shlibs".to_owned(), "libx 1\n".to_owned()),
     ]);
     program.0.scripts = BTreeMap::from([("postinst".to_owned(), Script::Text("#!/bin/sh\n".to_owned()))]);
-    program.0.triggers =
+    program.deb().triggers =
         "# comment\ninterest-noawait /lib/x\ninterest x-cache # why\nactivate-noawait ldconfig\n\
                           interest-await /usr/share/x\ninterest ../../etc/x\n"
             .to_owned();
@@ -43,7 +43,7 @@ fn packages() -> Vec<UnpackedPackage> {
 }
 
 /// Everything below a directory after the records were written: path, mode and owner, and the text of files.
-fn recorded(write: impl FnOnce(&mut Recorder<'_>, &[&UnpackedPackage]) -> Result<(), RecordError>) -> String {
+fn recorded(write: impl FnOnce(&mut Recorder<'_>, &[DebPackage<'_>]) -> Result<(), RecordError>) -> String {
     let mut packages = packages();
     let mut contents = Contents::new();
     for text in ["configuration", "program", "library", "licence", "manual"] {
@@ -52,7 +52,7 @@ fn recorded(write: impl FnOnce(&mut Recorder<'_>, &[&UnpackedPackage]) -> Result
     let mut tree = merge(&packages, Epoch(5)).unwrap();
     tree.remove(&path("usr/share/man"));
     packages.sort_by(|one, other| one.name.cmp(&other.name));
-    let ordered: Vec<&UnpackedPackage> = packages.iter().collect();
+    let ordered = DebPackage::among(&packages);
     let before = tree.clone();
     write(&mut Recorder { tree: &mut tree, contents: &mut contents, epoch: Epoch(5) }, &ordered).unwrap();
     let mut text = String::new();
@@ -82,11 +82,13 @@ fn what_the_definition_changed_is_not_ascribed_to_the_package() {
     let mut tree = merge(&packages, Epoch(5)).unwrap();
     *tree.get_mut(&path("usr/bin/x")).unwrap().owner = Owner::Definition;
     let program = packages.remove(0);
+    let program = DebPackage { unpacked: &program, deb: program.deb().unwrap() };
     let recorder = Recorder { tree: &mut tree, contents: &mut Contents::new(), epoch: Epoch(5) };
     let manual = format!("{MANUAL}  usr/share/man/man1/x.1.gz\n");
     assert_eq!(recorder.md5sums(&program, true).unwrap(), manual);
     assert_eq!(recorder.md5sums(&program, false).unwrap(), format!("{PROGRAM}  usr/bin/x\n{manual}"));
-    let broken = UnpackedPackage { md5sums: "nonsense\n".to_owned(), ..program };
+    let nonsense = DebDescription { md5sums: "nonsense\n".to_owned(), ..DebDescription::default() };
+    let broken = DebPackage { deb: &nonsense, ..program };
     assert_eq!(
         recorder.md5sums(&broken, true).unwrap_err().to_string(),
         "the records of package x: md5sums line 1: `nonsense` is not a sum, two blanks and a path"

@@ -14,7 +14,7 @@ use super::facts::Head;
 use super::members::{self, Members};
 use super::problem::{MemberProblem, UnpackError};
 use crate::aliases;
-use crate::package::{FileFacts, Script, UnpackedPackage};
+use crate::package::{DebDescription, Description, FileFacts, Script, UnpackedPackage};
 
 /// The maintainer scripts (`deb-preinst(5)` and its siblings, and debconf's `config`).
 const SCRIPTS: [&str; 5] = ["config", "postinst", "postrm", "preinst", "prerm"];
@@ -123,6 +123,12 @@ impl Collector {
             control_files.insert(name, text);
         }
         let conffiles = conffiles(control_files.get("conffiles").map_or("", String::as_str))?;
+        let description = DebDescription {
+            control: identity.control,
+            triggers: control_files.remove("triggers").unwrap_or_default(),
+            md5sums: control_files.remove("md5sums").unwrap_or_default(),
+            control_files,
+        };
         let entries = self
             .members
             .finish()
@@ -134,12 +140,10 @@ impl Collector {
             source: identity.source,
             source_version: identity.source_version,
             digest,
-            control: identity.control,
+            description: Description::Deb(description),
             scripts,
-            triggers: control_files.remove("triggers").unwrap_or_default(),
             conffiles,
-            md5sums: control_files.remove("md5sums").unwrap_or_default(),
-            control_files,
+            accounts: Vec::new(),
             entries,
             date: Epoch(self.date),
         };

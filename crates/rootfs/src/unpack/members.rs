@@ -164,7 +164,10 @@ impl Members {
         self.order_hard_links();
         let entries = self.entries.into_iter();
         Ok(entries
-            .map(|(path, Found { node, offset, .. })| UnpackedEntry { path, node, offset, facts: None })
+            .map(|(path, Found { node, offset, .. })| UnpackedEntry {
+                offset,
+                ..UnpackedEntry::new(path, node)
+            })
             .collect())
     }
 

@@ -26,7 +26,7 @@ use crate::package::UnpackedPackage;
 use crate::tree::{Content, NodeKind};
 
 /// Goes into the key of everything that is kept: a new number when the meaning or the form of it changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Where the store keeps what was learned of packages.
 const CACHE: &str = "unpacked";

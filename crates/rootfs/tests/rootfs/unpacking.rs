@@ -60,13 +60,13 @@ fn the_control_archive_is_kept_whole() {
         .package;
     assert_eq!((package.name.as_str(), package.version.as_str()), ("sample", "1.0-1"));
     assert_eq!((package.source.as_str(), package.source_version.as_str()), ("origin", "0.9-2"));
-    assert_eq!(package.field("installed-size"), Some("1"));
+    assert_eq!(package.deb().unwrap().field("installed-size"), Some("1"));
     assert_eq!(package.scripts["postinst"].text(), Some("#!/bin/sh\nexit 0\n"));
     assert_eq!(package.scripts["preinst"], Script::Binary(b"\x7fELF\xff".to_vec()));
     assert_eq!(package.conffiles, [path("etc/b"), path("usr/lib/a")]);
-    assert_eq!(package.md5sums, "00  usr/x\n");
-    assert_eq!(package.triggers, "activate-noawait ldconfig\n");
-    assert_eq!(package.control_files.keys().collect::<Vec<_>>(), ["conffiles", "shlibs"]);
+    assert_eq!(package.deb().unwrap().md5sums, "00  usr/x\n");
+    assert_eq!(package.deb().unwrap().triggers, "activate-noawait ldconfig\n");
+    assert_eq!(package.deb().unwrap().control_files.keys().collect::<Vec<_>>(), ["conffiles", "shlibs"]);
 }
 
 #[test]

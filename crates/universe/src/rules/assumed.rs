@@ -18,13 +18,17 @@ pub struct Assumed {
     /// is real for all others.
     #[serde(default)]
     pub only_for: BTreeMap<String, BTreeMap<String, String>>,
+    /// Package or path → reason: present for the dependencies that only scriptlets have, which RPM tells apart
+    /// (`Requires(post)`); real for all others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only_for_scripts: BTreeMap<String, String>,
 }
 
 impl Assumed {
     /// Whether nothing at all is assumed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.everywhere.is_empty() && self.only_for.is_empty()
+        self.everywhere.is_empty() && self.only_for.is_empty() && self.only_for_scripts.is_empty()
     }
 
     /// Why `dependency` need not be there when `package` depends on it; none when it must be.
@@ -32,5 +36,11 @@ impl Assumed {
     pub fn reason(&self, package: &str, dependency: &str) -> Option<&str> {
         let scoped = self.only_for.get(package).and_then(|dependencies| dependencies.get(dependency));
         scoped.or_else(|| self.everywhere.get(dependency)).map(String::as_str)
+    }
+
+    /// Why `dependency` need not be there for the scriptlets of any package; none when it must be.
+    #[must_use]
+    pub fn reason_for_scripts(&self, dependency: &str) -> Option<&str> {
+        self.only_for_scripts.get(dependency).map(String::as_str)
     }
 }

@@ -33,8 +33,8 @@ pub struct ReviewedScript {
     pub reason: String,
 }
 
-/// The scripts that run when a package is installed (deb-preinst(5), deb-postinst(5)); the others never matter to an
-/// image.
+/// The scripts that run when a package is installed (deb-preinst(5), deb-postinst(5); rpm-scriptlets(7)); the others
+/// never matter to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MaintainerScript {
@@ -44,6 +44,22 @@ pub enum MaintainerScript {
     Postinst,
     /// Questions to the administrator (debconf).
     Config,
+    /// RPM: before the transaction.
+    Pretrans,
+    /// RPM: before unpacking.
+    Pre,
+    /// RPM: after unpacking.
+    Post,
+    /// RPM: after the transaction.
+    Posttrans,
+    /// RPM: before another package is unpacked.
+    TriggerPrein,
+    /// RPM: after another package is there.
+    TriggerIn,
+    /// RPM: after files below some path are there.
+    FileTriggerIn,
+    /// RPM: after a transaction that brought files below some path.
+    TransFileTriggerIn,
 }
 
 impl fmt::Display for MaintainerScript {
@@ -52,6 +68,14 @@ impl fmt::Display for MaintainerScript {
             Self::Preinst => "preinst",
             Self::Postinst => "postinst",
             Self::Config => "config",
+            Self::Pretrans => "pretrans",
+            Self::Pre => "pre",
+            Self::Post => "post",
+            Self::Posttrans => "posttrans",
+            Self::TriggerPrein => "triggerprein",
+            Self::TriggerIn => "triggerin",
+            Self::FileTriggerIn => "filetriggerin",
+            Self::TransFileTriggerIn => "transfiletriggerin",
         })
     }
 }
