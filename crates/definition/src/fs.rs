@@ -1,9 +1,18 @@
 //! The verbs with which a definition changes the tree of files, in place of shell.
 
-use calypte_base::TreePath;
+use calypte_base::{PackageFormat, TreePath};
 use serde::Serialize;
 
-/// One change to the tree.
+/// One change to the tree, and the images in which it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FsChange {
+    /// The only package format whose images are changed; none: all.
+    pub format: Option<PackageFormat>,
+    /// What is done.
+    pub verb: FsVerb,
+}
+
+/// What is done to the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FsVerb {

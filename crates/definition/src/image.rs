@@ -7,7 +7,7 @@ use calypte_base::{PackageFormat, TreePath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fs::FsVerb;
+use crate::fs::{FsChange, FsVerb};
 use crate::test::Test;
 
 /// The name of the variant that every family has.
@@ -76,7 +76,7 @@ pub struct ImageDefinition {
     /// The named sets of files that are left out.
     pub slices: BTreeSet<String>,
     /// Changes to the tree, in the order in which they are made: the parents' first.
-    pub fs: Vec<FsVerb>,
+    pub fs: Vec<FsChange>,
     /// How containers start.
     pub run: RunConfig,
     /// Who they run as.
@@ -98,6 +98,17 @@ impl ImageDefinition {
     #[must_use]
     pub fn is_in_universe(&self, universe: &str) -> bool {
         self.universes.as_ref().is_none_or(|universes| universes.contains(universe))
+    }
+
+    /// The changes to the tree of an image that is made of packages of this format, in their order.
+    pub fn fs_of(&self, format: PackageFormat) -> impl Iterator<Item = &FsVerb> {
+        let holds = move |change: &&FsChange| change.format.is_none_or(|only| only == format);
+        self.fs.iter().filter(holds).map(|change| &change.verb)
+    }
+
+    /// The tests of an image that is made of packages of this format, in their order.
+    pub fn tests_of(&self, format: PackageFormat) -> impl Iterator<Item = &Test> {
+        self.tests.iter().filter(move |test| test.format.is_none_or(|only| only == format))
     }
 
     /// The packages asked for in this format; empty if the definition names none.

@@ -22,7 +22,7 @@ pub mod yaml;
 pub use catalog::{Catalog, Family, UnknownImage};
 pub use diagnostic::{Diagnostic, Source};
 pub use flatten::MAX_LEVELS;
-pub use fs::{FsOwner, FsVerb, Replacement};
+pub use fs::{FsChange, FsOwner, FsVerb, Replacement};
 pub use image::{
     Allowance, Category, DEFAULT_VARIANT, EndOfLife, ImageDefinition, ImageId, Port, Protocol, RunConfig,
     User,

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calypte_base::TreePath;
+use calypte_base::{PackageFormat, TreePath};
 use serde::Serialize;
 
 use crate::image::RunConfig;
@@ -22,6 +22,8 @@ use crate::image::RunConfig;
 pub struct Test {
     /// What it shows; unique in the image.
     pub name: String,
+    /// The only package format of whose images it is a test; none: of all.
+    pub format: Option<PackageFormat>,
     /// What its containers are given.
     pub sandbox: Sandbox,
     /// What is done; at least one step, at most one of them [`Step::Start`], those that need a service after it.

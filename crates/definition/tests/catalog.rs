@@ -92,10 +92,10 @@ fn streams_are_filled_in() {
     let packages: Vec<&str> = image.packages_of(PackageFormat::Deb).collect();
     assert!(packages.contains(&"python3.13") && packages.contains(&"python3.13-venv"), "{packages:?}");
     let link = |verb: &FsVerb| matches!(verb, FsVerb::Link { target, .. } if target == "python3.13");
-    assert!(image.fs.iter().any(link), "{:?}", image.fs);
+    assert!(image.fs_of(PackageFormat::Deb).any(link), "{:?}", image.fs);
     let version =
         |step: &Step| matches!(step, Step::Run { stdout: Some(text), .. } if text.fits("Python 3.13.5"));
-    assert!(image.tests.iter().flat_map(|test| &test.steps).any(version));
+    assert!(image.tests_of(PackageFormat::Rpm).flat_map(|test| &test.steps).any(version));
 }
 
 /// Run with `UPDATE_SCHEMA=1` to write the schema anew.

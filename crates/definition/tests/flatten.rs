@@ -135,10 +135,11 @@ fn identity_tags_and_tests_are_the_familys_own() {
 #[test]
 fn changes_to_the_tree_come_in_order_with_the_stream_filled_in() {
     let catalog = catalog();
-    let [FsVerb::Dir { mode: 0o755, owner: FsOwner::User, .. }, FsVerb::Link { target, .. }] =
-        &image(&catalog, "app:1").fs[..]
+    let app = image(&catalog, "app:1");
+    let verbs: Vec<&FsVerb> = app.fs_of(PackageFormat::Rpm).collect();
+    let [FsVerb::Dir { mode: 0o755, owner: FsOwner::User, .. }, FsVerb::Link { target, .. }] = verbs[..]
     else {
-        panic!("{:?}", image(&catalog, "app:1").fs)
+        panic!("{verbs:?}")
     };
     assert_eq!(target, "app1");
     insta::assert_json_snapshot!(image(&catalog, "app:2"));
@@ -180,4 +181,21 @@ fn a_bare_name_means_the_first_stream_that_the_universe_has() {
     }
     let unknown = select("app:2", "debian-stable").unwrap_err();
     assert_eq!(unknown.to_string(), "image `app:2` cannot be built in universe `debian-stable`");
+}
+
+#[test]
+fn what_is_limited_to_a_format_is_left_out_of_the_other() {
+    let text = "image: x\ntitle: X\ndescription: X.\ncategory: tool\nfs:\n  - file: /etc/x\n    content: a\n    \
+                format: deb\n  - file: /etc/x\n    content: b\n    format: rpm\n  - delete: /y\ntests:\n  - name: \
+                t\n    format: rpm\n    steps: [{files: {exist: [/etc/x]}}]\n";
+    let catalog = Catalog::load([("x.yaml".to_owned(), text.to_owned())]).unwrap();
+    let image = image(&catalog, "x");
+    for (format, expected, tests) in [(PackageFormat::Deb, "a", 0), (PackageFormat::Rpm, "b", 1)] {
+        let verbs: Vec<&FsVerb> = image.fs_of(format).collect();
+        assert!(
+            matches!(verbs[..], [FsVerb::File { content, .. }, FsVerb::Delete { .. }] if content == expected),
+            "{verbs:?}"
+        );
+        assert_eq!(image.tests_of(format).count(), tests);
+    }
 }

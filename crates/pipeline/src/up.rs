@@ -195,6 +195,7 @@ impl Factory<'_> {
         report.stale |= built.stale;
         let tags = self.tags(image, &built)?;
         let definition = self.images.image(image)?;
+        let format = self.universe(&request.universe)?.0.format;
         let directory = request.output.join(&image.family);
         for tag in &tags {
             Output::Oci { directory: directory.clone(), tag: tag.clone() }
@@ -205,7 +206,7 @@ impl Factory<'_> {
             if request.test.contains(&made.architecture) {
                 self.test_for_report(image, request, made.architecture, probe, &mut tests, report)?;
             } else {
-                tests.skipped = definition.tests.len();
+                tests.skipped = definition.tests_of(format).count();
             }
             report.images.push(UpImage {
                 image: image.to_string(),
@@ -247,7 +248,8 @@ impl Factory<'_> {
             }
             Err(error) if !error.is::<NoEngine>() => return Err(error),
             Err(error) => {
-                tests.skipped = self.images.image(image)?.tests.len();
+                let format = self.universe(&request.universe)?.0.format;
+                tests.skipped = self.images.image(image)?.tests_of(format).count();
                 self.settings
                     .reporter
                     .warn(&format!("the tests of {image} for {architecture} were not run: {error:#}"));

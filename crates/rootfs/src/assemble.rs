@@ -177,7 +177,7 @@ fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem
         epoch,
     };
     finish(&mut tree, &mut context, |name| !LATE.contains(&name))?;
-    verbs::apply(&mut tree, context.contents, &definition.fs, &definition.user, epoch)?;
+    verbs::apply(&mut tree, context.contents, definition.fs_of(format), &definition.user, epoch)?;
     finish(&mut tree, &mut context, |name| LATE.contains(&name))?;
     records::write(&mut tree, &mut context)?;
 

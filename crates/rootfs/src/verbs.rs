@@ -134,15 +134,15 @@ impl VerbError {
 ///
 /// # Errors
 /// At the first verb that cannot do what it says.
-pub fn apply(
+pub fn apply<'v>(
     tree: &mut FileTree,
     contents: &mut Contents,
-    verbs: &[FsVerb],
+    verbs: impl IntoIterator<Item = &'v FsVerb>,
     user: &User,
     epoch: Epoch,
 ) -> Result<(), VerbError> {
     let mut scene = Scene { tree, contents, user, epoch };
-    verbs.iter().try_for_each(|verb| scene.apply(verb))
+    verbs.into_iter().try_for_each(|verb| scene.apply(verb))
 }
 
 struct Scene<'a> {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use calypte_base::{PackageFormat, TreePath};
 
 use crate::diagnostic::{Diagnostic, Source};
-use crate::fs::FsVerb;
+use crate::fs::FsChange;
 use crate::image::{Allowance, Category, DEFAULT_VARIANT, EndOfLife, Port, User};
 use crate::test::Test;
 use crate::written::{DeltaFile, FamilyFile, FromFile, NameOr, Text, UserFile, VersionOfFile};
@@ -45,7 +45,7 @@ pub(crate) struct Delta {
     pub(crate) packages: BTreeMap<PackageFormat, ListDelta<String>>,
     pub(crate) prefer: BTreeMap<String, String>,
     pub(crate) slices: ListDelta<String>,
-    pub(crate) fs: Vec<FsVerb>,
+    pub(crate) fs: Vec<FsChange>,
     pub(crate) run: RunDelta,
     pub(crate) user: Option<User>,
     pub(crate) tests: Vec<Test>,

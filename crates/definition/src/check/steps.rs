@@ -42,6 +42,7 @@ impl Checker<'_> {
         // A test with a faulty step is dropped here: its faults are noted, and the family is refused for them.
         Some(Test {
             name: self.filled(&test.name.value),
+            format: test.format.map(Into::into),
             sandbox,
             steps: steps.into_iter().collect::<Option<_>>()?,
         })

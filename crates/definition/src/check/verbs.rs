@@ -4,28 +4,33 @@ use std::collections::BTreeMap;
 
 use super::Checker;
 use super::words::{self, Fault};
-use crate::fs::{FsOwner, FsVerb, Replacement};
-use crate::written::{EditVerb, Text, VerbFile};
+use crate::fs::{FsChange, FsOwner, FsVerb, Replacement};
+use crate::written::{EditVerb, FormatFile, Text, VerbFile};
 use crate::yaml::Span;
 
 impl Checker<'_> {
-    pub(super) fn verbs(&mut self, verbs: &[VerbFile]) -> Vec<FsVerb> {
-        let mut made: BTreeMap<String, Span> = BTreeMap::new();
+    pub(super) fn verbs(&mut self, verbs: &[VerbFile]) -> Vec<FsChange> {
+        let mut made: BTreeMap<String, Vec<(Option<FormatFile>, Span)>> = BTreeMap::new();
         let mut checked = Vec::new();
         for verb in verbs {
             if let VerbFile::Dir(crate::written::DirVerb { dir: path, .. })
             | VerbFile::Link(crate::written::LinkVerb { link: path, .. })
             | VerbFile::File(crate::written::FileVerb { file: path, .. }) = verb
-                && let Some(first) = made.insert(path.value.clone(), path.span)
             {
-                let fault = Fault::new(format!("`{}` is made twice", path.value));
-                let line = self.source.line(first);
-                self.fault(
-                    path.span,
-                    fault.hint(format!("it is first made on line {line}; delete one of the two")),
-                );
+                let earlier = made.entry(path.value.clone()).or_default();
+                // What is made once for each format is made once in every image.
+                if let Some((_, first)) = earlier.iter().find(|(format, _)| meet(*format, verb.format())) {
+                    let fault = Fault::new(format!("`{}` is made twice", path.value));
+                    let line = self.source.line(*first);
+                    self.fault(
+                        path.span,
+                        fault.hint(format!("it is first made on line {line}; delete one of the two")),
+                    );
+                }
+                earlier.push((verb.format(), path.span));
             }
-            checked.extend(self.verb(verb));
+            let format = verb.format().map(Into::into);
+            checked.extend(self.verb(verb).map(|verb| FsChange { format, verb }));
         }
         checked
     }
@@ -112,4 +117,9 @@ impl Checker<'_> {
     fn owner(&mut self, text: Option<&Text>) -> Option<FsOwner> {
         text.map_or(Some(FsOwner::Root), |text| self.value(text, words::owner))
     }
+}
+
+/// Whether there are images for which both are done.
+fn meet(one: Option<FormatFile>, other: Option<FormatFile>) -> bool {
+    one.is_none() || other.is_none() || one == other
 }

@@ -9,6 +9,7 @@ mod verbs;
 use std::fmt;
 use std::marker::PhantomData;
 
+use calypte_base::PackageFormat;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -146,6 +147,25 @@ pub struct DeltaFile {
     /// As in the family.
     #[serde(default)]
     pub allow: Vec<Spanned<Allowance>>,
+}
+
+/// A package format, to which part of a definition is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FormatFile {
+    /// Images made of Debian packages.
+    Deb,
+    /// Images made of RPM packages.
+    Rpm,
+}
+
+impl From<FormatFile> for PackageFormat {
+    fn from(format: FormatFile) -> Self {
+        match format {
+            FormatFile::Deb => Self::Deb,
+            FormatFile::Rpm => Self::Rpm,
+        }
+    }
 }
 
 /// Packages by package format.

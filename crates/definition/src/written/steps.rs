@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Text;
+use super::{FormatFile, Text};
 use crate::yaml::{Entries, Spanned};
 
 /// A test of a finished image. All of its steps must succeed, in order.
@@ -13,6 +13,9 @@ use crate::yaml::{Entries, Spanned};
 pub struct TestFile {
     /// What the test shows; no two tests of a family bear the same name.
     pub name: Text,
+    /// The format of the packages for which the test is made; both if not given.
+    #[serde(default)]
+    pub format: Option<FormatFile>,
     /// What the test's containers are given.
     #[serde(default)]
     pub with: SandboxFile,

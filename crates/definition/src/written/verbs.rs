@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Text;
+use super::{FormatFile, Text};
 use crate::yaml::Spanned;
 
 /// One change to the tree of files.
@@ -42,6 +42,9 @@ pub struct DirVerb {
     #[serde(default)]
     #[schemars(regex(pattern = "^(root|user|[0-9]+:[0-9]+)$"))]
     pub owner: Option<Text>,
+    /// The format of the packages for which this is done; both if not given.
+    #[serde(default)]
+    pub format: Option<FormatFile>,
 }
 
 /// Makes a symbolic link, in place of a file that may be there.
@@ -53,6 +56,9 @@ pub struct LinkVerb {
     pub link: Text,
     /// What it points to, kept as written: absolute, or relative to the link's directory.
     pub target: Text,
+    /// The format of the packages for which this is done; both if not given.
+    #[serde(default)]
+    pub format: Option<FormatFile>,
 }
 
 /// Writes a file, in place of one that may be there.
@@ -72,6 +78,9 @@ pub struct FileVerb {
     #[serde(default)]
     #[schemars(regex(pattern = "^(root|user|[0-9]+:[0-9]+)$"))]
     pub owner: Option<Text>,
+    /// The format of the packages for which this is done; both if not given.
+    #[serde(default)]
+    pub format: Option<FormatFile>,
 }
 
 /// Replaces text in a file that a package brought.
@@ -86,6 +95,9 @@ pub struct EditVerb {
     /// How often the text must occur; 1 if not given. Any other count is an error: the package has changed.
     #[serde(default)]
     pub expect: Option<Spanned<u32>>,
+    /// The format of the packages for which this is done; both if not given.
+    #[serde(default)]
+    pub format: Option<FormatFile>,
 }
 
 /// A text and what takes its place.
@@ -108,6 +120,9 @@ pub struct DeleteVerb {
     /// How many paths the pattern must match; at least one if not given, and 0 if it may match nothing at all.
     #[serde(default)]
     pub expect: Option<Spanned<u32>>,
+    /// The format of the packages for which this is done; both if not given.
+    #[serde(default)]
+    pub format: Option<FormatFile>,
 }
 
 /// Changes the owner of a file or directory.
@@ -123,6 +138,9 @@ pub struct ChownVerb {
     /// Whether all that is below the path changes with it.
     #[serde(default)]
     pub recursive: bool,
+    /// The format of the packages for which this is done; both if not given.
+    #[serde(default)]
+    pub format: Option<FormatFile>,
 }
 
 /// Gives a program file capabilities.
@@ -135,4 +153,23 @@ pub struct SetcapVerb {
     /// Capabilities as setcap(8) writes them: `cap_net_bind_service=ep`.
     #[schemars(regex(pattern = "^cap_[a-z_]+(,cap_[a-z_]+)*=[eip]+$"))]
     pub capabilities: Text,
+    /// The format of the packages for which this is done; both if not given.
+    #[serde(default)]
+    pub format: Option<FormatFile>,
+}
+
+impl VerbFile {
+    /// The format of the packages for which it is done; both if none is named.
+    #[must_use]
+    pub const fn format(&self) -> Option<FormatFile> {
+        match self {
+            Self::Dir(verb) => verb.format,
+            Self::Link(verb) => verb.format,
+            Self::File(verb) => verb.format,
+            Self::Edit(verb) => verb.format,
+            Self::Delete(verb) => verb.format,
+            Self::Chown(verb) => verb.format,
+            Self::Setcap(verb) => verb.format,
+        }
+    }
 }

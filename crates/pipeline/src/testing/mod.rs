@@ -72,6 +72,7 @@ impl Factory<'_> {
         };
         let built = self.build(&request)?;
         let definition = self.images.image(image)?;
+        let format = self.universe(universe)?.0.format;
         let rootfs = self.rootfs(image, universe, architecture)?;
         let scratch = tempfile::Builder::new().prefix("calypte-test-").tempdir()?;
         let archive = scratch.path().join("image.tar");
@@ -80,13 +81,13 @@ impl Factory<'_> {
         let under_test =
             ImageUnderTest { archive: &archive, tag: &tag, architecture, definition, rootfs: &rootfs };
         self.settings.reporter.step(&format!("testing {image} for {architecture}"));
-        let engine = if definition.tests.iter().any(|test| test.needs_container()) {
+        let engine = if definition.tests_of(format).any(|test| test.needs_container()) {
             Some(engine::open(&under_test, wanted, scratch.path())?)
         } else {
             None
         };
         let mut tests = Vec::new();
-        for (number, test) in definition.tests.iter().enumerate() {
+        for (number, test) in definition.tests_of(format).enumerate() {
             self.stop_if_interrupted()?;
             let directory = scratch.path().join(format!("test-{number}"));
             fs_err::create_dir(&directory)?;
