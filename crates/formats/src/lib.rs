@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod ar;
 pub mod compression;
+pub mod cpio;
 pub mod deb;
 pub mod deb822;
 pub mod debian_release;
@@ -10,6 +11,9 @@ pub mod dpkg;
 pub mod elf;
 pub mod ld_cache;
 pub mod oci;
+pub mod rpm;
+pub mod rpm_dependency;
+pub mod rpm_repository;
 mod systemd_text;
 pub mod sysusers;
 pub mod tar;
