@@ -7,7 +7,7 @@ use crate::rpm::error::RpmError;
 use crate::rpm::header::Header;
 use crate::rpm::tag;
 use crate::tar::{Entry, EntryKind, PATH_LIMIT};
-use crate::xattr::{self, CAPABILITY};
+use crate::xattr::{self, CAPABILITY, CapabilityError};
 
 const TYPE_MASK: u16 = 0o170_000;
 
@@ -227,8 +227,7 @@ impl<'a> Lists<'a> {
         entry.size = if is_file { size } else { 0 };
         let capabilities = at(&self.capabilities, number);
         if !capabilities.is_empty() {
-            let value = xattr::capability(capabilities)
-                .map_err(|source| RpmError::Capability { path: super::error::shown(&entry.path), source })?;
+            let value = capability(capabilities, &entry.path)?;
             entry.xattrs.insert(CAPABILITY.to_owned(), value);
         }
         let file = FileEntry {
@@ -291,6 +290,16 @@ impl<'a> Lists<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// The value of the attribute. Unlike in our own tables, a package may give a file an empty set on purpose (`=`): the
+/// attribute is there then, and takes all capabilities off a program that root starts.
+fn capability(text: &str, path: &[u8]) -> Result<Vec<u8>, RpmError> {
+    const NONE: [u8; 20] = [0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    match xattr::capability(text) {
+        Err(CapabilityError::Empty(_)) => Ok(NONE.to_vec()),
+        result => result.map_err(|source| RpmError::Capability { path: super::error::shown(path), source }),
     }
 }
 
