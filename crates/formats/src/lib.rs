@@ -11,6 +11,7 @@ pub mod dpkg;
 pub mod elf;
 pub mod ld_cache;
 pub mod oci;
+pub mod p11_kit;
 pub mod rpm;
 pub mod rpm_dependency;
 pub mod rpm_repository;

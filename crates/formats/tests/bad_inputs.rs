@@ -10,14 +10,14 @@ use calypte_formats::compression::{Compression, decoder};
 use calypte_formats::deb::{self, DebError, DebVisitor, Limits};
 use calypte_formats::debian_release::Release;
 use calypte_formats::tar::Entry;
-use calypte_formats::{ar, deb822, dpkg, elf, ld_cache, oci, sysusers, tar, tmpfiles, xattr};
+use calypte_formats::{ar, deb822, dpkg, elf, ld_cache, oci, p11_kit, sysusers, tar, tmpfiles, xattr};
 
 type Outcome = Result<(), String>;
 /// Takes a file by its name and bytes.
 type Parser = fn(&str, &[u8]) -> Outcome;
 
 /// Each parser with the name of its folder.
-const PARSERS: [(&str, Parser); 15] = [
+const PARSERS: [(&str, Parser); 16] = [
     ("accounts", |_, bytes| outcome(accounts::parse::<PasswdLine>(&text(bytes)))),
     ("ar", |_, bytes| read_ar(bytes)),
     ("capability", |_, bytes| outcome(xattr::capability(&text(bytes)))),
@@ -29,6 +29,7 @@ const PARSERS: [(&str, Parser); 15] = [
     ("ld_cache", |_, bytes| outcome(ld_cache::read(bytes))),
     ("md5sums", |_, bytes| outcome(dpkg::parse_md5sums(&text(bytes)))),
     ("oci-manifest", |_, bytes| outcome(serde_json::from_slice::<oci::Manifest>(bytes))),
+    ("p11_kit", |_, bytes| outcome(p11_kit::parse(bytes))),
     ("release", |_, bytes| outcome(Release::parse(bytes))),
     ("sysusers", |name, bytes| outcome(sysusers::parse(name, &text(bytes)))),
     ("tar", |_, bytes| read_tar(bytes)),
