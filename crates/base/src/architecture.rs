@@ -60,6 +60,21 @@ impl Architecture {
         }
     }
 
+    /// The older architecture whose RPM packages its machines run as well.
+    #[must_use]
+    pub const fn secondary_rpm(self) -> Option<&'static str> {
+        match self {
+            Self::Amd64 => Some("i686"),
+            Self::Arm64 => None,
+        }
+    }
+
+    /// Whether a package of this architecture, in the spelling of either format, can be in an image of this one.
+    #[must_use]
+    pub fn takes(self, package: &str) -> bool {
+        ["all", "noarch", self.deb(), self.rpm()].contains(&package) || self.secondary_rpm() == Some(package)
+    }
+
     /// The multi-arch triplet of Debian's library directories.
     #[must_use]
     pub const fn deb_triplet(self) -> &'static str {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use calypte_universe::relation::dependencies;
+use calypte_universe::relation::{requirements, shown};
 use calypte_universe::{Operator, PackageId, Relation};
 use resolvo::conflict::{Conflict, ConflictCause, ConflictEdge, ConflictNode};
 use resolvo::{Requirement, Solver, VersionSetId};
@@ -142,12 +142,14 @@ impl Explainer<'_, '_> {
 
     fn unmet(&self, by: Option<PackageId>, requirement: Requirement) -> Problem {
         let written = self.provider.written(requirement);
-        let reasons = dependencies(&written)
-            .filter_map(Result::ok)
+        let index = self.provider.index;
+        let choices = requirements(index.format(), &written)
+            .filter_map(|(_, clauses)| clauses.ok())
             .flatten()
-            .map(|relation| self.missing(&relation))
-            .collect::<Vec<_>>()
-            .join(", and ");
+            .flat_map(|clause| clause.any)
+            .filter(|choice| index.meeting(choice).is_empty());
+        let reasons = choices.map(|choice| self.missing(&choice.relation)).collect::<Vec<_>>().join(", and ");
+        let written = shown(&written);
         match by {
             Some(by) => self.problem(format!("{} needs {written}, but {reasons}", self.shown(by)), &[by]),
             None => Problem {

@@ -41,7 +41,10 @@ pub struct LockedRepository {
     pub name: String,
     /// The name of the mirrors that have it.
     pub mirror: String,
-    /// SHA-256 of its signed index of indexes.
+    /// The architecture that it is for, where each has a repository of its own (RPM).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Architecture>,
+    /// SHA-256 of its index of indexes: `InRelease`, `repomd.xml`.
     pub release: Digest,
     /// When that was made.
     pub date: Epoch,
@@ -55,11 +58,11 @@ pub struct LockedRepository {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedPackage {
-    /// Its name.
+    /// Its name; that of an RPM package of a secondary architecture has it behind a dot (`glibc.i686`).
     pub id: String,
     /// Its version.
     pub version: String,
-    /// `amd64`, `arm64` or `all`.
+    /// As the package has it: `amd64`, `arm64` or `all`; `x86_64`, `aarch64`, `i686` or `noarch`.
     pub architecture: String,
     /// The source package's name.
     pub source: String,
@@ -132,8 +135,9 @@ impl LockError {
 
 impl From<&FrozenRepository> for LockedRepository {
     fn from(frozen: &FrozenRepository) -> Self {
-        let FrozenRepository { name, mirror, release, date, valid_until, stale } = frozen.clone();
-        Self { name, mirror, release, date, valid_until, stale }
+        let FrozenRepository { name, mirror, architecture, release, date, valid_until, stale } =
+            frozen.clone();
+        Self { name, mirror, architecture, release, date, valid_until, stale }
     }
 }
 
@@ -188,7 +192,7 @@ impl Lock {
     fn fault(&self, architecture: Architecture, package: &LockedPackage) -> Option<(&'static str, String)> {
         let plain = |text: &str| {
             !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._~:".contains(&byte))
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._~^:".contains(&byte))
         };
         for (field, text) in [("id", &package.id), ("version", &package.version), ("source", &package.source)]
         {
@@ -196,7 +200,7 @@ impl Lock {
                 return Some((field, format!("`{text}` is neither a name nor a version")));
             }
         }
-        if package.architecture != "all" && package.architecture.parse() != Ok(architecture) {
+        if !architecture.takes(&package.architecture) {
             return Some((
                 "architecture",
                 format!("`{}` stands among those for {architecture}", package.architecture),
@@ -256,7 +260,7 @@ impl Lock {
         packages.filter(move |package| package.r#in.contains(image))
     }
 
-    /// The repository of this name.
+    /// The repository of this name; the first of them where each architecture has one.
     #[must_use]
     pub fn repository(&self, name: &str) -> Option<&LockedRepository> {
         self.repositories.iter().find(|repository| repository.name == name)

@@ -1,22 +1,23 @@
 //! The index as resolvo asks for it: names, versions and dependencies become its numbered sets on demand, so that a
 //! solve touches the few thousand packages that it reaches and none of the others.
 //!
-//! A dependency becomes a union of sets, one for each run of candidates of one name, in the order of preference. A
-//! conflict becomes a constraint on each name that it speaks of: any version but these.
+//! A dependency becomes a union of sets, one for each run of candidates of one name, in the order of preference; a
+//! condition on it becomes a tree of sets. A conflict becomes a constraint on each name that it speaks of: any version
+//! but these; one of several packages at once becomes a requirement that nothing meets, on the condition that they are
+//! there.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use calypte_universe::relation::{dependencies, relations};
-use calypte_universe::{PackageId, PackageIndex, Relation};
+use calypte_universe::{Objection, PackageId, PackageIndex};
 use resolvo::{
     Candidates, Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider, Interner,
-    KnownDependencies, NameId, Requirement, SolvableId, SolverCache, StringId, VersionSetId,
+    KnownDependencies, LogicalOperator, NameId, Requirement, SolvableId, SolverCache, StringId, VersionSetId,
     VersionSetUnionId,
 };
 
-use crate::candidates::{Met, meet, spoken_of};
+use crate::candidates::{Met, alternatives, meet};
 use crate::request::Request;
 
 /// A set of versions of one name.
@@ -28,9 +29,9 @@ struct VersionSet {
     inverse: bool,
 }
 
-/// What a conflict says: which package, in which field, of whom.
+/// What a conflict says: in which field, of whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Objection {
+pub(crate) struct Said {
     pub(crate) field: &'static str,
     pub(crate) relation: String,
 }
@@ -42,10 +43,11 @@ struct Numbered {
     set_numbers: BTreeMap<VersionSet, u32>,
     unions: Vec<Vec<VersionSetId>>,
     strings: Vec<String>,
+    conditions: Vec<Condition>,
     /// The text of each requirement as it was written, by requirement.
     written: BTreeMap<Requirement, String>,
     /// What stands behind a constraint, by the package that has it and the set.
-    objections: BTreeMap<(PackageId, VersionSetId), Objection>,
+    objections: BTreeMap<(PackageId, VersionSetId), Said>,
 }
 
 /// The view of an index that resolvo solves over.
@@ -122,7 +124,7 @@ impl<'a> Provider<'a> {
     }
 
     /// What a package's constraint says.
-    pub(crate) fn objection(&self, id: PackageId, set: VersionSetId) -> Option<Objection> {
+    pub(crate) fn objection(&self, id: PackageId, set: VersionSetId) -> Option<Said> {
         self.numbered.borrow().objections.get(&(id, set)).cloned()
     }
 
@@ -131,56 +133,125 @@ impl<'a> Provider<'a> {
         self.numbered.borrow().strings.get(string.0 as usize).cloned().unwrap_or_default()
     }
 
+    /// The condition that one package of each of these lists is there.
+    fn condition(&self, when: &[Vec<PackageId>]) -> Option<ConditionId> {
+        let mut all = None;
+        for packages in when {
+            let mut any = None;
+            for run in packages.chunk_by(|left, right| self.name_number(*left) == self.name_number(*right)) {
+                let present = self.present(run);
+                any = Some(self.joined(LogicalOperator::Or, any, present));
+            }
+            all = any.map(|any| self.joined(LogicalOperator::And, all, any));
+        }
+        all
+    }
+
+    /// The condition that one of these versions of one name is there. Resolvo takes a set for fulfilled unless another
+    /// version is there, so that the name has a version at all is asked for as well.
+    fn present(&self, versions: &[PackageId]) -> ConditionId {
+        let Some(first) = versions.first() else {
+            return self.numbered_condition(Condition::Requirement(VersionSetId(0)));
+        };
+        let name = self.name_number(*first);
+        let set = |members: Vec<PackageId>| {
+            let set = self.set(VersionSet { name, members, inverse: false });
+            self.numbered_condition(Condition::Requirement(set))
+        };
+        let all: Vec<PackageId> = self.index.named(self.index.name(*first)).collect();
+        if all.len() == versions.len() {
+            return set(all);
+        }
+        let (any, these) = (set(all), set(versions.to_vec()));
+        self.joined(LogicalOperator::And, Some(any), these)
+    }
+
+    fn joined(
+        &self,
+        operator: LogicalOperator,
+        left: Option<ConditionId>,
+        right: ConditionId,
+    ) -> ConditionId {
+        match left {
+            None => right,
+            Some(left) => self.numbered_condition(Condition::Binary(operator, left, right)),
+        }
+    }
+
+    fn numbered_condition(&self, condition: Condition) -> ConditionId {
+        let mut numbered = self.numbered.borrow_mut();
+        numbered.conditions.push(condition);
+        ConditionId::new(u32::try_from(numbered.conditions.len() - 1).unwrap_or(u32::MAX))
+    }
+
     fn dependencies_of(&self, id: PackageId) -> Result<KnownDependencies, String> {
         let record = self.index.record(id);
         let mut known = KnownDependencies::default();
-        for (field, text) in [("Pre-Depends", record.pre_depends), ("Depends", record.depends)] {
-            for alternatives in dependencies(text) {
-                let alternatives =
-                    alternatives.map_err(|error| format!("its {field} cannot be read: {error}"))?;
-                match meet(self.index, self.request, Some(record.name), &alternatives) {
+        for entry in record.requirements() {
+            let clauses =
+                entry.clauses.map_err(|error| format!("its {} cannot be read: {error}", entry.field))?;
+            for clause in clauses {
+                match meet(self.index, self.request, Some(id), &clause) {
                     Met::Assumed => {}
                     // A package that meets its own dependency by what it provides has it met once it is there.
-                    Met::By(candidates) if candidates.contains(&id) => {}
-                    Met::By(candidates) => {
-                        let requirement = self.requirement(&candidates, &written(&alternatives));
-                        known.requirements.push(ConditionalRequirement { condition: None, requirement });
+                    Met::By { candidates, .. } if candidates.contains(&id) => {}
+                    Met::By { candidates, when } => {
+                        let requirement = self.requirement(&candidates, entry.text);
+                        let condition = self.condition(&when);
+                        known.requirements.push(ConditionalRequirement { condition, requirement });
                     }
                 }
             }
         }
-        for (field, text) in [("Conflicts", record.conflicts), ("Breaks", record.breaks)] {
-            for relation in relations(text) {
-                let relation = relation.map_err(|error| format!("its {field} cannot be read: {error}"))?;
-                known.constrains.extend(self.constraints(id, field, &relation));
+        for (field, objections) in record.objections() {
+            let objections = objections.map_err(|error| format!("its {field} cannot be read: {error}"))?;
+            for objection in &objections {
+                self.object(id, objection, &mut known);
             }
         }
         Ok(known)
     }
 
-    /// One constraint for each name of which the relation speaks; a package's own name is never meant (policy 7.4).
-    fn constraints(&self, id: PackageId, field: &'static str, relation: &Relation<'_>) -> Vec<VersionSetId> {
+    /// What an objection comes to.
+    fn object(&self, id: PackageId, objection: &Objection<'_>, known: &mut KnownDependencies) {
+        let mut parts: Vec<BTreeSet<PackageId>> =
+            objection.clause.when.iter().map(|part| self.index.objected(objection, part)).collect();
+        if !objection.clause.any.is_empty() || parts.len() > 1 {
+            // A package is there for itself.
+            parts.retain(|packages| !packages.contains(&id));
+            if parts.iter().any(BTreeSet::is_empty) {
+                return;
+            }
+            let when: Vec<Vec<PackageId>> =
+                parts.into_iter().map(|part| part.into_iter().collect()).collect();
+            let instead = self.index.candidates(Some(id), &objection.clause.any);
+            let text = alternatives(&objection.clause.any);
+            let requirement = self.requirement(&instead, &text);
+            known.requirements.push(ConditionalRequirement { condition: self.condition(&when), requirement });
+        } else if let (Some(packages), Some(part)) = (parts.pop(), objection.clause.when.first()) {
+            let relation = part.relation.to_string();
+            let said = Said { field: objection.field, relation };
+            known.constrains.extend(self.constraints(id, &packages, &said));
+        }
+    }
+
+    /// One constraint for each name of which an objection speaks; a package's own name is never meant (policy 7.4).
+    fn constraints(&self, id: PackageId, packages: &BTreeSet<PackageId>, said: &Said) -> Vec<VersionSetId> {
         let own = self.name_number(id);
         let mut names: BTreeMap<u32, Vec<PackageId>> = BTreeMap::new();
-        for package in spoken_of(self.index, relation) {
-            names.entry(self.name_number(package)).or_default().push(package);
+        for package in packages {
+            names.entry(self.name_number(*package)).or_default().push(*package);
         }
         names.remove(&own);
-        let objection = Objection { field, relation: relation.to_string() };
         names
             .into_iter()
             .map(|(name, members)| {
                 let set = self.set(VersionSet { name, members, inverse: true });
-                self.numbered.borrow_mut().objections.insert((id, set), objection.clone());
+                self.numbered.borrow_mut().objections.insert((id, set), said.clone());
                 set
             })
             .collect()
     }
-}
-
-/// A dependency as a control file has it.
-pub(crate) fn written(alternatives: &[Relation<'_>]) -> String {
-    alternatives.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
 }
 
 impl Interner for Provider<'_> {
@@ -218,9 +289,10 @@ impl Interner for Provider<'_> {
         self.numbered.borrow().unions.get(union.0 as usize).cloned().unwrap_or_default().into_iter()
     }
 
-    fn resolve_condition(&self, _: ConditionId) -> Condition {
-        // Debian's relations have no conditions, so none is ever given out.
-        Condition::Requirement(VersionSetId(0))
+    fn resolve_condition(&self, condition: ConditionId) -> Condition {
+        let known = self.numbered.borrow().conditions.get(condition.as_u32() as usize).cloned();
+        // Numbers come from here, so there is always one.
+        known.unwrap_or(Condition::Requirement(VersionSetId(0)))
     }
 }
 

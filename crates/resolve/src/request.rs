@@ -42,6 +42,11 @@ impl Request<'_> {
     pub(crate) fn assumed(&self, depender: Option<&str>, name: &str) -> bool {
         !self.packages.contains(name) && self.assumed.reason(depender.unwrap_or_default(), name).is_some()
     }
+
+    /// Whether scriptlets need not have this.
+    pub(crate) fn assumed_for_scripts(&self, name: &str) -> bool {
+        !self.packages.contains(name) && self.assumed.reason_for_scripts(name).is_some()
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use calypte_universe::relation::dependencies;
 use calypte_universe::{PackageId, PackageIndex, PackageRecord};
 use resolvo::{ConditionalRequirement, Problem, Solver, UnsolvableOrCancelled};
 
@@ -64,8 +63,8 @@ pub fn resolve<'a>(index: &'a PackageIndex, request: &Request<'_>) -> Result<Res
         .packages
         .iter()
         .map(|name| {
-            let versions: Vec<PackageId> = index.named(name).collect();
-            ConditionalRequirement { condition: None, requirement: provider.requirement(&versions, name) }
+            let requirement = provider.requirement(&index.asked(name), name);
+            ConditionalRequirement { condition: None, requirement }
         })
         .collect();
     let mut solver = Solver::new(provider);
@@ -122,25 +121,49 @@ fn check_names(index: &PackageIndex, request: &Request<'_>) -> Result<(), Resolv
 }
 
 /// Finds out who asks for each of the chosen packages, from the definition outwards. A package that nobody asks for
-/// any more, since another one that came later meets the same dependency, is left out.
+/// any more, since another one that came later meets the same dependency, is left out; and with it what was only asked
+/// for on the condition that it is there.
 fn explained<'a>(
     index: &'a PackageIndex,
     request: &Request<'_>,
     chosen: &BTreeSet<PackageId>,
 ) -> Resolution<'a> {
-    let mut asked: BTreeMap<PackageId, (BTreeSet<&str>, &str)> = BTreeMap::new();
-    let mut queue = VecDeque::new();
-    for id in chosen.iter().filter(|id| request.packages.contains(index.name(**id))) {
-        asked.insert(*id, (BTreeSet::from([DEFINITION]), DEFINITION));
-        queue.push_back(*id);
+    let mut chosen = chosen.clone();
+    loop {
+        let asked = asked_for(index, request, &chosen);
+        if asked.len() < chosen.len() {
+            chosen = asked.into_keys().collect();
+            continue;
+        }
+        let selected = |(id, (askers, nearest))| Selected {
+            record: index.record(id),
+            by: BTreeSet::from([nearest]),
+            askers,
+        };
+        return Resolution { packages: asked.into_iter().map(selected).collect() };
     }
+}
+
+/// Who asks for a package, and who does so first.
+type Askers<'a> = (BTreeSet<&'a str>, &'a str);
+
+fn asked_for<'a>(
+    index: &'a PackageIndex,
+    request: &Request<'_>,
+    chosen: &BTreeSet<PackageId>,
+) -> BTreeMap<PackageId, Askers<'a>> {
+    let mut asked: BTreeMap<PackageId, Askers<'a>> = BTreeMap::new();
+    let first = |name: &String| index.asked(name).into_iter().find(|id| chosen.contains(id));
+    let roots: BTreeSet<PackageId> = request.packages.iter().filter_map(first).collect();
+    let mut queue: VecDeque<PackageId> = roots.into_iter().collect();
+    asked.extend(queue.iter().map(|id| (*id, (BTreeSet::from([DEFINITION]), DEFINITION))));
     while let Some(asker) = queue.pop_front() {
         let record = index.record(asker);
-        let fields = [record.pre_depends, record.depends];
-        for alternatives in fields.into_iter().flat_map(dependencies).filter_map(Result::ok) {
-            let Met::By(candidates) = meet(index, request, Some(record.name), &alternatives) else {
+        for clause in record.requirements().filter_map(|entry| entry.clauses.ok()).flatten() {
+            let Met::By { candidates, when } = meet(index, request, Some(asker), &clause) else { continue };
+            if !when.iter().all(|packages| packages.iter().any(|id| chosen.contains(id))) {
                 continue;
-            };
+            }
             let Some(id) = candidates.into_iter().find(|candidate| chosen.contains(candidate)) else {
                 continue;
             };
@@ -154,10 +177,5 @@ fn explained<'a>(
             askers.insert(record.name);
         }
     }
-    let selected = |(id, (askers, nearest))| Selected {
-        record: index.record(id),
-        by: BTreeSet::from([nearest]),
-        askers,
-    };
-    Resolution { packages: asked.into_iter().map(selected).collect() }
+    asked
 }

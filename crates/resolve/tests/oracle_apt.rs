@@ -10,11 +10,11 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use calypte_base::Architecture;
+use calypte_base::{Architecture, PackageFormat};
 use calypte_resolve::{Request, resolve};
 use calypte_universe::PackageIndex;
 use calypte_universe::rules::Assumed;
-use calypte_universe::table::read_packages;
+use calypte_universe::table::deb::read_packages;
 
 /// What is asked of both.
 const SETS: &[&str] = &[
@@ -168,7 +168,7 @@ fn agrees_with_apt() {
     let apt = Apt::new(root.path(), &mirror);
     let table = read_packages(fs_err::File::open(apt.packages()).unwrap(), "amd64").unwrap();
     let index =
-        PackageIndex::new("debian-sid", Architecture::Amd64, vec![("sid".to_owned(), table)]).unwrap();
+        PackageIndex::new("debian-sid", PackageFormat::Deb, Architecture::Amd64, vec![("sid".to_owned(), table)]).unwrap();
 
     let (exact, explained, mut failures) = compared(&apt, &index);
     report(&format!("apt oracle: {exact} of {} sets agree exactly, {explained} by a rule", SETS.len()));

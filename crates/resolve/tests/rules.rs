@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use calypte_base::Architecture;
+use calypte_base::{Architecture, PackageFormat};
 use calypte_resolve::{Request, ResolveError, resolve};
 use calypte_universe::PackageIndex;
 use calypte_universe::rules::Assumed;
-use calypte_universe::table::read_packages;
+use calypte_universe::table::deb::read_packages;
 
 /// An index of packages, one a line: name, version, then fields separated by `;`.
 fn index(packages: &str) -> PackageIndex {
@@ -30,7 +30,7 @@ fn index(packages: &str) -> PackageIndex {
         .unwrap();
     }
     let table = read_packages(text.as_bytes(), "amd64").unwrap();
-    PackageIndex::new("debian-sid", Architecture::Amd64, vec![("sid".to_owned(), table)]).unwrap()
+    PackageIndex::new("debian-sid", PackageFormat::Deb, Architecture::Amd64, vec![("sid".to_owned(), table)]).unwrap()
 }
 
 fn request<'a>(packages: &str, assumed: &'a Assumed) -> Request<'a> {
@@ -154,6 +154,7 @@ fn what_is_assumed_is_left_out_unless_it_is_asked_for() {
     let assumed = Assumed {
         everywhere: reasons(&["dpkg", "debconf", "w", "standalone", "not-there"]),
         only_for: [("b".to_owned(), reasons(&["perl"]))].into(),
+        ..Assumed::default()
     };
     for (asked, expected) in [
         ("a", "a 1, libc 1"),

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use calypte_base::{Architecture, PackageFormat};
 use calypte_definition::Diagnostic;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::contradiction::Contradiction;
 
 /// A universe as the catalog defines it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UniverseDefinition {
     /// Its name: that of the file.
     pub universe: String,
@@ -29,23 +28,89 @@ pub struct UniverseDefinition {
 }
 
 /// One repository of a universe.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryDefinition {
     /// Its name in locks and messages.
     pub name: String,
-    /// The name of the mirrors that have it (`debian`, `debian-security`).
+    /// The name of the mirrors that have it (`debian`, `fedora`).
     pub mirror: String,
     /// The address of such a mirror, where the caller knows none.
     pub fallback: String,
+    /// The files in `catalog/keys/` with the keys whose signature is accepted: over the index of a Debian repository,
+    /// over each package of an RPM repository.
+    pub keys: BTreeSet<String>,
+    /// Where things lie in it.
+    pub layout: Layout,
+}
+
+/// Where things lie in a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout {
+    /// `dists/` and `pool/`.
+    Deb(DebLayout),
+    /// `repodata/`, one repository an architecture.
+    Rpm(RpmLayout),
+}
+
+/// A Debian repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DebLayout {
     /// What the repository must call its suite (`unstable`).
     pub suite: String,
     /// What the repository must call its codename; also its directory below `dists/` (`sid`).
     pub codename: String,
     /// The components to take (`main`).
     pub components: BTreeSet<String>,
-    /// The files in `catalog/keys/` with the keys whose signature is accepted.
-    pub keys: BTreeSet<String>,
+}
+
+/// An RPM repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RpmLayout {
+    /// The directory below the mirror that holds `repodata/`; `{arch}` stands for `x86_64` or `aarch64`.
+    pub path: String,
+    /// The address of a metalink file, which names mirrors and the digest of `repomd.xml`; `{arch}` as above.
+    pub metalink: Option<String>,
+    /// For how many days after it was made the repository counts as up to date: RPM repositories do not say so.
+    pub valid_for_days: Option<u32>,
+}
+
+/// In a path or address: the architecture as RPM calls it.
+pub const ARCHITECTURE: &str = "{arch}";
+
+impl RpmLayout {
+    /// The directory of this architecture's repository, without a slash at its end.
+    #[must_use]
+    pub fn directory(&self, architecture: Architecture) -> String {
+        self.path.replace(ARCHITECTURE, architecture.rpm()).trim_end_matches('/').to_owned()
+    }
+}
+
+impl RepositoryDefinition {
+    /// The mirrors that it needs, each with the address to take where the caller knows none: its own, and that of
+    /// its metalink, `<mirror>-metalink`.
+    pub fn mirrors(&self) -> impl Iterator<Item = (String, String)> {
+        let metalink = match &self.layout {
+            Layout::Rpm(RpmLayout { metalink: Some(metalink), .. }) => {
+                Some((metalink_mirror(&self.mirror), split_address(metalink).0.to_owned()))
+            }
+            _ => None,
+        };
+        std::iter::once((self.mirror.clone(), self.fallback.clone())).chain(metalink)
+    }
+}
+
+/// The name of the mirror that has the metalink of another.
+pub(crate) fn metalink_mirror(mirror: &str) -> String {
+    format!("{mirror}-metalink")
+}
+
+/// The host's part of an address and the rest, without the slash between them.
+pub(crate) fn split_address(address: &str) -> (&str, &str) {
+    let host = address.find("://").map_or(0, |place| place + 3);
+    match address[host..].find('/') {
+        Some(slash) => (&address[..host + slash], &address[host + slash + 1..]),
+        None => (address, ""),
+    }
 }
 
 impl UniverseDefinition {
@@ -54,8 +119,13 @@ impl UniverseDefinition {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(file: &str, text: &str) -> Result<Self, Vec<Diagnostic>> {
-        let definition: Self = calypte_definition::yaml::from_str(file, text).map_err(|error| vec![error])?;
-        let wrong = definition.contradictions();
+        let written: WrittenUniverse =
+            calypte_definition::yaml::from_str(file, text).map_err(|error| vec![error])?;
+        let mut wrong = Vec::new();
+        let definition = written.read(&mut wrong);
+        if wrong.is_empty() {
+            wrong = definition.contradictions();
+        }
         if wrong.is_empty() {
             return Ok(definition);
         }
@@ -69,13 +139,16 @@ impl UniverseDefinition {
         keys.into_iter()
     }
 
+    /// The repository of this name.
+    #[must_use]
+    pub fn repository(&self, name: &str) -> Option<&RepositoryDefinition> {
+        self.repositories.iter().find(|repository| repository.name == name)
+    }
+
     fn contradictions(&self) -> Vec<Contradiction> {
         let mut wrong = Vec::new();
         let mut say =
             |text: &str, message: String| wrong.push(Contradiction { text: text.to_owned(), message });
-        if self.format != PackageFormat::Deb {
-            say("format:", format!("repositories of {} packages cannot be read yet", self.format));
-        }
         if self.architectures.is_empty() {
             say("architectures:", "a universe needs an architecture, `amd64` or `arm64`".to_owned());
         }
@@ -84,25 +157,115 @@ impl UniverseDefinition {
         }
         let mut names = BTreeSet::new();
         for repository in &self.repositories {
-            let name = &repository.name;
-            let place = format!("name: {name}");
-            if !names.insert(name) {
-                say(&place, format!("two repositories have the name `{name}`"));
+            let place = format!("name: {}", repository.name);
+            if !names.insert(&repository.name) {
+                say(&place, format!("two repositories have the name `{}`", repository.name));
             }
-            if repository.components.is_empty() {
-                say(&place, format!("repository `{name}` takes no component, such as `main`"));
-            }
-            if repository.keys.is_empty() {
-                say(
-                    &place,
-                    format!("repository `{name}` accepts no key; an unsigned repository cannot be used"),
-                );
-            }
-            if !repository.fallback.starts_with("http://") && !repository.fallback.starts_with("https://") {
-                say(&place, format!("the fallback of repository `{name}` is not an http or https address"));
+            for message in repository.contradictions() {
+                say(&place, message);
             }
         }
         wrong
+    }
+}
+
+impl RepositoryDefinition {
+    fn contradictions(&self) -> Vec<String> {
+        let name = &self.name;
+        let is_address = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+        let mut wrong = Vec::new();
+        if self.keys.is_empty() {
+            wrong.push(format!("repository `{name}` accepts no key; what is not signed cannot be used"));
+        }
+        if !is_address(&self.fallback) {
+            wrong.push(format!("the fallback of repository `{name}` is not an http or https address"));
+        }
+        match &self.layout {
+            Layout::Deb(layout) if layout.components.is_empty() => {
+                wrong.push(format!("repository `{name}` takes no component, such as `main`"));
+            }
+            Layout::Rpm(RpmLayout { metalink: Some(metalink), .. }) if !is_address(metalink) => {
+                wrong.push(format!("the metalink of repository `{name}` is not an http or https address"));
+            }
+            Layout::Rpm(layout)
+                if layout.path.starts_with('/') || layout.path.split('/').any(|part| part == "..") =>
+            {
+                wrong.push(format!("the path of repository `{name}` is not one below its mirror"));
+            }
+            _ => {}
+        }
+        wrong
+    }
+}
+
+/// A definition as it is written; which words a repository has depends on the format.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenUniverse {
+    universe: String,
+    title: String,
+    format: PackageFormat,
+    rules: String,
+    architectures: BTreeSet<Architecture>,
+    rolling: bool,
+    repositories: Vec<WrittenRepository>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct WrittenRepository {
+    name: String,
+    mirror: String,
+    fallback: String,
+    keys: BTreeSet<String>,
+    suite: Option<String>,
+    codename: Option<String>,
+    components: Option<BTreeSet<String>>,
+    path: Option<String>,
+    metalink: Option<String>,
+    valid_for_days: Option<u32>,
+}
+
+impl WrittenUniverse {
+    fn read(self, wrong: &mut Vec<Contradiction>) -> UniverseDefinition {
+        let Self { universe, title, format, rules, architectures, rolling, repositories } = self;
+        let repositories = repositories.into_iter().map(|written| written.read(format, wrong)).collect();
+        UniverseDefinition { universe, title, format, rules, architectures, rolling, repositories }
+    }
+}
+
+impl WrittenRepository {
+    fn read(self, format: PackageFormat, wrong: &mut Vec<Contradiction>) -> RepositoryDefinition {
+        let words = [
+            ("suite", PackageFormat::Deb, self.suite.is_some(), true),
+            ("codename", PackageFormat::Deb, self.codename.is_some(), true),
+            ("components", PackageFormat::Deb, self.components.is_some(), true),
+            ("path", PackageFormat::Rpm, self.path.is_some(), true),
+            ("metalink", PackageFormat::Rpm, self.metalink.is_some(), false),
+            ("valid-for-days", PackageFormat::Rpm, self.valid_for_days.is_some(), false),
+        ];
+        for (word, of, given, needed) in words {
+            let message = match (of == format, given) {
+                (true, false) if needed => format!("repository `{}` needs `{word}`", self.name),
+                (false, true) => format!("`{word}` is a word of repositories of {of} packages"),
+                _ => continue,
+            };
+            wrong.push(Contradiction { text: format!("name: {}", self.name), message });
+        }
+        let layout = match format {
+            PackageFormat::Deb => Layout::Deb(DebLayout {
+                suite: self.suite.unwrap_or_default(),
+                codename: self.codename.unwrap_or_default(),
+                components: self.components.unwrap_or_default(),
+            }),
+            PackageFormat::Rpm => Layout::Rpm(RpmLayout {
+                path: self.path.unwrap_or_default(),
+                metalink: self.metalink,
+                valid_for_days: self.valid_for_days,
+            }),
+        };
+        let Self { name, mirror, fallback, keys, .. } = self;
+        RepositoryDefinition { name, mirror, fallback, keys, layout }
     }
 }
 
@@ -111,16 +274,59 @@ mod tests {
     use super::*;
 
     const SID: &str = include_str!("../../../catalog/universes/debian-sid.yaml");
+    const RAWHIDE: &str = include_str!("../../../catalog/universes/fedora-rawhide.yaml");
     const STABLE: &str = include_str!("../../../catalog/universes/debian-stable.yaml");
+
+    fn suite(repository: &RepositoryDefinition) -> Option<&str> {
+        match &repository.layout {
+            Layout::Deb(layout) => Some(&layout.suite),
+            Layout::Rpm(_) => None,
+        }
+    }
+
+    #[test]
+    fn addresses_are_split_behind_the_host() {
+        for (address, parts) in [
+            (
+                "https://h.example/metalink?repo=a&arch={arch}",
+                ("https://h.example", "metalink?repo=a&arch={arch}"),
+            ),
+            ("http://h:80", ("http://h:80", "")),
+        ] {
+            assert_eq!(split_address(address), parts);
+        }
+    }
+
+    #[test]
+    fn each_format_has_its_own_words() {
+        let errors = |text: &str| {
+            UniverseDefinition::parse("u.yaml", text)
+                .unwrap_err()
+                .iter()
+                .map(|error| error.message.clone())
+                .collect::<Vec<_>>()
+        };
+        let path = RAWHIDE.replacen("    path:", "    suite: x\n    path:", 1);
+        assert_eq!(
+            errors(&path),
+            ["`suite` is a word of repositories of rpm packages".replace("rpm", "deb")]
+        );
+        let path: String =
+            RAWHIDE.lines().filter(|line| !line.contains(" path:")).map(|line| format!("{line}\n")).collect();
+        assert_eq!(errors(&path), ["repository `rawhide` needs `path`"]);
+    }
 
     #[test]
     fn the_universes_of_the_catalog() {
+        let rawhide = UniverseDefinition::parse("fedora-rawhide.yaml", RAWHIDE).unwrap();
+        assert_eq!((rawhide.universe.as_str(), rawhide.format), ("fedora-rawhide", PackageFormat::Rpm));
+        let mirrors: Vec<String> = rawhide.repositories[0].mirrors().map(|(name, _)| name).collect();
+        assert_eq!(mirrors, ["fedora", "fedora-metalink"]);
         let sid = UniverseDefinition::parse("debian-sid.yaml", SID).unwrap();
         assert_eq!((sid.universe.as_str(), sid.rolling, sid.repositories.len()), ("debian-sid", true, 1));
         let stable = UniverseDefinition::parse("debian-stable.yaml", STABLE).unwrap();
         assert_eq!((stable.universe.as_str(), stable.rolling), ("debian-stable", false));
-        let suites: Vec<&str> =
-            stable.repositories.iter().map(|repository| repository.suite.as_str()).collect();
+        let suites: Vec<&str> = stable.repositories.iter().filter_map(suite).collect();
         assert_eq!(suites, ["stable", "stable-updates", "stable-security"]);
     }
 

@@ -2,6 +2,7 @@
 
 use calypte_base::{Architecture, Epoch};
 use calypte_formats::debian_release::ReleaseError;
+use calypte_formats::rpm_repository::RepositoryError;
 use calypte_store::{FetchError, StoreError};
 use calypte_trust::{KeyError, TrustError};
 
@@ -99,6 +100,36 @@ pub enum UniverseError {
         /// The index, without its compression.
         index: String,
     },
+    /// The metadata of an RPM repository, or its metalink, cannot be read.
+    #[error("{file}: {source}")]
+    Repository {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        source: RepositoryError,
+    },
+    /// A metalink has no digest that can be checked.
+    #[error("{file} names no SHA-256 digest of repomd.xml")]
+    NoDigest {
+        /// The metalink.
+        file: String,
+    },
+    /// `repomd.xml` does not list a file that must be there.
+    #[error("{file} lists no {kind}")]
+    NoData {
+        /// The file.
+        file: String,
+        /// What it does not list.
+        kind: &'static str,
+    },
+    /// `repomd.xml` lists a file that is compressed in a way that is not supported.
+    #[error("{file}: `{location}` has an unknown compression (known: .gz, .xz, .zst, none)")]
+    UnknownCompression {
+        /// The file.
+        file: String,
+        /// What it lists.
+        location: String,
+    },
     /// An index cannot be used.
     #[error("{file}: {source}")]
     Index {
@@ -134,6 +165,9 @@ impl UniverseError {
             Self::Trust { source, .. } => source.hint(),
             Self::Release { .. } | Self::NoIndex { .. } => {
                 Some("the address may be that of something else than a Debian repository".to_owned())
+            }
+            Self::Repository { .. } | Self::NoDigest { .. } | Self::NoData { .. } | Self::UnknownCompression { .. } => {
+                Some("the address may be that of something else than an RPM repository, or of an error page".to_owned())
             }
             Self::OtherSuite { expected, found, .. } => Some(format!(
                 "if the distribution has made a release and `{expected}` is now `{found}`, correct the universe's \

@@ -10,14 +10,12 @@ pub mod error;
 pub mod index;
 mod load;
 pub mod relation;
-mod release;
 pub mod rules;
 pub mod table;
 
-pub use definition::{RepositoryDefinition, UniverseDefinition};
+pub use definition::{DebLayout, Layout, RepositoryDefinition, RpmLayout, UniverseDefinition};
 pub use error::UniverseError;
 pub use index::{PackageId, PackageIndex, PackageRecord};
-pub use load::{Universe, load};
-pub use relation::{Operator, Relation};
-pub use release::{FrozenRepository, RELEASE_LIMIT};
+pub use load::{FrozenRepository, RELEASE_LIMIT, Universe, load};
+pub use relation::{Choice, Clause, Objection, Operator, Relation};
 pub use rules::Rules;

@@ -78,7 +78,7 @@ impl Mirror {
         };
         let fetcher = Fetcher::new(self.store.clone(), settings);
         let keys = [("key.asc".to_owned(), KEY.to_owned())].into();
-        load(&definition, &keys, &self.store, &fetcher, now.parse().unwrap(), &Silent)
+        load(&definition, &keys, &fetcher, now.parse().unwrap(), &Silent)
     }
 
     /// The error as a user sees it, without the port that is another each time.

@@ -30,6 +30,7 @@ fn lock() -> Lock {
         universe: "debian-sid".to_owned(),
         repositories: vec![LockedRepository {
             name: "sid".to_owned(),
+            architecture: None,
             mirror: "debian".to_owned(),
             release: Digest::of(b"release"),
             date: Epoch(1_793_347_681),

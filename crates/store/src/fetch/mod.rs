@@ -129,6 +129,13 @@ impl fmt::Debug for Fetcher {
     }
 }
 
+impl Clone for Fetcher {
+    /// The same settings; the connections are not shared.
+    fn clone(&self) -> Self {
+        Self::new(self.store.clone(), self.settings.clone())
+    }
+}
+
 impl Fetcher {
     /// A fetcher into this store. Opens no connection yet.
     #[must_use]
@@ -215,7 +222,42 @@ impl Fetcher {
         if self.settings.offline {
             return Err(FetchError::Offline { missing: vec![format!("{path} of {mirror}")] });
         }
-        Run::new(self).fetch_small(mirror, path, limit)
+        Run::new(self).fetch_small(mirror, path, limit, &[])
+    }
+
+    /// As [`Fetcher::fetch_small`], of a file that must have one of these digests: an address that gives another is
+    /// passed over. The first of the digests is tried on all addresses before the second is asked for.
+    ///
+    /// # Errors
+    /// As [`Fetcher::fetch_small`]; when no address gives any of them, with the first digest as the expected one.
+    pub fn fetch_small_of(
+        &self,
+        mirror: &str,
+        path: &str,
+        limit: u64,
+        digests: &[Digest],
+    ) -> Result<Vec<u8>, FetchError> {
+        if self.settings.offline {
+            return Err(FetchError::Offline { missing: vec![format!("{path} of {mirror}")] });
+        }
+        Run::new(self).fetch_small(mirror, path, limit, digests)
+    }
+
+    /// The addresses that it knows of a mirror, in the order in which they are asked.
+    #[must_use]
+    pub fn addresses(&self, mirror: &str) -> &[String] {
+        self.settings.mirrors.get(mirror).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same, with these addresses asked before those that it knows of the mirror.
+    #[must_use]
+    pub fn with_addresses(&self, mirror: &str, addresses: &[String]) -> Self {
+        let mut settings = self.settings.clone();
+        let known = settings.mirrors.entry(mirror.to_owned()).or_default();
+        let mut all = addresses.to_vec();
+        all.extend(known.iter().filter(|address| !addresses.contains(address)).cloned());
+        *known = all;
+        Self::new(self.store.clone(), settings)
     }
 
     fn is_there(&self, download: &Download) -> bool {

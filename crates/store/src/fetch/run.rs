@@ -4,6 +4,8 @@ use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use calypte_base::Digest;
+
 use super::http::Answer;
 use super::partial::Partial;
 use super::{Download, Failure, FetchError, Fetcher, Progress};
@@ -50,16 +52,38 @@ impl<'a> Run<'a> {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn fetch_small(&self, mirror: &str, path: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
+    pub(super) fn fetch_small(
+        &self,
+        mirror: &str,
+        path: &str,
+        limit: u64,
+        digests: &[Digest],
+    ) -> Result<Vec<u8>, FetchError> {
         let mut failures = Vec::new();
+        // What came with a digest that is accepted, but not the first: its place in the list, and the bytes.
+        let mut second: Option<(usize, Vec<u8>)> = None;
         for url in self.addresses(mirror, path, path)? {
             match self.with_attempts(|| self.read_small(&url, limit).map_err(|trouble| (trouble, false))) {
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => {
+                    let Some(expected) = digests.first() else { return Ok(bytes) };
+                    let found = Digest::of(&bytes);
+                    match digests.iter().position(|digest| *digest == found) {
+                        Some(0) => return Ok(bytes),
+                        Some(place) if second.as_ref().is_none_or(|(best, _)| place < *best) => {
+                            second = Some((place, bytes));
+                        }
+                        Some(_) => {}
+                        None => failures.push((url, Failure::WrongDigest { expected: *expected, found })),
+                    }
+                }
                 Err(Trouble::Stop(error)) => return Err(error),
                 Err(Trouble::Address(failure)) => failures.push((url, failure)),
             }
         }
-        Err(FetchError::Failed { what: path.to_owned(), failures })
+        match second {
+            Some((_, bytes)) => Ok(bytes),
+            None => Err(FetchError::Failed { what: path.to_owned(), failures }),
+        }
     }
 
     fn read_small(&self, url: &str, limit: u64) -> Result<Vec<u8>, Trouble> {
