@@ -51,9 +51,20 @@ pub struct Signer {
 pub fn verify_clearsigned(message: &[u8], accepted: &KeyRing, now: Epoch) -> Result<Verified, TrustError> {
     let framed = framing::parse(message)?;
     let bytes = framing::signed_bytes(&framed.text);
+    let (signers, rejections) = judge(&read_signatures(&framed.signatures)?, &bytes, accepted, now)?;
+    Ok(Verified { text: framed.text, signers, rejections })
+}
+
+/// Checks each signature over the same bytes: the good ones' makers, one at least, and the others, none of them bad.
+pub(crate) fn judge(
+    signatures: &[Signature],
+    bytes: &[u8],
+    accepted: &KeyRing,
+    now: Epoch,
+) -> Result<(Vec<Signer>, Vec<Rejection>), TrustError> {
     let (mut signers, mut rejections) = (Vec::new(), Vec::new());
-    for signature in read_signatures(&framed.signatures)? {
-        match check(&signature, &bytes, accepted, now) {
+    for signature in signatures {
+        match check(signature, bytes, accepted, now) {
             Ok(signer) => signers.push(signer),
             Err(rejection) => rejections.push(rejection),
         }
@@ -61,7 +72,7 @@ pub fn verify_clearsigned(message: &[u8], accepted: &KeyRing, now: Epoch) -> Res
     if signers.is_empty() || rejections.iter().any(|rejection| rejection.why == Why::Bad) {
         return Err(TrustError::Refused { rejections, accepted: accepted.names() });
     }
-    Ok(Verified { text: framed.text, signers, rejections })
+    Ok((signers, rejections))
 }
 
 fn read_signatures(blocks: &[&[u8]]) -> Result<Vec<Signature>, TrustError> {
@@ -74,25 +85,30 @@ fn read_signatures(blocks: &[&[u8]]) -> Result<Vec<Signature>, TrustError> {
         if armor.typ != Some(BlockType::Signature) {
             return Err(damaged("it is armour of another kind".to_owned()));
         }
-        for packet in PacketParser::new(bytes.as_slice()) {
-            match packet.map_err(|error| damaged(short(&error)))? {
-                Packet::Signature(signature) => signatures.push(signature),
-                other => {
-                    return Err(damaged(format!(
-                        "it holds a packet of type {:?}",
-                        pgp::packet::PacketTrait::tag(&other)
-                    )));
-                }
-            }
-            if signatures.len() > MAX_SIGNATURES {
-                return Err(damaged(format!("it holds more than {MAX_SIGNATURES} signatures")));
-            }
-        }
+        read_packets(&bytes, &mut signatures)?;
     }
     if signatures.is_empty() {
         return Err(damaged("it holds no signature".to_owned()));
     }
     Ok(signatures)
+}
+
+/// Adds the signatures that these packets are; anything else among them is refused.
+pub(crate) fn read_packets(bytes: &[u8], signatures: &mut Vec<Signature>) -> Result<(), TrustError> {
+    let damaged = |reason: String| TrustError::Damaged { reason };
+    for packet in PacketParser::new(bytes) {
+        match packet.map_err(|error| damaged(short(&error)))? {
+            Packet::Signature(signature) => signatures.push(signature),
+            other => {
+                let kind = pgp::packet::PacketTrait::tag(&other);
+                return Err(damaged(format!("it holds a packet of type {kind:?}")));
+            }
+        }
+        if signatures.len() > MAX_SIGNATURES {
+            return Err(damaged(format!("it holds more than {MAX_SIGNATURES} signatures")));
+        }
+    }
+    Ok(())
 }
 
 fn check(signature: &Signature, bytes: &[u8], accepted: &KeyRing, now: Epoch) -> Result<Signer, Rejection> {

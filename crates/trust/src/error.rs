@@ -49,14 +49,19 @@ impl KeyError {
     }
 }
 
-/// Why a signed message is refused.
+/// Why signed data are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustError {
-    /// It is no clearsigned message, or more than that.
+    /// They are no clearsigned message, or more than that.
     Framing(FramingError),
     /// A signature block cannot be read.
     Damaged {
         /// What is wrong.
+        reason: String,
+    },
+    /// What was signed could not be read to its end.
+    Unread {
+        /// What went wrong.
         reason: String,
     },
     /// No signature is good, or one is bad.
@@ -85,11 +90,14 @@ pub enum Why {
     /// The key ring does not have the key.
     #[error("the key is not among the accepted keys")]
     UnknownKey,
+    /// The signature is damaged, or of a kind that is newer than this program.
+    #[error("the signature cannot be read: {0}")]
+    Unreadable(String),
     /// The signature names no key.
     #[error("the signature names no key")]
     NoIssuer,
-    /// The signature does not match the text.
-    #[error("the signature does not match the text")]
+    /// The signature does not match what it is said to be about.
+    #[error("the signature does not match the data")]
     Bad,
     /// The signature's hash can be forged.
     #[error("the signature uses {0}, which can be forged")]
@@ -97,8 +105,8 @@ pub enum Why {
     /// The key can be broken.
     #[error("the key is too weak: {0}")]
     WeakKey(String),
-    /// The signature is of a kind that says nothing about a text.
-    #[error("the signature is not of a kind that signs text")]
+    /// The signature is of a kind that says nothing about data.
+    #[error("the signature is not of a kind that signs data")]
     WrongKind,
     /// The signature has a mark that it must not be used without understanding a part that we do not know.
     #[error("the signature has a critical part that is not understood: {0}")]
@@ -150,6 +158,7 @@ impl TrustError {
                         .to_owned(),
                 );
             }
+            Self::Unread { .. } => return None,
             Self::Refused { rejections, .. } => rejections.iter().map(|rejection| &rejection.why),
         };
         let first = whys.min_by_key(|why| rank(why))?;
@@ -194,6 +203,7 @@ impl fmt::Display for TrustError {
             Self::Damaged { reason } => {
                 write!(formatter, "no valid signature: its signature block is damaged: {reason}")
             }
+            Self::Unread { reason } => write!(formatter, "what was signed cannot be read: {reason}"),
             Self::Refused { rejections, accepted } => {
                 let bad = rejections.iter().any(|rejection| rejection.why == Why::Bad);
                 formatter.write_str(if bad { "a signature is wrong:" } else { "no valid signature:" })?;
@@ -217,7 +227,7 @@ impl std::error::Error for TrustError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Framing(error) => Some(error),
-            Self::Damaged { .. } | Self::Refused { .. } => None,
+            Self::Damaged { .. } | Self::Unread { .. } | Self::Refused { .. } => None,
         }
     }
 }

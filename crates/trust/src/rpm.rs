@@ -1,0 +1,165 @@
+//! Signatures of RPM packages: a package comes in as a stream, and its signer or a named refusal goes out.
+//!
+//! The signature is about the main header, and the main header names the digest of the payload: so one pass proves the
+//! whole package. Signatures of the old kind, over header and payload together, are not looked at: rpm has written the
+//! SHA-256 of the payload into each header since 4.14 (2017), and later ones do not make them any more.
+
+use std::io::{self, Read};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use calypte_base::{Digest, Epoch, Hasher};
+use calypte_formats::rpm::{self, Header, RpmError, tag};
+
+use crate::clearsigned::Signer;
+use crate::detached::verify_any;
+use crate::error::TrustError;
+use crate::keys::KeyRing;
+
+/// OpenPGP's number of SHA-256 (RFC 9580 section 9.5).
+const SHA256: u32 = 8;
+
+/// The payload passes through a piece of memory of this size.
+const BUFFER: usize = 64 * 1024;
+
+/// Why a package is not trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum RpmTrustError {
+    /// It is no package.
+    #[error(transparent)]
+    Package(#[from] RpmError),
+    /// It carries no signature at all.
+    #[error("the package is not signed")]
+    Unsigned,
+    /// It carries a signature of the old kind only.
+    #[error("the package is only signed in the old way, over header and payload together")]
+    OnlyLegacy,
+    /// No signature of the header is good, or one is bad.
+    #[error(transparent)]
+    Signature(#[from] TrustError),
+    /// The header is not the one whose digest stands in the package.
+    #[error("the header has the digest {found}, not {expected} as the package says")]
+    HeaderDigest {
+        /// What the package says, made printable.
+        expected: String,
+        /// What the header has.
+        found: Digest,
+    },
+    /// The signed header does not say which payload belongs to it.
+    #[error("the signed header does not name a SHA-256 digest of the payload")]
+    NoPayloadDigest,
+    /// The payload is not the one that the signed header names.
+    #[error("the payload has the digest {found}, not {expected} as the signed header says")]
+    PayloadDigest {
+        /// What the header says.
+        expected: Digest,
+        /// What the payload has.
+        found: Digest,
+    },
+    /// The payload could not be read.
+    #[error("cannot read the payload: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl RpmTrustError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Package(error) => error.hint(),
+            Self::Signature(error) => error.hint(),
+            Self::Unsigned => Some(
+                "packages are signed when a distribution has tested them: use a repository of signed packages, or \
+                 wait until this one is signed"
+                    .to_owned(),
+            ),
+            Self::OnlyLegacy | Self::NoPayloadDigest => {
+                Some("the package was built with an rpm older than 4.14; it must be rebuilt".to_owned())
+            }
+            Self::HeaderDigest { .. } | Self::PayloadDigest { .. } => Some(
+                "the mirror or something on the way to it changed the file, or cut it off: use another mirror"
+                    .to_owned(),
+            ),
+            Self::Io(_) => None,
+        }
+    }
+}
+
+/// Verifies a whole package, in one pass over its bytes: a good signature of the header by an accepted key, and the
+/// payload that the header names. The rules for signatures are those of [`crate::verify_clearsigned`].
+///
+/// # Errors
+/// When it is no package, not signed, not by an accepted key, or changed; each says which.
+pub fn verify_package(mut file: impl Read, accepted: &KeyRing, now: Epoch) -> Result<Signer, RpmTrustError> {
+    let (signature, header, _) = rpm::read_headers(&mut file)?;
+    let signer = verify_headers(&signature, &header, accepted, now)?;
+    let expected = payload_digest(&header)?;
+    let found = digest_of(file).map_err(RpmTrustError::Io)?;
+    if found != expected {
+        return Err(RpmTrustError::PayloadDigest { expected, found });
+    }
+    Ok(signer)
+}
+
+/// Verifies the headers of a package alone. What the main header says is its signer's word then; the payload is to be
+/// held against [`payload_digest`].
+///
+/// # Errors
+/// When the header is not signed, not by an accepted key, or changed; each says which.
+pub fn verify_headers(
+    signature: &Header,
+    header: &Header,
+    accepted: &KeyRing,
+    now: Epoch,
+) -> Result<Signer, RpmTrustError> {
+    let blobs = signatures(signature);
+    if blobs.is_empty() {
+        let legacy = [tag::SIGNATURE_PGP, tag::SIGNATURE_GPG].iter().any(|tag| signature.has(*tag));
+        return Err(if legacy { RpmTrustError::OnlyLegacy } else { RpmTrustError::Unsigned });
+    }
+    let signer = verify_any(&blobs, header.bytes(), accepted, now)?;
+    // Proves nothing that the signature did not; but rpm refuses a package in which it is wrong.
+    if let Some(expected) = signature.string(tag::SHA256_HEADER) {
+        let found = Digest::of(header.bytes());
+        if found.hex() != expected {
+            let expected = expected.chars().take(100).flat_map(char::escape_default).collect();
+            return Err(RpmTrustError::HeaderDigest { expected, found });
+        }
+    }
+    Ok(signer)
+}
+
+/// The SHA-256 that the payload must have, compressed as it lies in the package.
+///
+/// # Errors
+/// When the header names none.
+pub fn payload_digest(header: &Header) -> Result<Digest, RpmTrustError> {
+    // Packages of format 6 leave the algorithm out: the tag is about SHA-256 there.
+    let known = header.u32(tag::PAYLOAD_DIGEST_ALGORITHM).is_none_or(|algorithm| algorithm == SHA256);
+    let text = header.string(tag::PAYLOAD_DIGEST).filter(|_| known);
+    text.and_then(|text| text.parse().ok()).ok_or(RpmTrustError::NoPayloadDigest)
+}
+
+/// The signatures that are about the main header alone, as binary packets.
+fn signatures(signature: &Header) -> Vec<Vec<u8>> {
+    let binary = [tag::RSA_HEADER, tag::DSA_HEADER].into_iter().filter_map(|tag| signature.binary(tag));
+    let text = signature.strings(tag::OPENPGP).into_iter().map(|text| {
+        let text: String = text.split_ascii_whitespace().collect();
+        // What is no base64 is no packet either, and is told as such.
+        STANDARD.decode(text).unwrap_or_default()
+    });
+    binary.map(<[u8]>::to_vec).chain(text).collect()
+}
+
+fn digest_of(mut reader: impl Read) -> io::Result<Digest> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(read) => hasher.update(buffer.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
