@@ -110,8 +110,9 @@ pub(super) struct Xml<R> {
     reader: Reader<Bounded<R>>,
     /// The event that was read last, as written.
     buffer: Vec<u8>,
-    /// How long the opened tag is in the buffer behind its `<`, and the name at its start.
-    opened: (usize, usize),
+    /// What stands in the tag that was opened last, and how long the name at its start is.
+    tag: String,
+    name_length: usize,
     depth: usize,
     /// The element that was opened last was written as `<name/>`, so no closing tag follows.
     is_empty: bool,
@@ -128,7 +129,7 @@ impl<R: BufRead> Xml<R> {
     /// A walk from the start of a file.
     pub fn new(inner: R) -> Self {
         let reader = Reader::from_reader(Bounded { inner, left: EVENT_LIMIT });
-        Self { reader, buffer: Vec::new(), opened: (0, 0), depth: 0, is_empty: false }
+        Self { reader, buffer: Vec::new(), tag: String::new(), name_length: 0, depth: 0, is_empty: false }
     }
 
     /// How many bytes were read.
@@ -176,6 +177,7 @@ impl<R: BufRead> Xml<R> {
         if self.closes_empty() {
             return Ok(start..start);
         }
+        self.reader.config_mut().trim_text_start = false;
         loop {
             let at = self.at();
             match self.event()? {
@@ -237,36 +239,35 @@ impl<R: BufRead> Xml<R> {
             return Ok(Step::Close);
         }
         let at = self.at();
-        let (opened, is_empty) = match self.event()? {
-            Event::Start(start) => ((start.len(), start.name().0.len()), false),
-            Event::Empty(start) => ((start.len(), start.name().0.len()), true),
-            Event::End(_) | Event::Eof => return Ok(Step::Close),
-            Event::Text(text) if text.bytes().all(|byte| byte.is_ascii_whitespace()) => {
-                return Ok(Step::Nothing);
+        // Blanks between elements are not even shown. In texts they count, also after an entity.
+        self.reader.config_mut().trim_text_start = true;
+        // A borrow of the tag would have to outlive the loop over what is passed over: it is copied.
+        let mut tag = std::mem::take(&mut self.tag);
+        let mut keep = |start: &BytesStart<'_>| {
+            tag.clear();
+            tag.push_str(start);
+            start.name().0.len()
+        };
+        let (step, name_length, is_empty) = match self.event()? {
+            Event::Start(start) => (Step::Open, keep(&start), false),
+            Event::Empty(start) => (Step::Open, keep(&start), true),
+            Event::End(_) | Event::Eof => (Step::Close, 0, false),
+            Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_) => {
+                (Step::Nothing, 0, false)
             }
             Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {
                 return Err(RepositoryError::Forbidden { at, what: "text between elements" });
             }
-            Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_) => {
-                return Ok(Step::Nothing);
-            }
         };
-        (self.opened, self.is_empty) = (opened, is_empty);
+        (self.tag, self.name_length, self.is_empty) = (tag, name_length, is_empty);
         self.depth += usize::from(is_empty);
-        Ok(Step::Open)
+        Ok(step)
     }
 
-    /// The element that was just opened: its tag is in the buffer, behind the `<`.
+    /// The element that was just opened.
     pub fn element(&self) -> Element<'_> {
-        let (length, name_length) = self.opened;
-        let content = self.buffer.get(1..=length).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        let content = content.unwrap_or_default();
-        Element {
-            name: local(content.get(..name_length).unwrap_or_default()),
-            at: self.at(),
-            content,
-            name_length,
-        }
+        let name = local(self.tag.get(..self.name_length).unwrap_or_default());
+        Element { name, at: self.at(), content: &self.tag, name_length: self.name_length }
     }
 
     /// The next event, within the limits; the end of the file only outside of all elements.
@@ -308,7 +309,8 @@ fn local(name: &str) -> &str {
 /// Control characters are no part of XML, and none of a name or a path that is to be written into other files.
 fn check_characters(text: &str, at: u64) -> Result<(), RepositoryError> {
     let is_stray = |byte: u8| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
-    match text.bytes().any(is_stray) {
+    // To look at all of them and not stop at the first lets the compiler look at 32 at once.
+    match text.bytes().fold(false, |found, byte| found | is_stray(byte)) {
         true => Err(RepositoryError::Forbidden { at, what: "a control character" }),
         false => Ok(()),
     }
