@@ -23,6 +23,7 @@ use crate::check::{self, CheckFailure};
 use crate::context::FinishContext;
 use crate::finishers::{self, FinishError};
 use crate::merge::{self, MergeError};
+use crate::owners;
 use crate::package::UnpackedPackage;
 use crate::records::{self, RecordError};
 use crate::slices::{self, Dropped, SliceError};
@@ -85,9 +86,6 @@ pub struct AssembleError {
 /// What can be wrong with the making of a root filesystem.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleProblem {
-    /// The packages are of a format that this stage cannot unpack.
-    #[error("packages of the format {0} cannot be unpacked yet")]
-    Format(PackageFormat),
     /// A package cannot be unpacked.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
@@ -138,7 +136,7 @@ impl AssembleError {
             AssembleProblem::Slice(error) => error.hint(),
             AssembleProblem::Finish { source, .. } => source.hint(),
             AssembleProblem::Verb(error) => error.hint(),
-            AssembleProblem::Format(_) | AssembleProblem::Record(_) | AssembleProblem::Checks(_) => None,
+            AssembleProblem::Record(_) | AssembleProblem::Checks(_) => None,
         }
     }
 
@@ -160,12 +158,9 @@ pub fn assemble(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, Assemb
 
 fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem> {
     let Assembly { definition, rules, architecture, format, epoch, .. } = *assembly;
-    if format != PackageFormat::Deb {
-        return Err(AssembleProblem::Format(format));
-    }
     let (packages, mut contents) = take_packages(assembly, store)?;
     let mut tree = merge::merge(&packages, epoch)?;
-    let dropped = slices::drop(&mut tree, &rules.slices, &definition.slices)?;
+    let dropped = slices::drop(&mut tree, &packages, &rules.slices, &definition.slices)?;
 
     let mut context = FinishContext {
         architecture,
@@ -201,8 +196,12 @@ fn take_packages(
     for (unpacked, locked) in unpack::unpack_all(store, &files)?.into_iter().zip(locked) {
         is_what_was_locked(&unpacked.package, locked)?;
         unpacked.add_to(&mut contents)?;
-        packages.push(unpacked.package);
+        let mut package = unpacked.package;
+        owners::number(&mut package, &assembly.rules.accounts, &assembly.definition.user)
+            .map_err(|source| AssembleProblem::Finish { finisher: owners::NAME, source })?;
+        packages.push(package);
     }
+    merge::follow(&mut packages)?;
     Ok((packages, contents))
 }
 
@@ -215,9 +214,9 @@ pub fn package_file(package: &LockedPackage) -> PackageFile {
 
 fn is_what_was_locked(package: &UnpackedPackage, locked: &LockedPackage) -> Result<(), UnpackError> {
     let fields = [
-        ("Package", &package.name, &locked.id),
-        ("Version", &package.version, &locked.version),
-        ("Architecture", &package.architecture, &locked.architecture),
+        ("the name", &package.name, &locked.id),
+        ("the version", &package.version, &locked.version),
+        ("the architecture", &package.architecture, &locked.architecture),
     ];
     match fields.into_iter().find(|(_, found, expected)| found != expected) {
         None => Ok(()),

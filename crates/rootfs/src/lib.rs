@@ -7,6 +7,7 @@ pub mod context;
 pub mod finishers;
 pub mod globs;
 pub mod merge;
+pub mod owners;
 pub mod package;
 pub mod records;
 pub mod scripts;

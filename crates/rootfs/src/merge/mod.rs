@@ -7,22 +7,26 @@
 //!   to the first by name, and takes mode, owner and time from that one. (dpkg keeps whatever the first unpacked
 //!   package gave it, so what a package says about a private directory would depend on the order.)
 //! - A file, link or hard link that several have must be the same in all (content, mode, owner; not time), or one of
-//!   them must declare `Replaces:` for all the others that differ (Debian policy 7.6). Anything else is an error that
-//!   names two of the packages; so is a directory that is something else in another package.
+//!   them must declare `Replaces:` for all the others that differ (Debian policy 7.6). Of two programs the one of the
+//!   image's own architecture stays, and not that of the older one (rpm's file colours). Anything else is an error
+//!   that names two of the packages; so is a directory that is something else in another package.
 //! - A directory that no package has but that something lies in is root's, 0755.
 //! - `/bin`, `/sbin` and `/lib*` are links to their places below `/usr` ([`crate::aliases`]).
 //!
 //! The first error in path order is the one reported.
 
+mod links;
 mod replaces;
 
 use std::collections::BTreeMap;
 
-use calypte_base::{Epoch, TreePath};
+use calypte_base::{Architecture, Epoch, TreePath};
+
+pub use self::links::follow;
 
 use self::replaces::Replacements;
 use crate::aliases;
-use crate::package::{UnpackedEntry, UnpackedPackage};
+use crate::package::{FileFacts, UnpackedEntry, UnpackedPackage};
 use crate::tree::{FileTree, Node, NodeKind, Owner, TreeError};
 
 /// Why packages do not make one tree.
@@ -193,7 +197,7 @@ fn settle<'a>(
     let replaces =
         |winner: &Claim<'_>, loser: &Claim<'_>| replacements.declared(winner.package, loser.package);
     let beats = |winner: &Claim<'_>, loser: &Claim<'_>| {
-        disagreement(winner, loser).is_none() || replaces(winner, loser)
+        disagreement(winner, loser).is_none() || replaces(winner, loser) || newer_colour(winner, loser)
     };
     let winners: Vec<&Claim<'_>> =
         claims.iter().filter(|winner| claims.iter().all(|loser| beats(winner, loser))).collect();
@@ -201,6 +205,9 @@ fn settle<'a>(
     let pairs = claims.iter().flat_map(|first| claims.iter().map(move |second| (first, second)));
     let dispute = pairs.into_iter().find_map(|(first, second)| {
         let about = disagreement(first, second)?;
+        if newer_colour(first, second) || newer_colour(second, first) {
+            return None;
+        }
         match (replaces(first, second), replaces(second, first)) {
             (true, true) if winners.iter().any(|winner| std::ptr::eq(*winner, first)) => {
                 Some((first, second, Disagreement::MutualReplacement))
@@ -222,6 +229,16 @@ fn settle<'a>(
             })
         }
     }
+}
+
+/// Whether both are programs or libraries, and only the loser is of the older architecture that machines run as well.
+fn newer_colour(winner: &Claim<'_>, loser: &Claim<'_>) -> bool {
+    let older = |claim: &Claim<'_>| {
+        let mut all = Architecture::ALL.into_iter().filter_map(Architecture::secondary_rpm);
+        all.any(|secondary| secondary == claim.package.architecture)
+    };
+    let elf = |claim: &Claim<'_>| matches!(claim.entry.facts, Some(FileFacts::Elf(_)));
+    elf(winner) && elf(loser) && older(loser) && !older(winner)
 }
 
 /// A directory of which the package says nothing that a missing one would not have.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calypte_universe::relation::{Relation, relations};
+use calypte_universe::relation::{Relation, deb::relations};
 
 use crate::package::UnpackedPackage;
 

@@ -1,26 +1,22 @@
-//! One package's archive, as it streams by, → its pack and what is to be remembered of it.
+//! What the collectors of both formats share: the pack that contents go into, the entries as they come, the limits.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use calypte_base::version::DebVersion;
-use calypte_base::{Digest, Epoch, TreePath};
-use calypte_formats::deb::{DebError, DebVisitor};
-use calypte_formats::deb822;
+use calypte_base::{Digest, Epoch};
+use calypte_formats::deb::DebError;
+use calypte_formats::rpm::RpmError;
 use calypte_formats::tar::Entry;
 use calypte_store::{PackWriter, StoreError};
 
 use super::facts::Head;
-use super::members::{self, Members};
+use super::members::{self, Members, Said};
 use super::problem::{MemberProblem, UnpackError};
-use crate::aliases;
-use crate::package::{DebDescription, Description, FileFacts, Script, UnpackedPackage};
+use crate::package::{FileFacts, UnpackedEntry, UnpackedPackage};
+use crate::tree::NodeKind;
 
-/// The maintainer scripts (`deb-preinst(5)` and its siblings, and debconf's `config`).
-const SCRIPTS: [&str; 5] = ["config", "postinst", "postrm", "preinst", "prerm"];
-
-/// A package unpacks to about its `Installed-Size`, which counts whole KiB for each file. Sparse counting and old
-/// tools are off by less than this factor…
+/// A package unpacks to about the size that it says: dpkg counts whole KiB for each file, rpm each hard link or one.
+/// Sparse counting and old tools are off by less than this factor…
 const SIZE_FACTOR: u64 = 4;
 /// …and this much is let to small packages, whose figure says little.
 const SIZE_ALLOWANCE: u64 = 16 << 20;
@@ -28,7 +24,8 @@ const SIZE_ALLOWANCE: u64 = 16 << 20;
 /// Why a package cannot be unpacked, not yet naming its file.
 #[derive(Debug)]
 pub enum Failure {
-    Archive(DebError),
+    Deb(DebError),
+    Rpm(RpmError),
     Member { member: String, problem: MemberProblem },
     Control(String),
     Store(StoreError),
@@ -36,7 +33,13 @@ pub enum Failure {
 
 impl From<DebError> for Failure {
     fn from(error: DebError) -> Self {
-        Self::Archive(error)
+        Self::Deb(error)
+    }
+}
+
+impl From<RpmError> for Failure {
+    fn from(error: RpmError) -> Self {
+        Self::Rpm(error)
     }
 }
 
@@ -45,7 +48,8 @@ impl Failure {
     pub fn named(self, file: &str) -> UnpackError {
         let file = file.to_owned();
         match self {
-            Self::Archive(source) => UnpackError::Archive { file, source },
+            Self::Deb(source) => UnpackError::Archive { file, source },
+            Self::Rpm(source) => UnpackError::Rpm { file, source },
             Self::Member { member, problem } => UnpackError::Member { file, member, problem },
             // It may quote the package, and what that says is not for a terminal.
             Self::Control(problem) => {
@@ -55,26 +59,6 @@ impl Failure {
             Self::Store(source) => UnpackError::Store { file, source },
         }
     }
-
-    /// A failed copy is the disk's fault when the store says so, and the archive's otherwise.
-    fn of_copy(error: io::Error) -> Self {
-        match error.downcast::<StoreError>() {
-            Ok(source) => Self::Store(source),
-            Err(source) => Self::Archive(DebError::Io { member: "data.tar".to_owned(), source }),
-        }
-    }
-}
-
-/// Takes what the archive holds.
-#[derive(Debug)]
-pub struct Collector {
-    writer: PackWriter,
-    control: BTreeMap<String, Vec<u8>>,
-    identity: Option<Identity>,
-    members: Members,
-    heads: BTreeMap<Digest, Head>,
-    date: i64,
-    size: u64,
 }
 
 /// What was collected, the pack not yet published.
@@ -88,98 +72,50 @@ pub struct Collected {
     pub heads: BTreeMap<Digest, Head>,
 }
 
-#[derive(Debug, Clone)]
-struct Identity {
-    name: String,
-    version: String,
-    architecture: String,
-    source: String,
-    source_version: String,
-    control: String,
+/// The files of one package, as they stream by.
+#[derive(Debug)]
+pub struct Gathering {
+    pub writer: PackWriter,
+    pub heads: BTreeMap<Digest, Head>,
+    members: Members,
+    newest: i64,
+    size: u64,
+    /// The size that the package says that it unpacks to, in KiB.
     installed: u64,
 }
 
-impl Collector {
-    /// Collects into this pack.
+impl Gathering {
+    /// Gathers into this pack.
     pub fn new(writer: PackWriter) -> Self {
-        let (control, heads) = (BTreeMap::new(), BTreeMap::new());
-        Self { writer, control, identity: None, members: Members::new(""), heads, date: 0, size: 0 }
+        Self { writer, heads: BTreeMap::new(), members: Members::new(""), newest: 0, size: 0, installed: 0 }
     }
 
-    /// What was collected of the package with this digest.
-    pub fn finish(mut self, digest: Digest) -> Result<Collected, Failure> {
-        let identity =
-            self.identity.take().ok_or_else(|| Failure::Control("`control` is missing".to_owned()))?;
-        let mut scripts = BTreeMap::new();
-        for name in SCRIPTS {
-            if let Some(bytes) = self.control.remove(name) {
-                scripts.insert(name.to_owned(), Script::from(bytes));
-            }
-        }
-        let mut control_files = BTreeMap::new();
-        for (name, bytes) in self.control {
-            let text =
-                String::from_utf8(bytes).map_err(|_| Failure::Control(format!("`{name}` is not UTF-8")))?;
-            control_files.insert(name, text);
-        }
-        let conffiles = conffiles(control_files.get("conffiles").map_or("", String::as_str))?;
-        let description = DebDescription {
-            control: identity.control,
-            triggers: control_files.remove("triggers").unwrap_or_default(),
-            md5sums: control_files.remove("md5sums").unwrap_or_default(),
-            control_files,
-        };
-        let entries = self
-            .members
-            .finish()
-            .map_err(|(path, problem)| Failure::Member { member: path.as_str().to_owned(), problem })?;
-        let package = UnpackedPackage {
-            name: identity.name,
-            version: identity.version,
-            architecture: identity.architecture,
-            source: identity.source,
-            source_version: identity.source_version,
-            digest,
-            description: Description::Deb(description),
-            scripts,
-            conffiles,
-            accounts: Vec::new(),
-            entries,
-            date: Epoch(self.date),
-        };
-        Ok(Collected { writer: self.writer, package, heads: self.heads })
+    /// Learns whose files are to come, and how many KiB the package says that they have.
+    pub fn begin(&mut self, package: &str, installed: u64) {
+        self.members = Members::new(package);
+        self.installed = installed;
     }
 
-    fn count_size(&mut self, entry: &Entry) -> Result<(), MemberProblem> {
-        let installed = self.identity.as_ref().map_or(0, |identity| identity.installed);
-        let limit = installed.saturating_mul(1024).saturating_mul(SIZE_FACTOR).saturating_add(SIZE_ALLOWANCE);
-        self.size = self.size.saturating_add(entry.size);
-        if self.size > limit { Err(MemberProblem::TooLarge { limit, installed }) } else { Ok(()) }
-    }
-}
-
-impl DebVisitor for Collector {
-    type Error = Failure;
-
-    fn control_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        if name == "control" {
-            let identity = Identity::read(bytes)?;
-            self.members = Members::new(&identity.name);
-            self.identity = Some(identity);
-        } else {
-            self.control.insert(name.to_owned(), bytes.to_vec());
-        }
-        Ok(())
-    }
-
-    fn data_entry(&mut self, entry: &Entry, body: &mut dyn Read) -> Result<(), Failure> {
+    /// Takes one file in. `unreadable` says what a body that cannot be read tells of the package.
+    pub fn take(
+        &mut self,
+        entry: &Entry,
+        said: Said,
+        body: &mut dyn Read,
+        unreadable: fn(io::Error) -> Failure,
+    ) -> Result<(), Failure> {
         let refused = |problem| Failure::Member { member: members::shown(&entry.path), problem };
         let accepted = self.members.accept(entry).map_err(refused)?;
         self.count_size(entry).map_err(refused)?;
-        self.date = self.date.max(entry.mtime);
+        self.newest = self.newest.max(entry.mtime);
         let content = if accepted.is_file() {
             let mut head = Head::over(body);
-            let content = self.writer.append(&mut head, entry.size).map_err(Failure::of_copy)?;
+            // A failed copy is the disk's fault when the store says so, and the package's otherwise.
+            let failed = |error: io::Error| match error.downcast::<StoreError>() {
+                Ok(source) => Failure::Store(source),
+                Err(source) => unreadable(source),
+            };
+            let content = self.writer.append(&mut head, entry.size).map_err(failed)?;
             if let Some(head) = head.finish() {
                 self.heads.insert(content.digest, head);
             }
@@ -187,92 +123,31 @@ impl DebVisitor for Collector {
         } else {
             None
         };
-        self.members.add(entry, accepted, content);
+        self.members.add(entry, accepted, said, content);
         Ok(())
     }
-}
 
-impl Identity {
-    /// Reads the control paragraph. What goes into file names and records later is checked here once.
-    fn read(bytes: &[u8]) -> Result<Self, Failure> {
-        let mut paragraphs = deb822::paragraphs(bytes);
-        let paragraph = match (paragraphs.next(), paragraphs.next()) {
-            (Some(paragraph), None) => {
-                paragraph.map_err(|error| Failure::Control(format!("`control`: {error}")))?
-            }
-            _ => return Err(Failure::Control("`control` is not exactly one paragraph".to_owned())),
-        };
-        let field = |name: &str, valid: fn(&str) -> bool| {
-            let value =
-                paragraph.get(name).ok_or_else(|| Failure::Control(format!("`control` has no {name}")))?;
-            if valid(value) { Ok(value.to_owned()) } else { Err(bad_field(name, value)) }
-        };
-        let name = field("Package", is_package_name)?;
-        let version = field("Version", is_version)?;
-        let (source, source_version) = match paragraph.get("Source") {
-            None => (name.clone(), version.clone()),
-            Some(text) => read_source(text, &version).ok_or_else(|| bad_field("Source", text))?,
-        };
-        Ok(Self {
-            architecture: field("Architecture", is_package_name)?,
-            control: paragraph.as_str().trim_end().to_owned(),
-            installed: paragraph.get("Installed-Size").and_then(|text| text.parse().ok()).unwrap_or(0),
-            name,
-            version,
-            source,
-            source_version,
-        })
+    fn count_size(&mut self, entry: &Entry) -> Result<(), MemberProblem> {
+        let installed = self.installed;
+        let limit = installed.saturating_mul(1024).saturating_mul(SIZE_FACTOR).saturating_add(SIZE_ALLOWANCE);
+        self.size = self.size.saturating_add(entry.size);
+        if self.size > limit { Err(MemberProblem::TooLarge { limit, installed }) } else { Ok(()) }
     }
-}
 
-fn bad_field(name: &str, value: &str) -> Failure {
-    let shown: String = value.chars().take(100).collect();
-    Failure::Control(format!("`control` has the {name} `{shown}`, which is none"))
-}
-
-/// The names of Debian policy 5.6.1; architectures have no other letters.
-fn is_package_name(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
-    text.len() <= 200
-        && text.bytes().all(inner)
-        && text.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-}
-
-fn is_version(text: &str) -> bool {
-    text.parse::<DebVersion>().is_ok()
-}
-
-/// `name` or `name (version)`.
-fn read_source(text: &str, version: &str) -> Option<(String, String)> {
-    let (name, version) = match text.split_once(' ') {
-        None => (text, version),
-        Some((name, rest)) => (name, rest.trim().strip_prefix('(')?.strip_suffix(')')?),
-    };
-    (is_package_name(name) && is_version(version)).then(|| (name.to_owned(), version.to_owned()))
-}
-
-/// The paths of a `conffiles` file, deb-conffiles(5). Those that are to be removed on an upgrade are not in the package.
-fn conffiles(text: &str) -> Result<Vec<TreePath>, Failure> {
-    let mut paths = Vec::new();
-    for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
-        if line.starts_with('/') {
-            let path =
-                TreePath::new(line).map_err(|error| Failure::Control(format!("`conffiles`: {error}")))?;
-            paths.push(aliases::real_path(path));
-        } else if !line.starts_with("remove-on-upgrade ") {
-            let shown: String = line.chars().take(100).collect();
-            return Err(Failure::Control(format!("`conffiles`: `{shown}` is no absolute path")));
-        }
+    /// The files in path order and the newest modification time among them; and where the contents went.
+    pub fn finish(self) -> Result<(Vec<UnpackedEntry>, Epoch, PackWriter, BTreeMap<Digest, Head>), Failure> {
+        let entries = self
+            .members
+            .finish()
+            .map_err(|(path, problem)| Failure::Member { member: path.as_str().to_owned(), problem })?;
+        Ok((entries, Epoch(self.newest), self.writer, self.heads))
     }
-    paths.sort();
-    paths.dedup();
-    Ok(paths)
 }
 
 /// Puts the facts of each content to all files that have it.
 pub fn add_facts(package: &mut UnpackedPackage, facts: &BTreeMap<Digest, FileFacts>) {
     for entry in &mut package.entries {
-        if let crate::tree::NodeKind::File(content) = &entry.node.kind {
+        if let NodeKind::File(content) = &entry.node.kind {
             entry.facts = facts.get(&content.digest).cloned();
         }
     }

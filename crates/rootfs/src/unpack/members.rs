@@ -19,7 +19,7 @@ use calypte_store::PackedContent;
 
 use super::problem::MemberProblem;
 use crate::aliases;
-use crate::package::UnpackedEntry;
+use crate::package::{Mark, UnpackedEntry};
 use crate::tree::{Content, Node, NodeKind, Owner};
 
 /// The largest packages of Debian have about 100,000 files; this leaves room, and bounds the memory of an index.
@@ -36,10 +36,22 @@ pub struct Members {
     count: usize,
 }
 
+/// What a package says of a file beside what an archive says.
+#[derive(Debug, Clone, Default)]
+pub struct Said {
+    /// The owner's name; none when the archive's number counts.
+    pub user: Option<String>,
+    /// The group's name, likewise.
+    pub group: Option<String>,
+    /// What the package marks it as.
+    pub mark: Option<Mark>,
+}
+
 #[derive(Debug)]
 struct Found {
     node: Node,
     offset: Option<u64>,
+    said: Said,
     /// Whether the path was reached by a top-level alias.
     aliased: bool,
 }
@@ -93,7 +105,7 @@ impl Members {
     }
 
     /// Takes in an accepted member, with its content when it is a regular file.
-    pub fn add(&mut self, entry: &Entry, accepted: Accepted, content: Option<PackedContent>) {
+    pub fn add(&mut self, entry: &Entry, accepted: Accepted, said: Said, content: Option<PackedContent>) {
         let Accepted { path, aliased, kind } = accepted;
         if aliased && self.entries.contains_key(&path) {
             return;
@@ -120,7 +132,7 @@ impl Members {
             owner: self.owner.clone(),
         };
         let offset = content.filter(|content| content.size > 0).map(|content| content.offset);
-        self.entries.insert(path, Found { node, offset, aliased });
+        self.entries.insert(path, Found { node, offset, said, aliased });
     }
 
     fn kind(&self, entry: &Entry) -> Result<Kind, MemberProblem> {
@@ -164,9 +176,9 @@ impl Members {
         self.order_hard_links();
         let entries = self.entries.into_iter();
         Ok(entries
-            .map(|(path, Found { node, offset, .. })| UnpackedEntry {
-                offset,
-                ..UnpackedEntry::new(path, node)
+            .map(|(path, Found { node, offset, said, .. })| {
+                let Said { user, group, mark } = said;
+                UnpackedEntry { offset, user, group, mark, ..UnpackedEntry::new(path, node) }
             })
             .collect())
     }
@@ -182,7 +194,7 @@ impl Members {
         for (target, mut paths) in names {
             paths.sort();
             let Some(file) = self.entries.get(&target) else { continue };
-            let (node, offset) = (file.node.clone(), file.offset);
+            let (node, offset, said) = (file.node.clone(), file.offset, file.said.clone());
             let first = paths[0].clone();
             for path in paths {
                 let (kind, offset) = if path == first {
@@ -190,8 +202,8 @@ impl Members {
                 } else {
                     (NodeKind::HardLink(first.clone()), None)
                 };
-                self.entries
-                    .insert(path, Found { node: Node { kind, ..node.clone() }, offset, aliased: false });
+                let (node, said) = (Node { kind, ..node.clone() }, said.clone());
+                self.entries.insert(path, Found { node, offset, said, aliased: false });
             }
         }
     }

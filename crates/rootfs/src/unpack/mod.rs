@@ -5,23 +5,28 @@
 //! learned is kept under the digest of the package and [`VERSION`], so a second build reads only that.
 
 mod collect;
+mod deb;
 mod facts;
 mod members;
 mod problem;
+mod rpm;
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use calypte_base::Digest;
-use calypte_formats::deb;
+use calypte_base::{Digest, PackageFormat};
+use calypte_formats as formats;
 use calypte_store::{Contents, Pack, Store, StoreError};
 
 pub use self::members::ENTRY_LIMIT;
 pub use self::problem::{MemberProblem, UnpackError};
 
-use self::collect::{Collected, Collector, Failure};
+use self::collect::{Collected, Failure};
+use self::deb::DebCollector;
+use self::rpm::RpmCollector;
 use crate::package::UnpackedPackage;
 use crate::tree::{Content, NodeKind};
 
@@ -111,26 +116,50 @@ fn known(store: &Store, key: &Digest, file: &PackageFile) -> Result<Option<Unpac
 fn unpack_anew(store: &Store, key: &Digest, file: &PackageFile) -> Result<Unpacked, UnpackError> {
     let failed = |source| UnpackError::Store { file: file.file.clone(), source };
     let named = |failure: Failure| failure.named(&file.file);
+    let read_back = |source| UnpackError::ReadBack { file: file.file.clone(), source };
     let blob = match store.open_verified(&file.digest) {
         Err(StoreError::Missing { .. }) => {
             return Err(UnpackError::Missing { file: file.file.clone(), digest: file.digest });
         }
         result => result.map_err(failed)?,
     };
-    let mut collector = Collector::new(store.pack_writer().map_err(failed)?);
-    deb::read(blob, &deb::Limits::default(), &mut collector).map_err(named)?;
-    let Collected { writer, mut package, heads } = collector.finish(file.digest).map_err(named)?;
+    let writer = store.pack_writer().map_err(failed)?;
+    let collected = match format(blob).map_err(|source| read_back(source.into()))? {
+        Some((PackageFormat::Deb, reader)) => {
+            let mut collector = DebCollector::new(writer);
+            formats::deb::read(reader, &formats::deb::Limits::default(), &mut collector).map_err(named)?;
+            collector.finish(file.digest)
+        }
+        Some((PackageFormat::Rpm, reader)) => {
+            let mut collector = RpmCollector::new(writer);
+            formats::rpm::read(reader, &formats::rpm::Limits::default(), &mut collector).map_err(named)?;
+            collector.finish(file.digest)
+        }
+        None => return Err(UnpackError::Format { file: file.file.clone() }),
+    };
+    let Collected { writer, mut package, heads } = collected.map_err(named)?;
     // The facts of ELF files need the finished pack, so the pack itself has no index: what was learned is kept beside
     // it, and written last.
     let pack = writer.finish(key, b"").map_err(failed)?;
     let mut contents = Contents::new();
     contents.add_pack(pack.clone(), places(&package)).map_err(failed)?;
-    let read_back = |source| UnpackError::ReadBack { file: file.file.clone(), source };
     let facts = facts::read(heads, &contents).map_err(read_back)?;
     collect::add_facts(&mut package, &facts);
     let index = serde_json::to_vec(&package).map_err(|error| read_back(error.into()))?;
     store.cache_put(CACHE, key, &index).map_err(failed)?;
     Ok(Unpacked { package, pack })
+}
+
+/// The format of a package file by its first bytes, and all of its bytes; none when it is of neither.
+fn format<R: Read>(mut reader: R) -> io::Result<Option<(PackageFormat, impl Read)>> {
+    let mut start = Vec::new();
+    reader.by_ref().take(4).read_to_end(&mut start)?;
+    let format = match start[..] {
+        [b'!', b'<', b'a', b'r'] => PackageFormat::Deb,
+        [0xed, 0xab, 0xee, 0xdb] => PackageFormat::Rpm,
+        _ => return Ok(None),
+    };
+    Ok(Some((format, io::Cursor::new(start).chain(reader))))
 }
 
 /// Digest, offset and size of each content of a package.

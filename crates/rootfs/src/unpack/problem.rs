@@ -4,6 +4,7 @@ use std::io;
 
 use calypte_base::{Digest, TreePath};
 use calypte_formats::deb::DebError;
+use calypte_formats::rpm::RpmError;
 use calypte_store::StoreError;
 
 /// Why a package was not unpacked; nothing of it is kept.
@@ -25,6 +26,20 @@ pub enum UnpackError {
         /// What is wrong.
         source: DebError,
     },
+    /// The RPM package is malformed, cut off or larger than allowed.
+    #[error("package file {file}: {source}")]
+    Rpm {
+        /// The package's file name.
+        file: String,
+        /// What is wrong.
+        source: RpmError,
+    },
+    /// The file is a package of neither format.
+    #[error("package file {file} is neither a Debian nor an RPM package")]
+    Format {
+        /// The package's file name.
+        file: String,
+    },
     /// A member of the archive is not what a package may hold.
     #[error("package file {file}: member `{member}`: {problem}")]
     Member {
@@ -35,8 +50,8 @@ pub enum UnpackError {
         /// What is wrong.
         problem: MemberProblem,
     },
-    /// The control archive lacks something, or says what cannot be.
-    #[error("package file {file}: control archive: {problem}")]
+    /// What the package says of itself lacks something, or cannot be.
+    #[error("package file {file}: {problem}")]
     Control {
         /// The package's file name.
         file: String,
@@ -138,7 +153,11 @@ impl UnpackError {
             Self::Store { source, .. } => source.hint(),
             Self::ReadBack { .. } => Some("run the same command again".to_owned()),
             Self::OtherPackage { .. } => Some("run `calypte lock` to write the lock anew".to_owned()),
-            Self::Archive { .. } | Self::Member { .. } | Self::Control { .. } => Some(
+            Self::Archive { .. }
+            | Self::Rpm { .. }
+            | Self::Format { .. }
+            | Self::Member { .. }
+            | Self::Control { .. } => Some(
                 "the package is what its repository signed, so this is the repository's error or an attack on it; \
                  do not ship an image of it"
                     .to_owned(),
