@@ -72,7 +72,7 @@ pub enum Operator {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a relation between RPM packages: {reason}")]
 pub struct DependencyError {
-    /// The text, cut at 200 characters.
+    /// The text, cut at 100 characters.
     pub text: String,
     /// What is wrong with it.
     pub reason: String,
@@ -131,7 +131,7 @@ impl fmt::Display for Operator {
 pub fn parse(text: &str) -> Result<Expression<'_>, DependencyError> {
     let mut parser = Parser { rest: text, depth: 0 };
     let parsed = parser.whole();
-    parsed.map_err(|reason| DependencyError { text: text.chars().take(200).collect(), reason })
+    parsed.map_err(|reason| DependencyError { text: text.chars().take(100).collect(), reason })
 }
 
 /// The words between operands.

@@ -9,15 +9,18 @@ use calypte_formats::accounts::{self, PasswdLine};
 use calypte_formats::compression::{Compression, decoder};
 use calypte_formats::deb::{self, DebError, DebVisitor, Limits};
 use calypte_formats::debian_release::Release;
+use calypte_formats::rpm_repository::{RepositoryError, filelists, metalink, primary, repomd, updateinfo};
 use calypte_formats::tar::Entry;
-use calypte_formats::{ar, deb822, dpkg, elf, ld_cache, oci, p11_kit, sysusers, tar, tmpfiles, xattr};
+use calypte_formats::{
+    ar, deb822, dpkg, elf, ld_cache, oci, p11_kit, rpm_dependency, sysusers, tar, tmpfiles, xattr,
+};
 
 type Outcome = Result<(), String>;
 /// Takes a file by its name and bytes.
 type Parser = fn(&str, &[u8]) -> Outcome;
 
 /// Each parser with the name of its folder.
-const PARSERS: [(&str, Parser); 16] = [
+const PARSERS: [(&str, Parser); 22] = [
     ("accounts", |_, bytes| outcome(accounts::parse::<PasswdLine>(&text(bytes)))),
     ("ar", |_, bytes| read_ar(bytes)),
     ("capability", |_, bytes| outcome(xattr::capability(&text(bytes)))),
@@ -31,6 +34,12 @@ const PARSERS: [(&str, Parser); 16] = [
     ("oci-manifest", |_, bytes| outcome(serde_json::from_slice::<oci::Manifest>(bytes))),
     ("p11_kit", |_, bytes| outcome(p11_kit::parse(bytes))),
     ("release", |_, bytes| outcome(Release::parse(bytes))),
+    ("rpm_dependency", |_, bytes| outcome(rpm_dependency::parse(&text(bytes)))),
+    ("rpm_filelists", |_, bytes| outcome(filelists::read::<RepositoryError>(bytes, &mut |_| Ok(())))),
+    ("rpm_metalink", |_, bytes| outcome(metalink::parse(bytes))),
+    ("rpm_primary", |_, bytes| outcome(primary::read::<RepositoryError>(bytes, &mut |_| Ok(())))),
+    ("rpm_repomd", |_, bytes| outcome(repomd::parse(bytes))),
+    ("rpm_updateinfo", |_, bytes| outcome(updateinfo::read::<RepositoryError>(bytes, &mut |_| Ok(())))),
     ("sysusers", |name, bytes| outcome(sysusers::parse(name, &text(bytes)))),
     ("tar", |_, bytes| read_tar(bytes)),
     ("tmpfiles", |name, bytes| outcome(tmpfiles::parse(name, &text(bytes)))),

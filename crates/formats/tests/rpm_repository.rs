@@ -239,6 +239,20 @@ fn endless_input_costs_no_more_than_a_limit() {
 }
 
 #[test]
+fn the_number_of_files_of_metadata_is_limited() {
+    let file = format!(
+        "<checksum type=\"sha256\">{DIGEST}</checksum><location href=\"a\"/><timestamp>1</timestamp><size>2</size>"
+    );
+    let text = |count: usize| {
+        let files: Vec<_> = (0..count).map(|name| format!("<data type=\"{name}\">{file}</data>")).collect();
+        format!("<repomd>{}</repomd>", files.concat())
+    };
+    assert_eq!(repomd::parse(text(1_000).as_bytes()).unwrap().data.len(), 1_000);
+    let error = repomd::parse(text(1_001).as_bytes()).unwrap_err();
+    assert!(matches!(error, RepositoryError::Limit { limit: 1_000, .. }), "{error}");
+}
+
+#[test]
 fn the_hint_says_how_to_make_other_checksums() {
     let text = "<repomd><data type=\"primary\"><checksum type=\"sha\">0</checksum></data></repomd>";
     let error = repomd::parse(text.as_bytes()).unwrap_err();

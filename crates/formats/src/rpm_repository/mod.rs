@@ -147,9 +147,16 @@ impl RepositoryError {
     }
 }
 
-/// As much of a foreign text as an error shows.
+/// As much of a foreign text as an error shows, in one line and without what a terminal would obey.
 fn shown(text: &str) -> String {
-    text.chars().take(100).collect()
+    let mut line = String::new();
+    for character in text.chars().take(100) {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line
 }
 
 /// Fills a slot that may be filled once.

@@ -132,6 +132,7 @@ struct Building {
     sizes: Option<(u64, u64)>,
     sourcerpm: Option<Place>,
     build_time: Option<i64>,
+    format: Option<()>,
     entries: [Vec<Placed>; KINDS.len()],
     files: Files,
 }
@@ -158,7 +159,10 @@ impl Building {
                     is_sha256(&element)?;
                     once(&mut self.checksum, digest(&xml.string()?, at, "checksum")?, at, "checksum")?;
                 }
-                "format" => self.format(xml)?,
+                "format" => {
+                    once(&mut self.format, (), at, "format")?;
+                    self.format(xml)?;
+                }
                 "version" => {
                     once(&mut self.evr, Evr::read(&element, &mut self.texts)?, at, "version")?;
                     xml.skip()?;
@@ -307,7 +311,13 @@ fn entry(element: &Element<'_>, texts: &mut Texts) -> Result<Placed, RepositoryE
     if flags.is_none() {
         return Ok(Placed { name, flags, epoch: 0, version: None, release: None, pre });
     }
-    let version = Some(needed(version, at, texts.at(&name), "ver")?);
+    // Formatted only then: there are millions of entries, and all of them have it.
+    let missing = || RepositoryError::Missing {
+        at,
+        owner: format!("entry `{}`", super::shown(texts.at(&name))),
+        field: "ver",
+    };
+    let version = Some(version.ok_or_else(missing)?);
     Ok(Placed { name, flags, epoch: epoch.unwrap_or(0), version, release, pre })
 }
 
