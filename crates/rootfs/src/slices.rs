@@ -1,21 +1,25 @@
 //! Named sets of files that an image leaves out: documentation, manual pages, translations.
 //!
-//! A path goes when one of the chosen slices drops it and does not keep it. Copyright files stay whatever a slice says,
-//! and so do the links in `/usr/share/doc` by which one package's documentation is another's: licences must travel
+//! A path goes when one of the chosen slices drops it, by a pattern or by what its package marks it as, and does not
+//! keep it. Copyright files and licences stay whatever a slice says, and so do the links in `/usr/share/doc` by which one package's documentation is another's: licences must travel
 //! with the files, and scanners read them there. A directory goes when that leaves it empty.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::TreePath;
 use calypte_definition::nearest;
-use calypte_universe::rules::Slices;
+use calypte_universe::rules::{Marked, Slices};
 use serde::Serialize;
 
 use crate::globs::{GlobError, Globs};
-use crate::tree::{FileTree, NodeKind};
+use crate::package::{Mark, UnpackedPackage};
+use crate::tree::{FileTree, NodeKind, Owner};
 
-/// What no slice drops.
+/// What no slice drops: Debian's licence texts.
 pub const ALWAYS_KEPT: &str = "usr/share/doc/*/copyright";
+
+/// What no slice drops either, beside the files that a package marks as its licence: Fedora's texts.
+pub const LICENSES: &str = "usr/share/licenses/**";
 
 const DOCUMENTATION: &str = "usr/share/doc";
 
@@ -68,10 +72,12 @@ pub struct Dropped {
 /// When a slice is unknown or its patterns are malformed; then the tree is as it was.
 pub fn drop(
     tree: &mut FileTree,
+    packages: &[UnpackedPackage],
     slices: &Slices,
     chosen: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, Dropped>, SliceError> {
     let patterns = chosen.iter().map(|name| Patterns::read(slices, name)).collect::<Result<Vec<_>, _>>()?;
+    let marks = marks(tree, packages);
     let mut doomed: Vec<(TreePath, &str, u64)> = Vec::new();
     for (path, node) in tree.iter().filter(|(path, _)| !path.is_root()) {
         let size = match &node.kind {
@@ -79,7 +85,8 @@ pub fn drop(
             NodeKind::File(content) => content.size,
             _ => 0,
         };
-        let slice = patterns.iter().find(|patterns| patterns.drops(path));
+        let mark = marks.get(path).copied();
+        let slice = patterns.iter().find(|patterns| patterns.drops(path, mark));
         if let Some(slice) = slice.filter(|_| !leads_to_copyright(tree, path, &node.kind)) {
             doomed.push((path.clone(), slice.name, size));
         }
@@ -88,7 +95,7 @@ pub fn drop(
         chosen.iter().map(|name| (name.clone(), Dropped::default())).collect();
     let mut emptied: BTreeMap<TreePath, &str> = BTreeMap::new();
     for (path, _) in tree.iter().filter(|(_, node)| node.is_directory()) {
-        if let Some(slice) = patterns.iter().find(|patterns| patterns.drops(path)) {
+        if let Some(slice) = patterns.iter().find(|patterns| patterns.drops(path, None)) {
             emptied.insert(path.clone(), slice.name);
         }
     }
@@ -127,9 +134,32 @@ fn leads_to_copyright(tree: &FileTree, path: &TreePath, kind: &NodeKind) -> bool
     matches!(copyright, Ok(Ok(Some(_))))
 }
 
+/// What packages mark files as, by the paths at which these came to lie. A path that another package took over is
+/// that package's to mark.
+fn marks(tree: &FileTree, packages: &[UnpackedPackage]) -> BTreeMap<TreePath, Mark> {
+    let mut marks = BTreeMap::new();
+    for package in packages {
+        let owner = Owner::Package(package.name.clone());
+        for entry in &package.entries {
+            let Some(mark) = entry.mark else { continue };
+            // A directory above may be a link that another package ships, and then the file lies behind it.
+            let parent = entry.path.parent().and_then(|parent| tree.resolve(&parent).ok().flatten());
+            let real = parent.and_then(|parent| parent.join(entry.path.file_name()).ok());
+            let Some(path) = real.filter(|path| tree.get(path).is_some_and(|node| node.owner == owner))
+            else {
+                continue;
+            };
+            marks.insert(path, mark);
+        }
+    }
+    marks
+}
+
 /// The patterns of one slice.
 struct Patterns<'a> {
     name: &'a str,
+    /// Whether it drops what packages mark as documentation.
+    documentation: bool,
     drop: Globs,
     keep: Globs,
 }
@@ -141,15 +171,18 @@ impl<'a> Patterns<'a> {
             known: slices.0.keys().cloned().collect(),
             nearest: nearest(name, slices.0.keys().map(String::as_str)).map(str::to_owned),
         })?;
-        let read = |patterns: &[String], more: Option<&'static str>| {
-            let patterns = patterns.iter().map(String::as_str).chain(more);
+        let read = |patterns: &[String], more: &[&'static str]| {
+            let patterns = patterns.iter().map(String::as_str).chain(more.iter().copied());
             Globs::new(patterns).map_err(|source| SliceError::Pattern { slice: name.to_owned(), source })
         };
-        Ok(Self { name, drop: read(&slice.drop, None)?, keep: read(&slice.keep, Some(ALWAYS_KEPT))? })
+        let documentation = slice.marked.contains(&Marked::Doc);
+        let (drop, keep) = (read(&slice.drop, &[])?, read(&slice.keep, &[ALWAYS_KEPT, LICENSES])?);
+        Ok(Self { name, documentation, drop, keep })
     }
 
-    fn drops(&self, path: &TreePath) -> bool {
-        self.drop.matches(path) && !self.keep.matches(path)
+    fn drops(&self, path: &TreePath, mark: Option<Mark>) -> bool {
+        let marked = self.documentation && mark == Some(Mark::Doc);
+        (marked || self.drop.matches(path)) && mark != Some(Mark::License) && !self.keep.matches(path)
     }
 }
 

@@ -4,41 +4,82 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_universe::{Rules, UniverseDefinition};
 
-const TABLES: [(&str, &str); 4] = [
-    ("debian/accounts.yaml", include_str!("../../../catalog/universes/debian/accounts.yaml")),
-    ("debian/assumed.yaml", include_str!("../../../catalog/universes/debian/assumed.yaml")),
-    ("debian/scripts.yaml", include_str!("../../../catalog/universes/debian/scripts.yaml")),
-    ("debian/slices.yaml", include_str!("../../../catalog/universes/debian/slices.yaml")),
-];
+/// The tables of one distribution, each as its file's name and text.
+macro_rules! tables {
+    ($rules:literal) => {
+        [
+            tables!($rules, "accounts.yaml"),
+            tables!($rules, "alternatives.yaml"),
+            tables!($rules, "assumed.yaml"),
+            tables!($rules, "effects.yaml"),
+            tables!($rules, "scripts.yaml"),
+            tables!($rules, "slices.yaml"),
+        ]
+    };
+    ($rules:literal, $name:literal) => {
+        (
+            concat!($rules, "/", $name),
+            include_str!(concat!("../../../catalog/universes/", $rules, "/", $name)),
+        )
+    };
+}
+
+const TABLES: [(&str, [(&str, &str); 6]); 2] = [("debian", tables!("debian")), ("fedora", tables!("fedora"))];
 
 const UNIVERSES: [(&str, &str); 2] = [
     ("debian-sid", include_str!("../../../catalog/universes/debian-sid.yaml")),
     ("debian-stable", include_str!("../../../catalog/universes/debian-stable.yaml")),
 ];
 
-fn rules() -> Rules {
-    let files: BTreeMap<String, String> =
-        TABLES.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
-    Rules::load("debian", &files).unwrap_or_else(|errors| {
-        panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
-    })
+fn rules() -> Vec<Rules> {
+    let load = |(name, tables): (&str, [(&str, &str); 6])| {
+        let files: BTreeMap<String, String> =
+            tables.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
+        Rules::load(name, &files).unwrap_or_else(|errors| {
+            panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        })
+    };
+    TABLES.into_iter().map(load).collect()
 }
 
 #[test]
-fn the_tables_of_debian_hold_together() {
-    let rules = rules();
-    assert!(!rules.slices.0.is_empty() && !rules.scripts.0.is_empty() && !rules.accounts.users.is_empty());
-    let reasons: Vec<(&str, &str)> = rules
-        .assumed
-        .everywhere
-        .iter()
-        .chain(rules.assumed.only_for.values().flatten())
-        .map(|(package, reason)| (package.as_str(), reason.as_str()))
-        .collect();
-    for (package, reason) in reasons {
+fn the_tables_hold_together() {
+    for rules in rules() {
         assert!(
-            reason.ends_with('.') && reason.len() > 20,
-            "{package}: `{reason}` is no reason that can be reviewed"
+            !rules.slices.0.is_empty() && !rules.scripts.0.is_empty() && !rules.accounts.users.is_empty()
+        );
+        let assumed = &rules.assumed;
+        let reasons = assumed
+            .everywhere
+            .iter()
+            .chain(&assumed.only_for_scripts)
+            .chain(assumed.only_for.values().flatten());
+        for (package, reason) in reasons {
+            assert!(
+                reason.ends_with('.') && reason.len() > 20,
+                "{package}: `{reason}` is no reason that can be reviewed"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_one_distribution_calls_a_slice_the_other_has_too() {
+    let names: Vec<BTreeSet<String>> =
+        rules().into_iter().map(|rules| rules.slices.0.into_keys().collect()).collect();
+    assert_eq!(names[0], names[1], "a definition drops slices by name, whatever its packages are");
+}
+
+#[test]
+fn an_account_of_both_has_one_number_where_the_distributions_leave_it_open() {
+    let [debian, fedora] = &rules()[..] else { panic!() };
+    for user in debian.accounts.users.iter().filter(|user| (400..500).contains(&user.uid)) {
+        let other = fedora.accounts.user(&user.name).map(|other| other.uid);
+        assert!(
+            other.is_none_or(|uid| uid == user.uid || uid < 200),
+            "{}: {} and {other:?}",
+            user.name,
+            user.uid
         );
     }
 }
@@ -59,9 +100,12 @@ fn no_interpreter_is_assumed_for_all() {
         "tcl",
     ]
     .into();
-    let assumed = rules().assumed.everywhere;
-    let found: Vec<&String> = assumed.keys().filter(|name| interpreters.contains(name.as_str())).collect();
-    assert!(found.is_empty(), "programs do need {found:?}: assume it for single packages");
+    for rules in rules() {
+        let assumed = rules.assumed.everywhere;
+        let found: Vec<&String> =
+            assumed.keys().filter(|name| interpreters.contains(name.as_str())).collect();
+        assert!(found.is_empty(), "programs do need {found:?}: assume it for single packages");
+    }
 }
 
 #[test]

@@ -1,10 +1,13 @@
-//! Files, directories and links that postinst scripts create, from the table in [`super::scripted`].
+//! Files, directories and links that the packages' scripts create, from the universe's `effects.yaml`.
 //!
 //! Nothing that a package or a definition brought is overwritten: as in the scripts, a file is written only where
 //! there is none.
 
+use calypte_universe::rules::effects::{
+    AccessEffect, CopyEffect, DirectoryEffect, Effect, FileEffect, LinkEffect, Scripted,
+};
+
 use super::FinishError;
-use super::scripted::{Effect, Scripted, TABLE};
 use super::site::{Access, Site};
 use super::users::Accounts;
 use crate::context::FinishContext;
@@ -21,7 +24,7 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     let (packages, architecture) = (context.packages, context.architecture);
     let accounts = Accounts::new(&context.rules.accounts, &context.definition.user);
     let mut site = Site::new(tree, context.contents, context.epoch, NAME);
-    for Scripted { package, only_with, effects, .. } in &TABLE {
+    for Scripted { package, only_with, effects, .. } in &context.rules.effects.0 {
         let wanted = match only_with {
             Some(path) => site.leads_somewhere(&site.path(path)?)?,
             None => true,
@@ -29,9 +32,9 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
         if !wanted || !packages.iter().any(|there| there.name == *package) {
             continue;
         }
-        for effect in *effects {
+        for effect in effects {
             let (user, group) = effect.owner().unwrap_or(("root", "root"));
-            let wanted_by = || format!("the postinst of {package}");
+            let wanted_by = || format!("a script of {package}");
             let (uid, gid) = (accounts.uid(user, wanted_by)?, accounts.gid(group, wanted_by)?);
             one(&mut site, effect, uid, gid, architecture.deb())?;
         }
@@ -46,26 +49,30 @@ fn one(
     gid: u32,
     architecture: &str,
 ) -> Result<(), FinishError> {
-    match *effect {
-        Effect::Directory(path, mode, ..) => site.directory(&site.path(path)?, Access { mode, uid, gid }),
-        Effect::Access(path, mode, ..) => site.change(&site.path(path)?, Access { mode, uid, gid }),
-        Effect::File(path, mode, _, _, content) => {
-            let path = site.path(path)?;
+    match effect {
+        Effect::Directory(DirectoryEffect { directory, mode, .. }) => {
+            site.directory(&site.path(directory)?, Access { mode: *mode, uid, gid })
+        }
+        Effect::Access(AccessEffect { access, mode, .. }) => {
+            site.change(&site.path(access)?, Access { mode: *mode, uid, gid })
+        }
+        Effect::File(FileEffect { file, mode, content, .. }) => {
+            let path = site.path(file)?;
             if site.exists(&path)? {
                 return Ok(());
             }
             let bytes = content.replace("{architecture}", architecture).into_bytes();
-            site.write(&path, bytes, Access { mode, uid, gid })
+            site.write(&path, bytes, Access { mode: *mode, uid, gid })
         }
-        Effect::Duplicate(from, to) => {
-            let (from, to) = (site.path(from)?, site.path(to)?);
+        Effect::Copy(CopyEffect { copy, to }) => {
+            let (from, to) = (site.path(copy)?, site.path(to)?);
             match site.tree.file(&from) {
                 Some(content) if !site.exists(&to)? => site.copy(content, &to, Access::root(0o644)),
                 _ => Ok(()),
             }
         }
-        Effect::Link(path, target) => {
-            let path = site.path(path)?;
+        Effect::Link(LinkEffect { link, target }) => {
+            let path = site.path(link)?;
             let free = match site.node(&path)? {
                 None => true,
                 Some(Node { kind: NodeKind::Directory, .. }) => {

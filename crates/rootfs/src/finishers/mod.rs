@@ -10,7 +10,6 @@ mod defaults;
 mod ld_so_cache;
 mod os_release;
 mod pam;
-mod scripted;
 mod shells;
 mod site;
 mod tmpfiles;

@@ -8,6 +8,7 @@ use std::process::Command;
 use calypte_base::{Architecture, Digest, Epoch, PackageFormat, TreePath};
 use calypte_definition::ImageDefinition;
 use calypte_definition::image::{Category, ImageId, RunConfig, User};
+use calypte_definition::yaml;
 use calypte_formats::elf::{ElfClass, ElfFacts, ElfKind};
 use calypte_store::Contents;
 use calypte_universe::Rules;
@@ -91,8 +92,15 @@ pub(crate) fn program(interpreter: &str, needed: &[&str]) -> ElfFacts {
 
 /// The universe's real tables.
 pub(crate) fn rules() -> Rules {
-    let text = include_str!("../../../../catalog/universes/debian/accounts.yaml");
-    Rules { accounts: calypte_definition::yaml::from_str("accounts.yaml", text).unwrap(), ..Rules::default() }
+    let accounts = include_str!("../../../../catalog/universes/debian/accounts.yaml");
+    let alternatives = include_str!("../../../../catalog/universes/debian/alternatives.yaml");
+    let effects = include_str!("../../../../catalog/universes/debian/effects.yaml");
+    Rules {
+        accounts: yaml::from_str("accounts.yaml", accounts).unwrap(),
+        alternatives: yaml::from_str("alternatives.yaml", alternatives).unwrap(),
+        effects: yaml::from_str("effects.yaml", effects).unwrap(),
+        ..Rules::default()
+    }
 }
 
 /// A tree with its contents, packages and definition.

@@ -100,6 +100,7 @@ fn dpkg_is_told_what_the_image_leaves_out() {
     let slice = |drop: &[&str], keep: &[&str]| Slice {
         title: String::new(),
         drop: drop.iter().map(|glob| (*glob).to_owned()).collect(),
+        marked: BTreeSet::new(),
         keep: keep.iter().map(|glob| (*glob).to_owned()).collect(),
     };
     let slices = Slices(BTreeMap::from([

@@ -11,6 +11,7 @@ fn slices() -> Slices {
         title: String::new(),
         drop: drop.iter().map(|glob| (*glob).to_owned()).collect(),
         keep: keep.iter().map(|glob| (*glob).to_owned()).collect(),
+        marked: BTreeSet::new(),
     };
     Slices(BTreeMap::from([
         ("docs".to_owned(), slice(&["usr/share/doc/**"], &[])),
@@ -50,7 +51,7 @@ fn chosen(names: &[&str]) -> BTreeSet<String> {
 
 fn left(names: &[&str]) -> (Vec<String>, BTreeMap<String, Dropped>) {
     let mut tree = tree();
-    let dropped = drop(&mut tree, &slices(), &chosen(names)).unwrap();
+    let dropped = drop(&mut tree, &[], &slices(), &chosen(names)).unwrap();
     (
         tree.iter()
             .map(|(path, _)| path.as_str().to_owned())
@@ -100,20 +101,48 @@ fn what_several_slices_drop_counts_once() {
 #[test]
 fn another_name_of_a_dropped_file_keeps_it() {
     let mut tree = tree();
-    drop(&mut tree, &slices(), &chosen(&["programs"])).unwrap();
+    drop(&mut tree, &[], &slices(), &chosen(&["programs"])).unwrap();
     assert_eq!(tree.file(&path("usr/bin/b")).unwrap().size, 1);
 }
 
 #[test]
 fn errors_name_the_slice() {
     let mut changed = tree();
-    let unknown = drop(&mut changed, &slices(), &chosen(&["doc"])).unwrap_err();
+    let unknown = drop(&mut changed, &[], &slices(), &chosen(&["doc"])).unwrap_err();
     assert_eq!(
         unknown.to_string(),
         "there is no slice `doc` in this universe (there are: broken, docs, locale, man, programs)"
     );
     assert_eq!(unknown.hint().as_deref(), Some("did you mean `docs`?"));
-    let broken = drop(&mut changed, &slices(), &chosen(&["docs", "broken"])).unwrap_err();
+    let broken = drop(&mut changed, &[], &slices(), &chosen(&["docs", "broken"])).unwrap_err();
     assert!(broken.to_string().starts_with("slice `broken`: pattern `usr/[z`: "), "{broken}");
     assert_eq!(changed, tree(), "a refused drop changes nothing");
+}
+
+#[test]
+fn what_packages_mark_goes_as_documentation_and_stays_as_licence() {
+    let mark = |mut package: Fixture, name: &str, mark: Mark| {
+        let entry = package.0.entries.iter_mut().find(|entry| entry.path == path(name)).unwrap();
+        entry.mark = Some(mark);
+        package
+    };
+    let package = Fixture::new("p")
+        .file("opt/p/README", "readme")
+        .file("opt/p/NOTES", "notes")
+        .file("usr/share/doc/p/LICENSE", "licence")
+        .file("usr/share/doc/p/changes", "changes")
+        .file("usr/share/licenses/p/COPYING", "licence");
+    let package = mark(package, "opt/p/README", Mark::Doc);
+    let package = mark(package, "usr/share/doc/p/LICENSE", Mark::License);
+    let package = mark(package, "usr/share/licenses/p/COPYING", Mark::Doc);
+    let other = mark(Fixture::new("other").file("opt/p/NOTES", "notes"), "opt/p/NOTES", Mark::Doc);
+    let mut slices = slices();
+    slices.0.get_mut("docs").unwrap().marked.insert(Marked::Doc);
+    let packages = [package.0];
+    let mut tree = merge(&packages, calypte_base::Epoch(0)).unwrap();
+    let marking = [packages[0].clone(), other.0];
+    drop(&mut tree, &marking, &slices, &chosen(&["docs"])).unwrap();
+    let left: Vec<&str> =
+        tree.iter().filter(|(_, node)| !node.is_directory()).map(|(path, _)| path.as_str()).collect();
+    assert_eq!(left, ["opt/p/NOTES", "usr/share/doc/p/LICENSE", "usr/share/licenses/p/COPYING"]);
 }

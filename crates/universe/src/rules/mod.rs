@@ -2,7 +2,9 @@
 //! the files of `catalog/universes/<rules>/` as types. Each file has its own module.
 
 pub mod accounts;
+pub mod alternatives;
 pub mod assumed;
+pub mod effects;
 pub mod scripts;
 pub mod slices;
 
@@ -13,9 +15,11 @@ use calypte_definition::{Diagnostic, Source};
 use serde::de::DeserializeOwned;
 
 pub use accounts::{Accounts, Group, User};
+pub use alternatives::{Alternatives, Follower, Registration};
 pub use assumed::Assumed;
+pub use effects::{Effect, Effects, Scripted};
 pub use scripts::{MaintainerScript, ReviewedScript, Scripts, Verdict};
-pub use slices::{Slice, Slices};
+pub use slices::{Marked, Slice, Slices};
 
 /// The reviewed tables of one distribution, shared by all its universes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,13 +32,17 @@ pub struct Rules {
     pub accounts: Accounts,
     /// `scripts.yaml`: the maintainer scripts that were read by a person.
     pub scripts: Scripts,
+    /// `alternatives.yaml`: the generic names that scripts register.
+    pub alternatives: Alternatives,
+    /// `effects.yaml`: what scripts create.
+    pub effects: Effects,
 }
 
 impl Rules {
-    /// Reads the four tables from the files of a catalog, given as path and text; other files are passed over.
+    /// Reads the six tables from the files of a catalog, given as path and text; other files are passed over.
     ///
     /// # Errors
-    /// Everything that is wrong in any of the four, and each one that is not there.
+    /// Everything that is wrong in any of them, and each one that is not there.
     pub fn load(directory: &str, files: &BTreeMap<String, String>) -> Result<Self, Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let rules = Self {
@@ -42,9 +50,15 @@ impl Rules {
             slices: table(directory, "slices.yaml", files, &mut errors),
             accounts: table(directory, "accounts.yaml", files, &mut errors),
             scripts: table(directory, "scripts.yaml", files, &mut errors),
+            alternatives: table(directory, "alternatives.yaml", files, &mut errors),
+            effects: table(directory, "effects.yaml", files, &mut errors),
         };
-        let contradictions =
-            [("scripts.yaml", rules.scripts.duplicates()), ("accounts.yaml", rules.accounts.clashes())];
+        let contradictions = [
+            ("scripts.yaml", rules.scripts.duplicates()),
+            ("accounts.yaml", rules.accounts.clashes()),
+            ("alternatives.yaml", rules.alternatives.clashes()),
+            ("effects.yaml", rules.effects.clashes()),
+        ];
         for (name, found) in contradictions {
             let path = format!("{directory}/{name}");
             let text = files.get(&path).map_or("", String::as_str);
@@ -77,8 +91,14 @@ mod tests {
     use super::*;
 
     fn files(changes: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let empty =
-            [("assumed.yaml", "{}"), ("slices.yaml", "{}"), ("accounts.yaml", "{}"), ("scripts.yaml", "[]")];
+        let empty = [
+            ("assumed.yaml", "{}"),
+            ("slices.yaml", "{}"),
+            ("accounts.yaml", "{}"),
+            ("scripts.yaml", "[]"),
+            ("alternatives.yaml", "[]"),
+            ("effects.yaml", "[]"),
+        ];
         empty
             .iter()
             .chain(changes)
@@ -87,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_tables() {
+    fn the_tables() {
         let digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let scripts = format!(
             "- package: a\n  script: postinst\n  sha256: {digest}\n  verdict: no-op\n  reason: none\n\
@@ -137,7 +157,7 @@ mod tests {
           |
         1 | docs: {titel: x}
           |        ^^^^^
-          = help: did you mean `title`? valid keys: `title`, `drop`, `keep`
+          = help: did you mean `title`? valid keys: `title`, `drop`, `marked`, `keep`
 
         error: this file is missing, and every universe of these rules needs it
          --> rules/scripts.yaml:1:1

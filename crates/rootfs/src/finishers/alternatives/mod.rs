@@ -1,14 +1,14 @@
 //! Alternatives: generic names (`/usr/bin/awk`) that lead over `/etc/alternatives` to one of several programs.
 //!
-//! Done as `update-alternatives --install` does it for each registration in [`table`]: the highest priority wins, a
-//! program that is not there is passed over, a real file in the place of a link stays. The state below
-//! `/var/lib/dpkg/alternatives` is only written into images that have dpkg, which is all that reads it.
-
-mod table;
+//! Done as `update-alternatives --install` (of dpkg, or `alternatives` of chkconfig, which make the same links) does it
+//! for each registration in the universe's `alternatives.yaml`: the highest priority wins, a program that is not there
+//! is passed over, a real file in the place of a link stays. Each tool keeps a state of its own form, which is only
+//! written into images that have the tool: nothing else reads it.
 
 use std::collections::BTreeMap;
 
-use self::table::{Follower, Registration};
+use calypte_universe::rules::{Follower, Registration};
+
 use super::FinishError;
 use super::site::{Access, Site};
 use crate::context::FinishContext;
@@ -16,6 +16,11 @@ use crate::tree::{FileTree, Node, NodeKind};
 
 /// What the finisher is called.
 pub const NAME: &str = "alternatives";
+
+/// chkconfig's tool.
+const CHKCONFIG_TOOL: &str = "usr/sbin/alternatives";
+const CHKCONFIG_STATE: &str = "var/lib/alternatives";
+const DPKG_STATE: &str = "var/lib/dpkg/alternatives";
 
 /// Links each generic name to its best program.
 ///
@@ -26,28 +31,28 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     let has = |name: &str| packages.iter().any(|package| package.name == name);
     let mut site = Site::new(tree, context.contents, context.epoch, NAME);
     let mut groups: BTreeMap<&str, Vec<&Registration>> = BTreeMap::new();
-    for registration in table::TABLE.iter().filter(|registration| has(registration.package)) {
-        if site.leads_somewhere(&site.path(registration.path)?)? {
-            groups.entry(registration.name).or_default().push(registration);
+    let registrations = context.rules.alternatives.0.iter();
+    for registration in registrations.filter(|registration| has(&registration.package)) {
+        if site.leads_somewhere(&site.path(&registration.path)?)? {
+            groups.entry(&registration.name).or_default().push(registration);
         }
     }
+    let chkconfig = site.leads_somewhere(&site.path(CHKCONFIG_TOOL)?)?;
     for (name, mut choices) in groups {
-        choices.sort_by_key(|choice| choice.path);
+        choices.sort_by_key(|choice| &choice.path);
         // Of equals the first: `max_by_key` gives the last, so it looks from the end.
         let Some(best) = choices.iter().rev().max_by_key(|choice| choice.priority) else { continue };
-        choose(&mut site, best.link, name, best.path)?;
-        for (link, name, path) in best.followers {
+        choose(&mut site, &best.link, name, &best.path)?;
+        for Follower { link, name, path } in &best.followers {
             if site.leads_somewhere(&site.path(path)?)? {
                 choose(&mut site, link, name, path)?;
             }
         }
-        if has("dpkg") {
-            let state = state(&choices);
-            site.write(
-                &site.path(&format!("var/lib/dpkg/alternatives/{name}"))?,
-                state.into_bytes(),
-                Access::root(0o644),
-            )?;
+        let states = [(has("dpkg"), DPKG_STATE, "\n"), (chkconfig, CHKCONFIG_STATE, "")];
+        for (_, directory, end) in states.into_iter().filter(|(wanted, ..)| *wanted) {
+            let text = format!("{}{end}", state(&choices));
+            let path = site.path(&format!("{directory}/{name}"))?;
+            site.write(&path, text.into_bytes(), Access::root(0o644))?;
         }
     }
     Ok(())
@@ -63,26 +68,26 @@ fn choose(site: &mut Site<'_>, link: &str, name: &str, path: &str) -> Result<(),
     site.link(&generic, &middle)
 }
 
-/// The administrative file of a group, as dpkg writes it: mode and link, the followers by name, an empty line; each
-/// choice by path with its priority and followers; an empty line.
+/// The administrative file of a group, as both tools read it: mode and link, the followers by name, an empty line;
+/// each choice by path with its priority and followers. dpkg ends it with an empty line.
 fn state(choices: &[&Registration]) -> String {
     let mut followers: BTreeMap<&str, &str> = BTreeMap::new();
-    for (link, name, _) in choices.iter().flat_map(|choice| choice.followers) {
+    for Follower { link, name, .. } in choices.iter().flat_map(|choice| &choice.followers) {
         followers.insert(name, link);
     }
-    let mut lines = vec!["auto".to_owned(), choices.first().map_or("", |choice| choice.link).to_owned()];
+    let link = choices.first().map_or("", |choice| choice.link.as_str());
+    let mut lines = vec!["auto".to_owned(), link.to_owned()];
     for (name, link) in &followers {
         lines.extend([(*name).to_owned(), (*link).to_owned()]);
     }
     lines.push(String::new());
     for choice in choices {
-        lines.extend([choice.path.to_owned(), choice.priority.to_string()]);
+        lines.extend([choice.path.clone(), choice.priority.to_string()]);
         for name in followers.keys() {
-            let own = |(_, follower, _): &&Follower| follower == name;
-            lines.push(choice.followers.iter().find(own).map_or("", |(_, _, path)| path).to_owned());
+            let own = choice.followers.iter().find(|follower| follower.name == *name);
+            lines.push(own.map_or_else(String::new, |follower| follower.path.clone()));
         }
     }
-    lines.push(String::new());
     lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::*;
-use crate::finishers::tests::{Bench, read_back, tool, write_out};
+use crate::finishers::tests::{Bench, path, read_back, tool, write_out};
 
 fn bench() -> Bench {
     let names = ["less", "mawk", "util-linux", "xz-utils", "tar"];
@@ -62,13 +62,33 @@ fn state_is_for_images_with_dpkg() {
     ");
 }
 
+#[test]
+fn chkconfig_keeps_a_state_of_its_own() {
+    let mut bench = bench().file_with("usr/sbin/alternatives", "", 0o755);
+    bench.run(apply).unwrap();
+    insta::assert_snapshot!(bench.text("var/lib/alternatives/pager"), @r"
+    auto
+    /usr/bin/pager
+    pager.1.gz
+    /usr/share/man/man1/pager.1.gz
+
+    /bin/more
+    50
+    /usr/share/man/man1/more.1.gz
+    /usr/bin/less
+    77
+    /usr/share/man/man1/less.1.gz
+    ");
+    assert!(bench.tree.get(&path("var/lib/dpkg/alternatives/pager")).is_none());
+}
+
 /// The `--install` call of a registration.
 fn install(root: &std::path::Path, registration: &Registration) -> Command {
     let mut command = Command::new("update-alternatives");
     let Registration { link, name, path, priority, .. } = registration;
     command.arg("--root").arg(root).arg("--log").arg(root.join("var/log/alternatives.log"));
     command.args(["--quiet", "--install", link, name, path, &priority.to_string()]);
-    for (link, name, path) in registration.followers {
+    for Follower { link, name, path } in &registration.followers {
         command.args(["--slave", link, name, path]);
     }
     command
@@ -82,9 +102,9 @@ fn oracle_update_alternatives_makes_the_same() {
         bench = bench.directory(&format!("usr/share/man/{section}"));
     }
     write_out(&bench, directory.path());
-    for registration in
-        table::TABLE.iter().filter(|one| ["less", "mawk", "util-linux", "xz-utils"].contains(&one.package))
-    {
+    let registrations = bench.rules.alternatives.0.iter();
+    let chosen = ["less", "mawk", "util-linux", "xz-utils"];
+    for registration in registrations.filter(|one| chosen.contains(&one.package.as_str())) {
         if tool(&mut install(directory.path(), registration)).is_none() {
             return;
         }

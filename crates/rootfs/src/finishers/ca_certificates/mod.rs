@@ -1,10 +1,15 @@
-//! The certificates to trust: what `update-ca-certificates` of Debian makes of `/usr/share/ca-certificates`.
+//! The certificates to trust: what `update-ca-certificates` of Debian makes of `/usr/share/ca-certificates`, and what
+//! `update-ca-trust` of Fedora makes of `/usr/share/pki/ca-trust-source` (module [`extracted`]).
 //!
-//! In `/etc/ssl/certs` come one bundle with all certificates, one link each under its name, and the links by subject
+//! In Debian's `/etc/ssl/certs` come one bundle with all certificates, one link each under its name, and the links by subject
 //! hash that OpenSSL looks for in a directory. Without an answer to the package's question all certificates are
 //! trusted, sorted by the bytes of their names (the script's order depends on the locale).
 
+mod certificate;
+mod der;
+mod extracted;
 mod subject_hash;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -45,6 +50,7 @@ const SELECTION_HEADER: &str = "\
 /// When a certificate cannot be read or is none.
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
     let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    extracted::apply(&mut site, context.epoch.0)?;
     let directory = site.path(SOURCE)?;
     let found: Vec<TreePath> = certificates(&site, &directory);
     if found.is_empty() {
@@ -107,3 +113,5 @@ fn write_selection(site: &mut Site<'_>, directory: &TreePath, found: &[TreePath]
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trust_tests;

@@ -78,7 +78,7 @@ fn accounts_come_by_their_fixed_ids() {
     bench.tree.remove(&crate::finishers::tests::path("var/log/nginx/access.log"));
     let error = bench.run(apply).unwrap_err();
     insta::assert_snapshot!(format!("{error}\nhint: {}", error.hint().unwrap()), @r"
-    the postinst of nginx-common wants the user `www-data`, which is not in the universe's accounts.yaml
+    a script of nginx-common wants the user `www-data`, which is not in the universe's accounts.yaml
     hint: give the user an id of its own there, from 400 to 499 for packages; it is never to change again
     ");
 }

@@ -40,7 +40,7 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     let (packages, epoch) = (context.packages, context.epoch);
     let mut site = Site::new(tree, context.contents, context.epoch, NAME);
     let mut database = start(&site)?;
-    let wanted = Wanted::collect(&site, packages)?;
+    let wanted = Wanted::collect(&site, packages, &context.rules.effects)?;
     database.check(&accounts, &wanted)?;
     database.add(&accounts, &wanted)?;
     database.add_image_user(&accounts)?;

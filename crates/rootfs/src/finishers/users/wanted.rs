@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_formats::sysusers::{self, Id, Line};
 use calypte_formats::tmpfiles::Who;
+use calypte_universe::rules::Effects;
 
-use crate::finishers::scripted::TABLE;
 use crate::finishers::site::Site;
 use crate::finishers::{FinishError, tmpfiles};
 use crate::package::UnpackedPackage;
@@ -39,9 +39,13 @@ const SYSUSERS: [&str; 2] = ["usr/lib/sysusers.d", "etc/sysusers.d"];
 
 impl Wanted {
     /// What the packages' scripts and the tree's sysusers.d and tmpfiles.d files ask for.
-    pub(super) fn collect(site: &Site<'_>, packages: &[UnpackedPackage]) -> Result<Self, FinishError> {
+    pub(super) fn collect(
+        site: &Site<'_>,
+        packages: &[UnpackedPackage],
+        effects: &Effects,
+    ) -> Result<Self, FinishError> {
         let mut wanted = Self::default();
-        wanted.add_scripts(site, packages)?;
+        wanted.add_scripts(site, packages, effects)?;
         wanted.add_sysusers(site)?;
         wanted.add_tmpfiles(site)?;
         Ok(wanted)
@@ -55,17 +59,22 @@ impl Wanted {
         self.groups.entry(name.to_owned()).or_insert_with(|| wanted_by.to_owned());
     }
 
-    fn add_scripts(&mut self, site: &Site<'_>, packages: &[UnpackedPackage]) -> Result<(), FinishError> {
-        for scripted in &TABLE {
+    fn add_scripts(
+        &mut self,
+        site: &Site<'_>,
+        packages: &[UnpackedPackage],
+        effects: &Effects,
+    ) -> Result<(), FinishError> {
+        for scripted in &effects.0 {
             let there = packages.iter().any(|package| package.name == scripted.package);
-            let wanted = match scripted.only_with {
+            let wanted = match &scripted.only_with {
                 Some(path) => site.leads_somewhere(&site.path(path)?)?,
                 None => true,
             };
             if !there || !wanted {
                 continue;
             }
-            let by = format!("the postinst of {}", scripted.package);
+            let by = format!("a script of {}", scripted.package);
             scripted.users.iter().for_each(|name| self.user(name, &by));
             scripted.groups.iter().for_each(|name| self.group(name, &by));
             for (user, group) in scripted.effects.iter().filter_map(|effect| effect.owner()) {
