@@ -212,12 +212,13 @@ impl Factory<'_> {
     fn key(&self, inputs: &Inputs<'_>, compression: LayerCompression) -> Result<Digest> {
         let packages = inputs.packages.iter().map(|package| (&package.id, &package.version, &package.sha256));
         let packages: Vec<_> = packages.collect();
-        // The fourth table, of scripts, decides whether there is a lock, and nothing in an image.
-        let Rules { assumed, slices, accounts, scripts: _ } = &self.universe(inputs.universe)?.1;
+        // The table of scripts decides whether there is a lock, and nothing in an image.
+        let Rules { assumed, slices, accounts, alternatives, effects, scripts: _ } =
+            &self.universe(inputs.universe)?.1;
         Ok(InputKey::new(env!("CALYPTE_SOURCES"))
             .with("packages", &serde_json::to_vec(&packages)?)
             .with("definition", &serde_json::to_vec(inputs.definition)?)
-            .with("rules", format!("{:?}", (assumed, slices, accounts)).as_bytes())
+            .with("rules", format!("{:?}", (assumed, slices, accounts, alternatives, effects)).as_bytes())
             .with("architecture", inputs.architecture.oci().as_bytes())
             .with("compression", &serde_json::to_vec(&compression)?)
             .with("epoch", &inputs.epoch.0.to_le_bytes())

@@ -9,7 +9,7 @@ use calypte_base::Epoch;
 use calypte_definition::{Catalog, ImageId};
 use calypte_resolve::LockedPackage;
 use calypte_store::{Download, FetchSettings, Fetcher, Store};
-use calypte_universe::{Rules, UniverseDefinition};
+use calypte_universe::{RepositoryDefinition, Rules, UniverseDefinition};
 
 use crate::catalog::{CatalogDirectory, Mistakes};
 use crate::hints::hinted;
@@ -111,8 +111,8 @@ impl<'a> Factory<'a> {
     pub(crate) fn fetcher(&self, universe: &UniverseDefinition) -> Fetcher {
         let settings = &self.settings;
         let mut mirrors = settings.mirrors.clone();
-        for repository in &universe.repositories {
-            mirrors.entry(repository.mirror.clone()).or_insert_with(|| vec![repository.fallback.clone()]);
+        for (mirror, fallback) in universe.repositories.iter().flat_map(RepositoryDefinition::mirrors) {
+            mirrors.entry(mirror).or_insert_with(|| vec![fallback]);
         }
         let fetch = FetchSettings {
             mirrors,
@@ -128,9 +128,7 @@ impl<'a> Factory<'a> {
         universe: &UniverseDefinition,
         package: &LockedPackage,
     ) -> Result<Download> {
-        let repository =
-            universe.repositories.iter().find(|repository| repository.name == package.repository);
-        let repository = repository.with_context(|| {
+        let repository = universe.repository(&package.repository).with_context(|| {
             format!(
                 "{} comes from repository `{}`, which {} does not have",
                 package.id, package.repository, universe.universe
@@ -154,6 +152,19 @@ impl<'a> Factory<'a> {
         universe: &UniverseDefinition,
         packages: impl IntoIterator<Item = &'l LockedPackage>,
     ) -> Result<()> {
+        self.fetch_with(&self.fetcher(universe), universe, packages)
+    }
+
+    /// The same, with a fetcher that may know more addresses.
+    ///
+    /// # Errors
+    /// When one cannot be had.
+    pub(crate) fn fetch_with<'l>(
+        &self,
+        fetcher: &Fetcher,
+        universe: &UniverseDefinition,
+        packages: impl IntoIterator<Item = &'l LockedPackage>,
+    ) -> Result<()> {
         let mut missing = BTreeMap::new();
         for package in packages {
             if !self.store().has(&package.sha256) {
@@ -162,7 +173,7 @@ impl<'a> Factory<'a> {
         }
         let missing: Vec<Download> = missing.into_values().collect();
         if !missing.is_empty() {
-            self.fetcher(universe).fetch_all(&missing, self.settings.reporter.downloads())?;
+            fetcher.fetch_all(&missing, self.settings.reporter.downloads())?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use calypte_definition::ImageId;
 use calypte_resolve::{Lock, LockedPackage, LockedRepository, Request, resolve};
 use calypte_rootfs::assemble::package_file;
 use calypte_rootfs::{UnpackedPackage, scripts, unpack};
-use calypte_universe::{Rules, Universe};
+use calypte_universe::{Rules, Universe, UniverseDefinition, Vouched};
 use serde::Serialize;
 
 use crate::diff::{PackageChange, Side, diff};
@@ -59,7 +59,9 @@ impl Factory<'_> {
         for family in families {
             locks.push(self.resolve_family(family, &universe)?);
         }
-        self.fetch(definition, locks.iter().flat_map(|lock| lock.packages.values().flatten()))?;
+        let packages = || locks.iter().flat_map(|lock| lock.packages.values().flatten());
+        self.fetch_with(&universe.fetcher(&self.fetcher(definition)), definition, packages())?;
+        self.vouch(definition, packages())?;
         self.inspect(&mut locks, rules)?;
         for lock in &mut locks {
             lock.images = self.seals(lock)?;
@@ -141,11 +143,10 @@ impl Factory<'_> {
         let fetcher = self.fetcher(definition);
         let settings = &self.settings;
         settings.reporter.step(&format!("reading {name}"));
-        let key = |name: &str| Ok((name.to_owned(), settings.catalog.text(&format!("keys/{name}"))?));
-        let keys = definition.keys().map(key).collect::<Result<BTreeMap<String, String>>>()?;
+        let keys = self.keys(definition)?;
         let downloads = settings.reporter.downloads();
         let universe =
-            calypte_universe::load(definition, &keys, &settings.store, &fetcher, settings.now, downloads)?;
+            calypte_universe::load(definition, &keys, &fetcher, settings.now, downloads)?;
         for repository in universe.repositories.iter().filter(|repository| repository.stale) {
             let until = repository
                 .valid_until
@@ -156,6 +157,32 @@ impl Factory<'_> {
             ));
         }
         Ok(universe)
+    }
+
+    /// The texts of the keys that a universe accepts.
+    fn keys(&self, definition: &UniverseDefinition) -> Result<BTreeMap<String, String>> {
+        let key = |name: &str| Ok((name.to_owned(), self.settings.catalog.text(&format!("keys/{name}"))?));
+        definition.keys().map(key).collect()
+    }
+
+    /// Checks every package whose repository's index is not signed: it must itself be, by a key of the repository.
+    fn vouch<'l>(
+        &self,
+        definition: &UniverseDefinition,
+        packages: impl IntoIterator<Item = &'l LockedPackage>,
+    ) -> Result<()> {
+        let by_digest: BTreeMap<Digest, &LockedPackage> =
+            packages.into_iter().map(|package| (package.sha256, package)).collect();
+        let packages: Vec<Vouched<'_>> = by_digest
+            .into_iter()
+            .map(|(digest, package)| {
+                let file = package_file(package).file;
+                Vouched { repository: &package.repository, digest, file }
+            })
+            .collect();
+        let keys = self.keys(definition)?;
+        calypte_universe::vouch(definition, &keys, self.store(), &packages, self.settings.now)?;
+        Ok(())
     }
 
     /// Chooses the packages of every image of a family; the packages' dates are not known yet.

@@ -4,6 +4,7 @@ use calypte_base::{Architecture, Epoch};
 use calypte_formats::debian_release::ReleaseError;
 use calypte_formats::rpm_repository::RepositoryError;
 use calypte_store::{FetchError, StoreError};
+use calypte_trust::rpm::RpmTrustError;
 use calypte_trust::{KeyError, TrustError};
 
 use crate::index::IndexTooBig;
@@ -39,6 +40,14 @@ pub enum UniverseError {
         file: String,
         /// Why not.
         source: TrustError,
+    },
+    /// Nobody vouches for a package.
+    #[error("package file {file}: {source}")]
+    Package {
+        /// The package's file name.
+        file: String,
+        /// Why not.
+        source: RpmTrustError,
     },
     /// What was signed is no `Release` file.
     #[error("{file}: {source}")]
@@ -163,6 +172,7 @@ impl UniverseError {
             Self::NoKey { key, .. } => Some(format!("put the key into catalog/keys/{key}, or correct `keys` of the universe")),
             Self::Key(source) => source.hint(),
             Self::Trust { source, .. } => source.hint(),
+            Self::Package { source, .. } => source.hint(),
             Self::Release { .. } | Self::NoIndex { .. } => {
                 Some("the address may be that of something else than a Debian repository".to_owned())
             }

@@ -1,8 +1,9 @@
 //! Stage 2 of 8: repositories → verified Universe.
 //!
-//! [`load`] takes a [`UniverseDefinition`] and gives a [`Universe`]: each repository's `InRelease` verified and frozen
-//! by its digest ([`FrozenRepository`]), and a [`PackageIndex`] for each architecture. [`Rules`] are the tables that
-//! people have reviewed for a distribution, since no maintainer script is run.
+//! [`load`] takes a [`UniverseDefinition`] and gives a [`Universe`]: each repository's index of indexes checked and
+//! frozen by its digest ([`FrozenRepository`]), and a [`PackageIndex`] for each architecture, the same for both formats.
+//! [`vouch`] checks packages whose repository is not signed. [`Rules`] are the tables that people have reviewed for a
+//! distribution, since no maintainer script is run.
 
 pub mod contradiction;
 pub mod definition;
@@ -12,6 +13,7 @@ mod load;
 pub mod relation;
 pub mod rules;
 pub mod table;
+mod vouch;
 
 pub use definition::{DebLayout, Layout, RepositoryDefinition, RpmLayout, UniverseDefinition};
 pub use error::UniverseError;
@@ -19,3 +21,4 @@ pub use index::{PackageId, PackageIndex, PackageRecord};
 pub use load::{FrozenRepository, RELEASE_LIMIT, Universe, load};
 pub use relation::{Choice, Clause, Objection, Operator, Relation};
 pub use rules::Rules;
+pub use vouch::{Vouched, vouch};
