@@ -8,7 +8,7 @@ use calypte_definition::ImageId;
 use calypte_resolve::{Lock, LockedPackage, LockedRepository, Request, resolve};
 use calypte_rootfs::assemble::package_file;
 use calypte_rootfs::{UnpackedPackage, scripts, unpack};
-use calypte_universe::{Rules, Universe, UniverseDefinition, Vouched};
+use calypte_universe::{Rules, SecurityUpdate, Universe, UniverseDefinition, Vouched};
 use serde::Serialize;
 
 use crate::diff::{PackageChange, Side, diff};
@@ -36,6 +36,23 @@ pub struct LockChange {
     pub download_size: u64,
     /// What differs from the lock before.
     pub changes: Vec<PackageChange>,
+    /// The security advisories that the changed packages bring, as far as the universe's repositories tell of any.
+    pub advisories: Vec<Brought>,
+}
+
+/// A security advisory that a new version of a package brings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Brought {
+    /// The advisory (`FEDORA-2026-0123456789`).
+    pub advisory: String,
+    /// How grave it is, in the publisher's words; empty when it does not say.
+    pub severity: String,
+    /// The vulnerabilities that it names.
+    pub vulnerabilities: BTreeSet<String>,
+    /// The package.
+    pub package: String,
+    /// Its new version.
+    pub version: String,
 }
 
 /// Whether a lock is what its definition needs.
@@ -66,7 +83,7 @@ impl Factory<'_> {
         for lock in &mut locks {
             lock.images = self.seals(lock)?;
         }
-        locks.iter().map(|lock| self.save(lock)).collect()
+        locks.iter().map(|lock| self.save(lock, &universe.updates)).collect()
     }
 
     /// Whether the locks of families are what the definitions need. Reads nothing but the catalog.
@@ -145,8 +162,7 @@ impl Factory<'_> {
         settings.reporter.step(&format!("reading {name}"));
         let keys = self.keys(definition)?;
         let downloads = settings.reporter.downloads();
-        let universe =
-            calypte_universe::load(definition, &keys, &fetcher, settings.now, downloads)?;
+        let universe = calypte_universe::load(definition, &keys, &fetcher, settings.now, downloads)?;
         for repository in universe.repositories.iter().filter(|repository| repository.stale) {
             let until = repository
                 .valid_until
@@ -248,10 +264,11 @@ impl Factory<'_> {
         refuse(packages.iter().flat_map(|package| unknown_scripts(package, rules)).collect())
     }
 
-    fn save(&self, lock: &Lock) -> Result<LockChange> {
+    fn save(&self, lock: &Lock, updates: &BTreeSet<SecurityUpdate>) -> Result<LockChange> {
         // A lock that cannot be read any more is replaced; nothing in it is worth keeping.
         let before = self.settings.catalog.read_lock(&lock.universe, &lock.family).ok().flatten();
         self.settings.catalog.write_lock(lock)?;
+        let is_new = before.is_none();
         let side = |lock: &Lock| Side {
             packages: lock
                 .packages
@@ -261,15 +278,37 @@ impl Factory<'_> {
                 .collect(),
             ..Side::default()
         };
+        let changes =
+            before.as_ref().map_or_else(Vec::new, |before| diff(&side(before), &side(lock)).packages);
         Ok(LockChange {
+            advisories: brought(&changes, updates),
             family: lock.family.clone(),
-            is_new: before.is_none(),
+            is_new,
             images: lock.images.len(),
             packages: lock.packages.values().map(Vec::len).sum(),
             download_size: lock.packages.values().flatten().map(|package| package.size).sum(),
-            changes: before.map_or_else(Vec::new, |before| diff(&side(&before), &side(lock)).packages),
+            changes,
         })
     }
+}
+
+/// The advisories that are about the new versions of packages.
+fn brought(changes: &[PackageChange], updates: &BTreeSet<SecurityUpdate>) -> Vec<Brought> {
+    let mut all = Vec::new();
+    for PackageChange { name, from, to } in changes {
+        let (Some(_), Some(version)) = (from, to) else { continue };
+        let package = (name.clone(), version.clone());
+        for update in updates.iter().filter(|update| update.packages.contains(&package)) {
+            all.push(Brought {
+                advisory: update.id.clone(),
+                severity: update.severity.clone(),
+                vulnerabilities: update.vulnerabilities.clone(),
+                package: name.clone(),
+                version: version.clone(),
+            });
+        }
+    }
+    all
 }
 
 /// The scripts of a package that are not in the reviewed table, each with its text and the entry to add.

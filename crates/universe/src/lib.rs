@@ -18,7 +18,7 @@ mod vouch;
 pub use definition::{DebLayout, Layout, RepositoryDefinition, RpmLayout, UniverseDefinition};
 pub use error::UniverseError;
 pub use index::{PackageId, PackageIndex, PackageRecord};
-pub use load::{FrozenRepository, RELEASE_LIMIT, Universe, load};
+pub use load::{FrozenRepository, RELEASE_LIMIT, SecurityUpdate, Universe, load};
 pub use relation::{Choice, Clause, Objection, Operator, Relation};
 pub use rules::Rules;
 pub use vouch::{Vouched, vouch};

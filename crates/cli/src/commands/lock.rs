@@ -1,7 +1,9 @@
 //! `calypte lock`: chooses the packages of image families and writes their locks.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
-use calypte_pipeline::lock::{LockChange, LockState};
+use calypte_pipeline::lock::{Brought, LockChange, LockState};
 use serde::Serialize;
 
 use super::DEFAULT_UNIVERSE;
@@ -67,7 +69,19 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
         ]);
     }
     output::print(&table.render())?;
+    let mut fixes = Table::new(&["SECURITY FIX", "PACKAGE", "VERSION", "SEVERITY", "VULNERABILITIES"], &[]);
+    let all: BTreeSet<_> = locks.iter().flat_map(|lock| &lock.advisories).map(fix).collect();
+    if !all.is_empty() {
+        all.into_iter().for_each(|row| fixes.row(row));
+        output::print(&fixes.render())?;
+    }
     Ok(Verdict::Yes)
+}
+
+fn fix(brought: &Brought) -> Vec<String> {
+    let Brought { advisory, severity, vulnerabilities, package, version } = brought;
+    let named = vulnerabilities.iter().cloned().collect::<Vec<_>>().join(", ");
+    vec![advisory.clone(), package.clone(), version.clone(), severity.clone(), named]
 }
 
 fn changes(lock: &LockChange) -> String {

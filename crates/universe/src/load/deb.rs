@@ -75,6 +75,7 @@ pub(super) fn open(
         memories: vec![(format!("{}/InRelease", verified.shown), memory)],
         frozen: vec![verified.frozen],
         indexes,
+        updates: Vec::new(),
         addresses: Vec::new(),
     })
 }

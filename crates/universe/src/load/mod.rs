@@ -4,8 +4,9 @@
 mod deb;
 mod memory;
 mod rpm;
+mod updates;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::{Architecture, Digest, Epoch, PackageFormat};
 use calypte_formats::compression::{Compression, Decoder, decoder};
@@ -15,6 +16,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use self::deb::RELEASE_LIMIT;
+pub use self::updates::SecurityUpdate;
 
 use self::memory::Memory;
 use crate::definition::{Layout, RepositoryDefinition, UniverseDefinition};
@@ -55,6 +57,8 @@ pub struct Universe {
     pub repositories: Vec<FrozenRepository>,
     /// The packages of all repositories, for each architecture.
     pub packages: BTreeMap<Architecture, PackageIndex>,
+    /// The security fixes that the repositories tell of.
+    pub updates: BTreeSet<SecurityUpdate>,
     /// Addresses that the repositories themselves named for their mirrors.
     pub addresses: BTreeMap<String, Vec<String>>,
 }
@@ -66,6 +70,8 @@ struct Opened {
     /// What to remember once all was read, by the file that it is about.
     memories: Vec<(String, Memory)>,
     indexes: Vec<IndexFile>,
+    /// Advisories, where there are any.
+    updates: Vec<Packed>,
     /// Further addresses of its mirror.
     addresses: Vec<String>,
 }
@@ -129,13 +135,15 @@ pub fn load(
         definition: definition.clone(),
         repositories: Vec::new(),
         packages: BTreeMap::new(),
+        updates: BTreeSet::new(),
         addresses: BTreeMap::new(),
     };
-    let (mut indexes, mut memories) = (Vec::new(), Vec::new());
+    let (mut indexes, mut memories, mut updates) = (Vec::new(), Vec::new(), Vec::new());
     for (opened, repository) in opened.into_iter().zip(&definition.repositories) {
         universe.repositories.extend(opened.frozen);
         memories.extend(opened.memories);
         indexes.extend(opened.indexes);
+        updates.extend(opened.updates);
         universe.addresses.entry(repository.mirror.clone()).or_default().extend(opened.addresses);
     }
     universe.addresses.retain(|_, addresses| !addresses.is_empty());
@@ -145,6 +153,10 @@ pub fn load(
             indexes.iter().filter(|index| index.architecture == architecture).collect();
         let index = package_index(definition, architecture, &files, &fetcher, progress)?;
         universe.packages.insert(architecture, index);
+    }
+    fetch(&fetcher, definition, updates.iter(), progress)?;
+    for packed in &updates {
+        universe.updates.extend(updates::read(fetcher.store(), packed)?);
     }
     for (file, memory) in memories {
         memory::remember(fetcher.store(), &file, memory)?;
@@ -178,12 +190,8 @@ fn package_index(
     {
         return Ok(index);
     }
-    let fetch = |packed: Vec<&Packed>| {
-        let downloads: Vec<Download> = packed.into_iter().map(|packed| packed.download.clone()).collect();
-        let of = format!("universe `{}`", definition.universe);
-        fetcher.fetch_all(&downloads, progress).map_err(|source| UniverseError::Fetch { of, source })
-    };
-    fetch(files.iter().map(|file| &file.packages).collect())?;
+    let more = |packed: Vec<&Packed>| fetch(fetcher, definition, packed, progress);
+    more(files.iter().map(|file| &file.packages).collect())?;
     let read = |file: &&IndexFile| {
         let reader = file.packages.open(store)?;
         let table = match definition.format {
@@ -194,12 +202,23 @@ fn package_index(
     };
     let mut tables = files.par_iter().map(read).collect::<Result<Vec<String>, _>>()?;
     if definition.format == PackageFormat::Rpm {
-        tables = rpm::complete(tables, files, store, fetch)?;
+        tables = rpm::complete(tables, files, store, more)?;
     }
     let tables = files.iter().map(|file| file.repository.clone()).zip(tables).collect();
     let index = PackageIndex::new(&definition.universe, definition.format, architecture, tables)?;
     store.cache_put(CACHE_KIND, &key, &index.to_bytes())?;
     Ok(index)
+}
+
+fn fetch<'p>(
+    fetcher: &Fetcher,
+    definition: &UniverseDefinition,
+    packed: impl IntoIterator<Item = &'p Packed>,
+    progress: &dyn Progress,
+) -> Result<(), UniverseError> {
+    let downloads: Vec<Download> = packed.into_iter().map(|packed| packed.download.clone()).collect();
+    let of = format!("universe `{}`", definition.universe);
+    fetcher.fetch_all(&downloads, progress).map_err(|source| UniverseError::Fetch { of, source })
 }
 
 /// What an index depends on: the files that it is made of, in their order, and the form in which it is kept.

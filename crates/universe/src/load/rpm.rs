@@ -103,6 +103,7 @@ impl Place<'_> {
             packages,
             files: self.packed(&file, &directory, &repomd, "filelists")?,
         });
+        opened.updates.extend(self.packed(&file, &directory, &repomd, "updateinfo")?);
         opened.addresses.extend(found.addresses);
         opened.addresses.sort();
         opened.addresses.dedup();

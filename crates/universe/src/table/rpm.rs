@@ -94,7 +94,7 @@ fn append(table: &mut String, package: &Package<'_>, name: &str, base: &str) -> 
 }
 
 /// `[epoch:]version[-release]`, the epoch left out when it is 0.
-fn evr(epoch: u32, version: &str, release: Option<&str>) -> String {
+pub(crate) fn evr(epoch: u32, version: &str, release: Option<&str>) -> String {
     let epoch = if epoch == 0 { String::new() } else { format!("{epoch}:") };
     release.map_or_else(|| format!("{epoch}{version}"), |release| format!("{epoch}{version}-{release}"))
 }
