@@ -3,6 +3,7 @@
 
 use std::io::{BufReader, Read, repeat};
 
+use calypte_formats::compression::{Compression, CompressionError, decoder};
 use calypte_formats::rpm_dependency::Operator;
 use calypte_formats::rpm_repository::metalink::{self, MirrorUrl};
 use calypte_formats::rpm_repository::primary::Entry;
@@ -236,6 +237,18 @@ fn endless_input_costs_no_more_than_a_limit() {
     };
     repeated("<x>", &package);
     repeated("<![CDATA[xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx]]>", &format!("{package}<file>/"));
+}
+
+#[test]
+fn what_failed_below_is_told() {
+    let text = primary_text("", "");
+    let input = decoder(Compression::None, text.as_bytes(), 200).unwrap();
+    let error = primary::read::<RepositoryError>(BufReader::new(input), &mut |_| Ok(())).unwrap_err();
+    let RepositoryError::Io(source) = error else { panic!("{error}") };
+    assert!(
+        matches!(CompressionError::of(&source), Some(CompressionError::LimitExceeded { .. })),
+        "{source}"
+    );
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn word<'a>(text: &'a str, at: u64, field: &'static str) -> Result<&'a str, Repo
 }
 
 /// A file's place below the repository's base: relative, and nothing that leads elsewhere.
-fn location<'a>(text: &'a str, at: u64) -> Result<&'a str, RepositoryError> {
+fn location(text: &str, at: u64) -> Result<&str, RepositoryError> {
     let stray = |byte: u8| byte <= b' ' || byte == 0x7f || matches!(byte, b'\\' | b'?' | b'#');
     // A colon in the first component would make that a URL's scheme.
     let first = text.split('/').next().unwrap_or_default();

@@ -332,7 +332,7 @@ fn failure(error: quick_xml::Error, at: u64, is_over: bool) -> RepositoryError {
             RepositoryError::Limit { at, what: "a tag or a stretch of text", limit: EVENT_LIMIT }
         }
         quick_xml::Error::Io(source) => {
-            RepositoryError::Io(Arc::try_unwrap(source).unwrap_or_else(|shared| io::Error::other(shared)))
+            RepositoryError::Io(Arc::try_unwrap(source).unwrap_or_else(io::Error::other))
         }
         other => RepositoryError::Form { at, reason: other.to_string() },
     }
