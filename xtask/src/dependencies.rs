@@ -13,6 +13,7 @@ const LINE: &[&str] = &[
     "calypte-definition",
     "calypte-universe",
     "calypte-resolve",
+    "calypte-rpmdb",
     "calypte-rootfs",
     "calypte-image",
     "calypte-pipeline",
@@ -36,6 +37,7 @@ const CONFINED: &[(&str, &str)] = &[
     ("pgp", "calypte-trust"),
     ("ureq", "calypte-store"),
     ("resolvo", "calypte-resolve"),
+    ("rusqlite", "calypte-rpmdb"),
     ("granit-parser", "calypte-definition"),
     ("indicatif", "calypte-cli"),
 ];

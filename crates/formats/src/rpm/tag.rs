@@ -13,6 +13,18 @@ pub const I18N_TABLE: u32 = 100;
 pub const DSA_HEADER: u32 = 267;
 /// In a signature header: RSA signature over the main header, binary OpenPGP.
 pub const RSA_HEADER: u32 = 268;
+/// In a signature header: size of header and payload, where it is larger than 4 GiB.
+pub const LONG_SIGNATURE_SIZE: u32 = 270;
+/// In a signature header: size of the unpacked payload, likewise.
+pub const LONG_ARCHIVE_SIZE: u32 = 271;
+/// In a signature header: IMA signatures of the files, in hex.
+pub const SIGNATURE_FILE_SIGNATURES: u32 = 274;
+/// In a signature header: length of each of these.
+pub const SIGNATURE_FILE_SIGNATURE_LENGTH: u32 = 275;
+/// In a signature header: fs-verity signatures of the files, in base64.
+pub const VERITY_SIGNATURES: u32 = 276;
+/// In a signature header: the hash of these.
+pub const VERITY_SIGNATURE_ALGORITHM: u32 = 277;
 /// In a signature header: SHA-1 of the main header, in hex.
 pub const SHA1_HEADER: u32 = 269;
 /// In a signature header: SHA-256 of the main header, in hex.
@@ -21,6 +33,12 @@ pub const SHA256_HEADER: u32 = 273;
 pub const OPENPGP: u32 = 278;
 /// In a signature header of format 6: SHA3-256 of the main header, in hex.
 pub const SHA3_256_HEADER: u32 = 279;
+/// In a signature header: size of header and payload.
+pub const SIGNATURE_SIZE: u32 = 1000;
+/// In a signature header: MD5 of header and payload.
+pub const SIGNATURE_MD5: u32 = 1004;
+/// In a signature header: size of the unpacked payload.
+pub const SIGNATURE_PAYLOAD_SIZE: u32 = 1007;
 /// In a signature header: RSA signature over main header and payload; obsolete.
 pub const SIGNATURE_PGP: u32 = 1002;
 /// In a signature header: DSA signature over main header and payload; obsolete.

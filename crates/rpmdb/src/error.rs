@@ -1,0 +1,43 @@
+//! Why a database cannot be made.
+
+use calypte_formats::rpm::HeaderError;
+
+/// Why a database cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// A header is malformed.
+    #[error("package number {number}: {source}")]
+    Header {
+        /// Which package, counted from one.
+        number: i64,
+        /// What is wrong.
+        source: HeaderError,
+    },
+    /// The states are not those of the package's files.
+    #[error("package {package} has {files} files, but {states} states are given for them")]
+    States {
+        /// Its name.
+        package: String,
+        /// How many files its header lists.
+        files: usize,
+        /// How many states were given.
+        states: usize,
+    },
+    /// The signature header has a value of a type that rpm does not take.
+    #[error("package {package}: tag {tag} of its signature header has values of another type than rpm takes")]
+    SignatureTag {
+        /// Its name.
+        package: String,
+        /// The tag.
+        tag: u32,
+    },
+    /// With what is added, the header is too large for its format.
+    #[error("package {package}: the header is too large to be installed")]
+    TooLarge {
+        /// Its name.
+        package: String,
+    },
+    /// SQLite failed.
+    #[error("cannot write the package database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
