@@ -4,13 +4,16 @@
 //!   ([`status_d`]): one record a package, which can lie in the layer of its package.
 //! - An image with one gets the whole database ([`database`]), as if dpkg had installed everything.
 //!
-//! Both say what is in the tree, not what was in the packages: what a slice or the definition took out is not listed,
+//! - RPM packages are recorded in rpm's own database in either case ([`rpm`]).
+//!
+//! All say what is in the tree, not what was in the packages: what a slice or the definition took out is not listed,
 //! so that `dpkg -V` finds nothing missing and a scanner ascribes no file that is not there.
 //!
 //! What belongs to one package (its record, its lists, its scripts) is owned by it; what all share is [`NAME`]'s.
 
 mod database;
 mod exclude;
+mod rpm;
 mod status_d;
 
 use std::io;
@@ -18,7 +21,10 @@ use std::io;
 use calypte_base::{Epoch, TreePath};
 use calypte_definition::Allowance;
 use calypte_formats::dpkg::{self, Conffile, DpkgError};
+use calypte_rpmdb::DatabaseError;
 use calypte_store::Contents;
+
+use self::rpm::RpmPackage;
 
 use crate::aliases;
 use crate::context::FinishContext;
@@ -50,6 +56,15 @@ pub enum RecordError {
         /// What is wrong.
         source: DpkgError,
     },
+    /// What was kept of the package's headers is damaged.
+    #[error("the records of package {package}: its headers, as they were kept, cannot be read")]
+    Header {
+        /// The package.
+        package: String,
+    },
+    /// The database of rpm cannot be made.
+    #[error("rpm's database: {0}")]
+    Database(#[from] DatabaseError),
     /// A configuration file cannot be read, whose checksum the database must hold.
     #[error("{path} of package {package}: {source}")]
     Read {
@@ -79,7 +94,8 @@ pub fn write(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
         }
         (false, false) => status_d::write(&mut recorder, &packages)?,
     }
-    Ok(())
+    let packages = RpmPackage::among(context.packages);
+    if packages.is_empty() { Ok(()) } else { rpm::write(&mut recorder, &packages) }
 }
 
 /// A Debian package with what it says of itself.
