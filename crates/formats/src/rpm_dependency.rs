@@ -428,3 +428,54 @@ impl fmt::Display for Simple<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn simple(name: &str) -> Expression<'_> {
+        Expression::Simple(Simple { name, operator: None, version: None })
+    }
+
+    #[test]
+    fn plain_relations() {
+        let parsed = |text| match parse(text) {
+            Ok(Expression::Simple(Simple { name, operator, version })) => (name, operator, version),
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(parsed("libc.so.6(GLIBC_2.34)(64bit)"), ("libc.so.6(GLIBC_2.34)(64bit)", None, None));
+        assert_eq!(parsed(" a >= 1:2-3 "), ("a", Some(Operator::GreaterEqual), Some("1:2-3")));
+        assert_eq!(parsed("config(a) =< 2^git"), ("config(a)", Some(Operator::LessEqual), Some("2^git")));
+        assert_eq!(parsed("((/bin/sh))"), ("/bin/sh", None, None));
+    }
+
+    #[test]
+    fn trees() {
+        let conditional =
+            |otherwise| Box::new(Conditional { then: simple("a"), condition: simple("b"), otherwise });
+        for (text, tree) in [
+            ("(a and b and (c))", Expression::And(vec![simple("a"), simple("b"), simple("c")])),
+            (
+                "(a or (b with c))",
+                Expression::Or(vec![simple("a"), Expression::With(vec![simple("b"), simple("c")])]),
+            ),
+            ("(a without b)", Expression::Without(Box::new(simple("a")), Box::new(simple("b")))),
+            ("(a if b)", Expression::If(conditional(None))),
+            ("(a if b else c)", Expression::If(conditional(Some(simple("c"))))),
+            ("(a unless b else c)", Expression::Unless(conditional(Some(simple("c"))))),
+        ] {
+            assert_eq!(parse(text), Ok(tree), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let text = "((a >= 1:2-3 with b(c)) if (d or (e without f = 2)) else (g and h))";
+        assert_eq!(parse(text).unwrap().to_string(), text);
+        let spread = "( (a => 1:2-3 with  b(c))if (d or,(e  without f == 2)) else\t(g and h,) )";
+        assert!(parse(spread).is_err(), "a comma after a word is a part of it");
+        assert_eq!(parse(&spread.replace("or,", "or ,")).unwrap().to_string(), text);
+        // Without a blank, all of it is the name, as it is for rpm.
+        assert!(parse("a>=1").is_ok_and(|parsed| parsed == simple("a>=1")));
+    }
+}
