@@ -21,7 +21,7 @@ pub fn number(package: &mut UnpackedPackage, accounts: &Accounts, own: &User) ->
     let unknown = |kind, name: &str, path: &calypte_base::TreePath| FinishError::UnknownAccount {
         kind,
         name: name.to_owned(),
-        wanted_by: format!("/{path} of package {}", package.name),
+        wanted_by: format!("{path} of package {}", package.name),
     };
     for entry in &mut package.entries {
         if let Some(name) = &entry.user {

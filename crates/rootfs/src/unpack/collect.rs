@@ -28,6 +28,7 @@ pub enum Failure {
     Rpm(RpmError),
     Member { member: String, problem: MemberProblem },
     Control(String),
+    Payload(String),
     Store(StoreError),
 }
 
@@ -51,14 +52,16 @@ impl Failure {
             Self::Deb(source) => UnpackError::Archive { file, source },
             Self::Rpm(source) => UnpackError::Rpm { file, source },
             Self::Member { member, problem } => UnpackError::Member { file, member, problem },
-            // It may quote the package, and what that says is not for a terminal.
-            Self::Control(problem) => {
-                let problem = problem.replace(|letter: char| letter.is_control(), "�");
-                UnpackError::Control { file, problem }
-            }
+            Self::Control(problem) => UnpackError::Control { file, problem: printable(&problem) },
+            Self::Payload(problem) => UnpackError::Payload { file, problem: printable(&problem) },
             Self::Store(source) => UnpackError::Store { file, source },
         }
     }
+}
+
+/// It may quote the package, and what that says is not for a terminal.
+fn printable(problem: &str) -> String {
+    problem.replace(|letter: char| letter.is_control(), "�")
 }
 
 /// What was collected, the pack not yet published.

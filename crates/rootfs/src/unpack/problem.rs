@@ -34,8 +34,16 @@ pub enum UnpackError {
         /// What is wrong.
         source: RpmError,
     },
+    /// The RPM package's payload cannot be read, or its list of files names what cannot be.
+    #[error("package file {file}: {problem}")]
+    Payload {
+        /// The package's file name.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The file is a package of neither format.
-    #[error("package file {file} is neither a Debian nor an RPM package")]
+    #[error("package file {file}: it is neither a Debian nor an RPM package")]
     Format {
         /// The package's file name.
         file: String,
@@ -50,8 +58,8 @@ pub enum UnpackError {
         /// What is wrong.
         problem: MemberProblem,
     },
-    /// What the package says of itself lacks something, or cannot be.
-    #[error("package file {file}: {problem}")]
+    /// The control archive lacks something, or says what cannot be.
+    #[error("package file {file}: control archive: {problem}")]
     Control {
         /// The package's file name.
         file: String,
@@ -155,6 +163,7 @@ impl UnpackError {
             Self::OtherPackage { .. } => Some("run `calypte lock` to write the lock anew".to_owned()),
             Self::Archive { .. }
             | Self::Rpm { .. }
+            | Self::Payload { .. }
             | Self::Format { .. }
             | Self::Member { .. }
             | Self::Control { .. } => Some(

@@ -43,7 +43,7 @@ impl RpmCollector {
     /// What was collected of the package with this digest.
     pub fn finish(self, digest: Digest) -> Result<Collected, Failure> {
         // The reader gives the headers before anything else, or an error.
-        let said = self.said.ok_or_else(|| Failure::Control("it has no header".to_owned()))?;
+        let said = self.said.ok_or_else(|| Failure::Payload("it has no header".to_owned()))?;
         let Headers { identity, description, scripts, accounts, conffiles } = said;
         let (entries, newest, writer, heads) = self.gathering.finish()?;
         // A package without files has at least been built at some time.
@@ -98,7 +98,7 @@ impl RpmVisitor for RpmCollector {
     fn file(&mut self, file: &FileEntry, body: &mut dyn Read) -> Result<(), Failure> {
         let named = |name: &String| Some(name.clone()).filter(|name| name != ROOT);
         let said = Said { user: named(&file.user), group: named(&file.group), mark: mark(file.flags) };
-        let unreadable = |error: io::Error| Failure::Control(format!("payload: {error}"));
+        let unreadable = |error: io::Error| Failure::Payload(format!("payload: {error}"));
         self.gathering.take(&file.entry, said, body, unreadable)
     }
 }
@@ -115,7 +115,7 @@ fn name(identity: &Identity) -> String {
 fn place(file: &FileEntry) -> Result<TreePath, Failure> {
     TreePath::from_bytes(&file.entry.path)
         .map(aliases::real_path)
-        .map_err(|error| Failure::Control(format!("file list: {error}")))
+        .map_err(|error| Failure::Payload(format!("file list: {error}")))
 }
 
 const fn mark(flags: FileFlags) -> Option<Mark> {

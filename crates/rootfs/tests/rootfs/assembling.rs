@@ -56,8 +56,12 @@ impl Bench {
     }
 
     fn assemble(&self) -> Result<Rootfs, AssembleError> {
-        let slice =
-            Slice { title: String::new(), drop: vec!["usr/share/doc/**".to_owned()], keep: Vec::new() };
+        let slice = Slice {
+            drop: vec!["usr/share/doc/**".to_owned()],
+            title: String::new(),
+            keep: Vec::new(),
+            marked: Default::default(),
+        };
         let rules =
             Rules { slices: Slices(BTreeMap::from([("docs".to_owned(), slice)])), ..Rules::default() };
         let packages: Vec<&LockedPackage> = self.packages.iter().collect();
@@ -174,7 +178,7 @@ fn each_error_names_the_image_and_what_is_wrong() {
 
     let mut bench = sound("");
     bench.packages[1].version = "2.0-1".to_owned();
-    insta::assert_snapshot!(bench.refused(), @"sample: package file one_1.0-1_amd64.deb: Version is `1.0-1`, but the lock says `2.0-1`");
+    insta::assert_snapshot!(bench.refused(), @"sample: package file one_1.0-1_amd64.deb: the version is `1.0-1`, but the lock says `2.0-1`");
 
     let mut bench = sound("");
     bench.definition.slices.insert("dosc".to_owned());

@@ -125,7 +125,7 @@ fn control_archives_that_make_no_sense() {
 
 #[test]
 fn archives_that_are_none() {
-    insta::assert_snapshot!(refused(b"<html>not found</html>"), @"not an ar archive: it does not start with `!<arch>`");
+    insta::assert_snapshot!(refused(b"<html>not found</html>"), @"it is neither a Debian nor an RPM package");
     insta::assert_snapshot!(refused(&archive(&[("debian-binary", b"2.0\n")])), @"expected control.tar but found the end of the package");
     let unknown = archive(&[("debian-binary", b"2.0\n"), ("control.tar.br", b"x")]);
     insta::assert_snapshot!(refused(&unknown), @"control.tar.br has an unknown compression (known: none, .gz, .xz, .zst)");

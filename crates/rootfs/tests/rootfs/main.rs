@@ -4,4 +4,5 @@ mod assembling;
 mod deb;
 mod hostile;
 mod network;
+mod rpm;
 mod unpacking;
