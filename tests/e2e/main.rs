@@ -8,6 +8,7 @@ mod builder;
 mod case;
 mod command_line;
 mod engines;
+mod live_fedora;
 mod needs;
 mod outputs;
 mod rebuild;

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 pub enum Need {
     /// The Debian mirror that the machine's apt uses.
     Mirror,
+    /// Fedora's mirrors, and the wish to use them.
+    Fedora,
     /// To be root.
     Root,
     /// A program.
@@ -24,6 +26,7 @@ impl Need {
             Self::Mirror => {
                 (!succeeds("apt-get", &["--version"]) || is_offline()).then(|| "a Debian mirror".to_owned())
             }
+            Self::Fedora => crate::live_fedora::missing(),
             Self::Root => (!is_root()).then(|| "root".to_owned()),
             Self::Program(program) => (!is_installed(program)).then(|| (*program).to_owned()),
             Self::Engine => {
