@@ -16,6 +16,7 @@ pub mod rpm;
 pub mod rpm_dependency;
 pub mod rpm_repository;
 mod systemd_text;
+pub mod systemd_unit;
 pub mod sysusers;
 pub mod tar;
 pub mod tmpfiles;

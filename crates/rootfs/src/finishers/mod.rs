@@ -5,11 +5,14 @@
 //! which finisher is written in the universe's `scripts.yaml`; `docs/reference/finishers.md` describes each.
 
 mod alternatives;
+mod authselect;
 mod ca_certificates;
+mod crypto_policies;
 mod defaults;
 mod ld_so_cache;
 mod os_release;
 mod pam;
+mod presets;
 mod shells;
 mod site;
 mod tmpfiles;
@@ -40,13 +43,16 @@ pub struct Finisher {
 
 /// All finishers in the order in which they run: users first, since others give files to them; files of scripts
 /// before tmpfiles.d, as postinst scripts have their tmpfiles part at the end; what reads the whole tree last.
-pub const ORDER: [Finisher; 9] = [
+pub const ORDER: [Finisher; 12] = [
     Finisher { name: users::NAME, title: "users and groups", apply: users::apply },
     Finisher { name: defaults::NAME, title: "files and links that scripts create", apply: defaults::apply },
     Finisher { name: tmpfiles::NAME, title: "what tmpfiles.d files declare", apply: tmpfiles::apply },
     Finisher { name: alternatives::NAME, title: "alternatives", apply: alternatives::apply },
     Finisher { name: shells::NAME, title: "/etc/shells", apply: shells::apply },
     Finisher { name: pam::NAME, title: "/etc/pam.d/common-*", apply: pam::apply },
+    Finisher { name: authselect::NAME, title: "/etc/nsswitch.conf and /etc/pam.d", apply: authselect::apply },
+    Finisher { name: crypto_policies::NAME, title: "/etc/crypto-policies", apply: crypto_policies::apply },
+    Finisher { name: presets::NAME, title: "units that start", apply: presets::apply },
     Finisher { name: ca_certificates::NAME, title: "certificates to trust", apply: ca_certificates::apply },
     Finisher { name: os_release::NAME, title: "the image's name in os-release", apply: os_release::apply },
     Finisher { name: ld_so_cache::NAME, title: "/etc/ld.so.cache", apply: ld_so_cache::apply },
