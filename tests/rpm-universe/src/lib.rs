@@ -18,6 +18,7 @@ mod tools;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+pub use catalog::KEY_NAME;
 pub use recipe::{Kind, Recipe};
 pub use server::{Behaviour, Server};
 pub use tools::Failure;
