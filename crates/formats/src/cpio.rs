@@ -169,7 +169,7 @@ impl<R: Read> Reader<R> {
         ] = fields;
         let length = usize::try_from(name).unwrap_or(usize::MAX);
         // The length counts the zero byte after the name.
-        if length < 2 || length > PATH_LIMIT + 1 {
+        if !(2..=PATH_LIMIT + 1).contains(&length) {
             return Err(CpioError::BadField {
                 offset: start,
                 field: "length of name",

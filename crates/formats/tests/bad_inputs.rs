@@ -9,10 +9,11 @@ use calypte_formats::accounts::{self, PasswdLine};
 use calypte_formats::compression::{Compression, decoder};
 use calypte_formats::deb::{self, DebError, DebVisitor, Limits};
 use calypte_formats::debian_release::Release;
+use calypte_formats::rpm::{FileEntry, Header, RpmError, RpmVisitor};
 use calypte_formats::rpm_repository::{RepositoryError, filelists, metalink, primary, repomd, updateinfo};
 use calypte_formats::tar::Entry;
 use calypte_formats::{
-    ar, deb822, dpkg, elf, ld_cache, oci, p11_kit, rpm_dependency, sysusers, tar, tmpfiles, xattr,
+    ar, cpio, deb822, dpkg, elf, ld_cache, oci, p11_kit, rpm, rpm_dependency, sysusers, tar, tmpfiles, xattr,
 };
 
 type Outcome = Result<(), String>;
@@ -20,12 +21,13 @@ type Outcome = Result<(), String>;
 type Parser = fn(&str, &[u8]) -> Outcome;
 
 /// Each parser with the name of its folder.
-const PARSERS: [(&str, Parser); 22] = [
+const PARSERS: [(&str, Parser); 24] = [
     ("accounts", |_, bytes| outcome(accounts::parse::<PasswdLine>(&text(bytes)))),
     ("ar", |_, bytes| read_ar(bytes)),
     ("capability", |_, bytes| outcome(xattr::capability(&text(bytes)))),
     ("compression", decompress),
     ("control", |_, bytes| outcome(dpkg::status_stanza(bytes, &[]))),
+    ("cpio", |_, bytes| read_cpio(bytes)),
     ("deb", |_, bytes| outcome(deb::read(bytes, &Limits::default(), &mut Visitor))),
     ("deb822", |_, bytes| outcome(deb822::paragraphs(bytes).collect::<Result<Vec<_>, _>>())),
     ("elf", |_, bytes| outcome(elf::facts(Cursor::new(bytes)))),
@@ -34,6 +36,7 @@ const PARSERS: [(&str, Parser); 22] = [
     ("oci-manifest", |_, bytes| outcome(serde_json::from_slice::<oci::Manifest>(bytes))),
     ("p11_kit", |_, bytes| outcome(p11_kit::parse(bytes))),
     ("release", |_, bytes| outcome(Release::parse(bytes))),
+    ("rpm", |_, bytes| outcome(rpm::read(bytes, &rpm::Limits::default(), &mut Visitor))),
     ("rpm_dependency", |_, bytes| outcome(rpm_dependency::parse(&text(bytes)))),
     ("rpm_filelists", |_, bytes| outcome(filelists::read::<RepositoryError>(bytes, &mut |_| Ok(())))),
     ("rpm_metalink", |_, bytes| outcome(metalink::parse(bytes))),
@@ -56,6 +59,12 @@ fn outcome<T, E: ToString>(result: Result<T, E>) -> Outcome {
 fn read_ar(bytes: &[u8]) -> Outcome {
     let mut reader = ar::Reader::new(bytes).map_err(|error| error.to_string())?;
     while reader.next_member().map_err(|error| error.to_string())?.is_some() {}
+    Ok(())
+}
+
+fn read_cpio(bytes: &[u8]) -> Outcome {
+    let mut reader = cpio::Reader::new(bytes);
+    while reader.next_item().map_err(|error| error.to_string())?.is_some() {}
     Ok(())
 }
 
@@ -84,6 +93,22 @@ impl DebVisitor for Visitor {
     }
 
     fn data_entry(&mut self, _: &Entry, _: &mut dyn Read) -> Result<(), DebError> {
+        Ok(())
+    }
+}
+
+/// Asks for all that a header has, and skips the files.
+impl RpmVisitor for Visitor {
+    type Error = RpmError;
+
+    fn headers(&mut self, _: &Header, header: &Header) -> Result<(), RpmError> {
+        header.identity()?;
+        header.scriptlets()?;
+        rpm::accounts(header)?;
+        Ok(())
+    }
+
+    fn file(&mut self, _: &FileEntry, _: &mut dyn Read) -> Result<(), RpmError> {
         Ok(())
     }
 }

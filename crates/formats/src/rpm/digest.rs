@@ -75,8 +75,11 @@ impl<'a, R: Read> CheckedBody<'a, R> {
         if found == self.expected.to_ascii_lowercase() {
             return Ok(());
         }
-        let reason =
-            format!("has the digest {found}, not {} as the header says", shown(self.expected.as_bytes()));
+        let expected = match self.expected {
+            "" => "none".to_owned(),
+            digest => shown(digest.as_bytes()),
+        };
+        let reason = format!("has the digest {found}; the header says {expected}");
         Err(io::Error::new(io::ErrorKind::InvalidData, RpmError::file(self.path, reason)))
     }
 }

@@ -422,15 +422,15 @@ impl<'a> Checker<'a> {
             return Err(format!("its region's trailer is wrong: {trailer}"));
         }
         // The trailer says how long the region's index is, as an offset back from it.
-        let index = usize::try_from(trailer.offset.checked_neg().unwrap_or(-1)).unwrap_or(usize::MAX);
-        let entries = index / ENTRY_SIZE;
-        let fits = index.is_multiple_of(ENTRY_SIZE) && entries >= 1 && entries <= self.entries;
+        let index = trailer.offset.checked_neg().and_then(|index| usize::try_from(index).ok());
+        let index = index.filter(|index| index.is_multiple_of(ENTRY_SIZE) && *index > 0);
+        let index = index.ok_or_else(|| format!("its region's trailer is wrong: {trailer}"))?;
+        let whole = self.entries * ENTRY_SIZE;
         // Nothing may follow in a package's main header: no signature would be about it.
-        let exact = part == Part::Signature || (entries == self.entries && end == self.length);
-        if !fits || !exact {
+        let exact = part == Part::Signature || (index == whole && end == self.length);
+        if index > whole || !exact {
             return Err(format!(
-                "its region covers {index} bytes of an index of {}, and {end} of a store of {}",
-                self.entries * ENTRY_SIZE,
+                "its region covers {index} bytes of an index of {whole}, and {end} of a store of {}",
                 self.length
             ));
         }
