@@ -41,7 +41,10 @@ pub(crate) fn link(tree: &mut FileTree, epoch: Epoch) {
     for name in NAMES {
         let Ok(path) = TreePath::new(name) else { continue };
         let target = under_usr(&path);
-        if tree.get(&path).is_none() && tree.get(&target).is_some_and(Node::is_directory) {
+        // The directory below `/usr` may itself be a link to another one, as `/usr/sbin` to `bin` in Fedora.
+        let real = tree.resolve(&target).ok().flatten();
+        let is_directory = real.and_then(|real| tree.get(&real)).is_some_and(Node::is_directory);
+        if tree.get(&path).is_none() && is_directory {
             let link = Node::symlink(format!("usr/{name}"), epoch.0, Owner::Finisher(FINISHER.to_owned()));
             // The root is always a directory, so nothing can be in the way.
             drop(tree.insert(path, link));
@@ -70,5 +73,18 @@ mod tests {
         ] {
             assert_eq!(real_path(path(given)), path(real));
         }
+    }
+
+    #[test]
+    fn a_directory_that_is_a_link_below_usr_has_its_alias() {
+        let owner = || Owner::Package("filesystem".to_owned());
+        let mut tree = FileTree::new(Node::directory(0, owner()));
+        for name in ["usr", "usr/bin"] {
+            tree.insert(path(name), Node::directory(0, owner())).unwrap();
+        }
+        tree.insert(path("usr/sbin"), Node::symlink("bin".to_owned(), 0, owner())).unwrap();
+        link(&mut tree, Epoch(0));
+        assert_eq!(tree.resolve(&path("sbin")).unwrap(), Some(path("usr/bin")));
+        assert!(tree.get(&path("lib")).is_none());
     }
 }

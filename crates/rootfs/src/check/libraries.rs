@@ -12,14 +12,15 @@ use calypte_formats::elf::{ElfFacts, ElfKind};
 use super::CheckFailure;
 use super::facts::Facts;
 use crate::context::FinishContext;
-use crate::finishers::library_directories;
+use crate::finishers::{library_directories, library_name};
 use crate::tree::FileTree;
 
 struct Search<'a> {
     tree: &'a FileTree,
     facts: &'a Facts<'a>,
     machine: u16,
-    triplet: &'static str,
+    /// What `$LIB` stands for.
+    lib: String,
     directories: Vec<TreePath>,
     /// Names already found in `directories`, and those that are not there: most files need the same few.
     known: BTreeMap<&'a str, bool>,
@@ -28,8 +29,8 @@ struct Search<'a> {
 /// Finds the files that could not be started or loaded.
 pub(super) fn check(tree: &FileTree, context: &FinishContext<'_>, facts: &Facts<'_>) -> Vec<CheckFailure> {
     let directories = library_directories(tree, context.contents, context.architecture);
-    let (machine, triplet) = (context.architecture.elf_machine(), context.architecture.deb_triplet());
-    let mut search = Search { tree, facts, machine, triplet, directories, known: BTreeMap::new() };
+    let (machine, lib) = (context.architecture.elf_machine(), library_name(tree, context.architecture));
+    let mut search = Search { tree, facts, machine, lib, directories, known: BTreeMap::new() };
     let mut failures = Vec::new();
     for (path, node) in tree.iter() {
         let Some(elf) = facts.elf(node) else { continue };
@@ -81,8 +82,7 @@ impl<'a> Search<'a> {
         let origin = path.parent().unwrap_or_else(TreePath::root);
         let mut directories = Vec::new();
         for text in named {
-            let lib = format!("lib/{}", self.triplet);
-            let text = text.replace("${LIB}", &lib).replace("$LIB", &lib);
+            let text = text.replace("${LIB}", &self.lib).replace("$LIB", &self.lib);
             let relative = text.strip_prefix("$ORIGIN").or_else(|| text.strip_prefix("${ORIGIN}"));
             let resolved = match relative {
                 // A link in that directory, so that `..` goes up from there.

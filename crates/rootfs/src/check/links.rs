@@ -9,7 +9,8 @@ use crate::tree::{FileTree, NodeKind, TreeError};
 const FILLED_AT_RUN_TIME: [&str; 4] = ["dev", "proc", "run", "sys"];
 
 /// Links that may lead nowhere, each with the reason. A path that ends in `/` stands for all links below it.
-const EXCEPTIONS: [(&str, &str); 2] = [
+const EXCEPTIONS: [(&str, &str); 3] = [
+    ("usr/lib/.build-id/", "links to all programs by their build, which only a debugger follows"),
     ("usr/share/doc/", "documentation is often dropped by a slice, and a link in it misleads no program"),
     (
         "usr/share/man/",

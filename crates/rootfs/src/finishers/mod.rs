@@ -23,7 +23,7 @@ use std::io;
 use calypte_base::TreePath;
 use calypte_base::path::PathError;
 
-pub(crate) use self::ld_so_cache::library_directories;
+pub(crate) use self::ld_so_cache::{library_directories, library_name};
 use crate::context::FinishContext;
 use crate::tree::{FileTree, TreeError};
 
@@ -114,6 +114,14 @@ pub enum FinishError {
         name: String,
         /// The file or script that wants it.
         wanted_by: String,
+    },
+    /// What a package declares of an account cannot be read.
+    #[error("the package {package} declares an account that cannot be read: {problem}")]
+    BadAccount {
+        /// The package.
+        package: String,
+        /// What is wrong.
+        problem: String,
     },
     /// Two sources say different things of an account.
     #[error("the {kind} `{name}` {problem}")]

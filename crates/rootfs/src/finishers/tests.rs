@@ -323,3 +323,60 @@ fn all_run_on_a_tree_with_nothing_for_them() {
     0700 65532:65532 /home/nonroot/
     ");
 }
+
+/// The tables of Fedora.
+fn fedora() -> Rules {
+    let directory = "fedora";
+    let tables = [
+        ("accounts.yaml", include_str!("../../../../catalog/universes/fedora/accounts.yaml")),
+        ("alternatives.yaml", include_str!("../../../../catalog/universes/fedora/alternatives.yaml")),
+        ("assumed.yaml", include_str!("../../../../catalog/universes/fedora/assumed.yaml")),
+        ("effects.yaml", include_str!("../../../../catalog/universes/fedora/effects.yaml")),
+        ("scripts.yaml", include_str!("../../../../catalog/universes/fedora/scripts.yaml")),
+        ("slices.yaml", include_str!("../../../../catalog/universes/fedora/slices.yaml")),
+    ];
+    let files = tables.map(|(name, text)| (format!("{directory}/{name}"), text.to_owned()));
+    Rules::load(directory, &files.into()).unwrap_or_else(|errors| panic!("{}", errors[0]))
+}
+
+#[test]
+fn the_scriptlets_of_fedora_are_covered_by_finishers_that_exist() {
+    let rules = fedora();
+    assert_eq!(crate::scripts::unknown_finishers(&rules.scripts), Vec::<String>::new());
+    let mut library = package("libx", &[]);
+    library.scripts.insert("post".into(), crate::Script::Text("#!/sbin/ldconfig\n".into()));
+    let covered = crate::scripts::classify(&rules.scripts, &library).unwrap();
+    assert_eq!(covered, BTreeSet::from(["ld-so-cache".to_owned()]));
+}
+
+#[test]
+fn a_tree_of_fedoras_shape_is_finished_and_passes_all_checks() {
+    let mut bench = Bench::new()
+        .packages(&["glibc", "tzdata", "systemd"])
+        .directory("usr/bin")
+        .link("usr/sbin", "bin")
+        .link("bin", "usr/bin")
+        .link("sbin", "usr/sbin")
+        .link("lib", "usr/lib")
+        .link("lib64", "usr/lib64")
+        .directory("usr/lib")
+        .link("var/run", "../run")
+        .file("etc/passwd", "root:x:0:0:Super User:/root:/bin/bash\n")
+        .file("etc/group", "root:x:0:\n")
+        .file("etc/ld.so.conf", "include ld.so.conf.d/*.conf\n")
+        .file("usr/share/zoneinfo/UTC", "")
+        .file("usr/share/pki/ca-trust-source/README", "nothing to trust")
+        .file("usr/share/crypto-policies/DEFAULT/openssl.txt", "")
+        .link("etc/ssl/certs", "../pki/tls/certs")
+        .directory("etc/pki/tls/certs")
+        .link("usr/lib/.build-id/01/23", "../../../../usr/bin/gone")
+        .elf_mode("usr/lib64/ld-linux-x86-64.so.2", library("ld-linux-x86-64.so.2", &[]), 0o755)
+        .elf_mode("usr/lib64/libc.so.6", library("libc.so.6", &["ld-linux-x86-64.so.2"]), 0o755)
+        .elf_mode("usr/bin/nginx", program("/lib64/ld-linux-x86-64.so.2", &["libc.so.6"]), 0o755);
+    bench.rules = fedora();
+    let (tree, mut context) = bench.context();
+    super::run_all(tree, &mut context).unwrap();
+    assert_eq!(crate::check::run_all(tree, &context), []);
+    assert!(bench.made().contains("/etc/localtime -> ../usr/share/zoneinfo/UTC"), "{}", bench.made());
+    assert!(bench.tree.file(&path("sbin/nginx")).is_some());
+}

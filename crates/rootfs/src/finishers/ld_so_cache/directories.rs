@@ -9,7 +9,7 @@ const CONFIGURATION: &str = "etc/ld.so.conf";
 /// `include` of files that include further ones: deeper than this is a loop.
 const DEPTH: usize = 8;
 
-/// The directories of `ld.so.conf` (ldconfig(8)) and then the built-in ones of Debian's glibc; each real directory
+/// The directories of `ld.so.conf` (ldconfig(8)) and then those that are built into the tree's glibc; each real directory
 /// once, by the path under which it was named first.
 pub(crate) fn library_directories(
     tree: &FileTree,
@@ -20,13 +20,7 @@ pub(crate) fn library_directories(
     if let Ok(path) = TreePath::new(CONFIGURATION) {
         read(tree, contents, &path, DEPTH, &mut named);
     }
-    let triplet = architecture.deb_triplet();
-    named.extend([
-        format!("/lib/{triplet}"),
-        format!("/usr/lib/{triplet}"),
-        "/lib".to_owned(),
-        "/usr/lib".to_owned(),
-    ]);
+    named.extend(built_in(tree, architecture));
     let mut directories: Vec<(TreePath, TreePath)> = Vec::new();
     for path in named.iter().filter_map(|path| TreePath::new(path).ok()) {
         let Ok(Some(real)) = tree.resolve(&path) else { continue };
@@ -37,6 +31,22 @@ pub(crate) fn library_directories(
         }
     }
     directories.into_iter().map(|(path, _)| path).collect()
+}
+
+/// What `$LIB` stands for in the tree: its glibc has the libraries below directories of this name.
+pub(crate) fn library_name(tree: &FileTree, architecture: Architecture) -> String {
+    let triplet = format!("lib/{}", architecture.deb_triplet());
+    let multiarch = TreePath::new(&format!("usr/{triplet}")).is_ok_and(|path| tree.get(&path).is_some());
+    if multiarch { triplet } else { "lib64".to_owned() }
+}
+
+/// Debian's directories by triplet; elsewhere those for 64 bits, beside which ldconfig itself looks into the others.
+fn built_in(tree: &FileTree, architecture: Architecture) -> Vec<String> {
+    let name = library_name(tree, architecture);
+    match name.strip_prefix("lib/") {
+        Some(_) => vec![format!("/{name}"), format!("/usr/{name}"), "/lib".to_owned(), "/usr/lib".to_owned()],
+        None => ["/lib", "/lib64", "/usr/lib", "/usr/lib64"].map(str::to_owned).into(),
+    }
 }
 
 fn read(tree: &FileTree, contents: &Contents, path: &TreePath, depth: usize, named: &mut Vec<String>) {

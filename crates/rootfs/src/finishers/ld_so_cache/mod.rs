@@ -12,7 +12,7 @@ use calypte_base::TreePath;
 use calypte_formats::elf::{ElfFacts, ElfKind};
 use calypte_formats::ld_cache::{self, CacheEntry};
 
-pub(crate) use self::directories::library_directories;
+pub(crate) use self::directories::{library_directories, library_name};
 use super::FinishError;
 use super::site::{Access, Site};
 use crate::check::facts::Facts;
@@ -24,7 +24,7 @@ use crate::tree::{FileTree, NodeKind};
 pub const NAME: &str = "ld-so-cache";
 
 const CACHE: &str = "etc/ld.so.cache";
-/// glibc's loader on amd64 and arm64, where Debian has it.
+/// glibc's loader on amd64 and arm64, where every distribution has it.
 const LOADERS: [&str; 2] = ["lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1"];
 /// Below each library directory, one directory for each level of the processor (`x86-64-v3`).
 const HWCAPS: &str = "glibc-hwcaps";
@@ -147,11 +147,19 @@ fn subdirectories(site: &Site<'_>, directory: &TreePath) -> Result<BTreeSet<Tree
 
 /// The line by which `ldconfig` of the image's own glibc would sign.
 fn generator(packages: &[UnpackedPackage]) -> String {
-    let glibc =
-        ["libc-bin", "libc6"].iter().find_map(|name| packages.iter().find(|package| package.name == *name));
-    let version = glibc.map_or("", |package| package.version.as_str());
-    let upstream = version.split('-').next().unwrap_or_default();
-    format!("ldconfig (Debian GLIBC {version}) stable release version {upstream}")
+    let version = |names: &[&str]| {
+        let find = |name: &&str| packages.iter().find(|package| package.name == **name);
+        names.iter().find_map(find).map(|package| package.version.as_str())
+    };
+    let upstream = |version: &str| version.split('-').next().unwrap_or_default().to_owned();
+    if let Some(version) = version(&["glibc"]) {
+        let number = upstream(version);
+        // A snapshot of what will become the next release.
+        let release = if number.ends_with(".9000") { "development" } else { "stable" };
+        return format!("ldconfig (GNU libc) {release} release version {number}");
+    }
+    let version = version(&["libc-bin", "libc6"]).unwrap_or_default();
+    format!("ldconfig (Debian GLIBC {version}) stable release version {}", upstream(version))
 }
 
 #[cfg(test)]

@@ -63,6 +63,28 @@ fn libraries_are_found_by_their_soname() {
 }
 
 #[test]
+fn a_tree_without_triplets_has_lib64() {
+    let mut bench = Bench::new()
+        .packages(&["glibc"])
+        .directory("usr/lib")
+        .link("lib64", "usr/lib64")
+        .link("lib", "usr/lib")
+        .file("etc/ld.so.conf", "include ld.so.conf.d/*.conf\n")
+        .elf("usr/lib64/ld-linux-x86-64.so.2", library("ld-linux-x86-64.so.2", &[]))
+        .elf("usr/lib64/libz.so.1.3", library("libz.so.1", &[]));
+    bench.packages[0].version = "2.42-4.fc44".into();
+    bench.run(apply).unwrap();
+    let content = bench.tree.file(&path(CACHE)).unwrap();
+    let cache = calypte_formats::ld_cache::read(&bench.contents.read(&content.digest).unwrap()).unwrap();
+    let paths: Vec<_> = cache.entries.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(paths, ["/lib64/libz.so.1", "/lib64/ld-linux-x86-64.so.2"]);
+    let signed = |packages: &[UnpackedPackage]| generator(packages);
+    assert_eq!(signed(&bench.packages), "ldconfig (GNU libc) stable release version 2.42");
+    bench.packages[0].version = "2.42.9000-1.fc45".into();
+    assert_eq!(signed(&bench.packages), "ldconfig (GNU libc) development release version 2.42.9000");
+}
+
+#[test]
 fn without_glibc_there_is_no_cache() {
     let mut bench = Bench::new().elf("usr/lib/libz.so.1", library("libz.so.1", &[]));
     bench.run(apply).unwrap();

@@ -18,18 +18,22 @@ const DAY: i64 = 86_400;
 pub(super) struct Database {
     users: Vec<PasswdLine>,
     groups: Vec<GroupLine>,
+    /// The files that these lines came from, for errors.
+    sources: [String; 2],
 }
 
 impl Database {
     /// Takes in the lines of a passwd file.
-    pub(super) fn read_users(&mut self, text: &str) -> Result<(), AccountsError> {
+    pub(super) fn read_users(&mut self, source: String, text: &str) -> Result<(), AccountsError> {
         self.users = parse(text)?;
+        self.sources[0] = source;
         Ok(())
     }
 
     /// Takes in the lines of a group file.
-    pub(super) fn read_groups(&mut self, text: &str) -> Result<(), AccountsError> {
+    pub(super) fn read_groups(&mut self, source: String, text: &str) -> Result<(), AccountsError> {
         self.groups = parse(text)?;
+        self.sources[1] = source;
         Ok(())
     }
 
@@ -41,8 +45,9 @@ impl Database {
     /// Whether what was read, and what packages ask for, agrees with the fixed table: an id that changes must not go by
     /// unseen.
     pub(super) fn check(&self, accounts: &Accounts<'_>, wanted: &Wanted) -> Result<(), FinishError> {
-        let users = self.users.iter().map(|user| ("user", user.name.as_str(), user.uid, "base-passwd"));
-        let groups = self.groups.iter().map(|group| ("group", group.name.as_str(), group.gid, "base-passwd"));
+        let [passwd, group] = &self.sources;
+        let users = self.users.iter().map(|user| ("user", user.name.as_str(), user.uid, passwd.as_str()));
+        let groups = self.groups.iter().map(|line| ("group", line.name.as_str(), line.gid, group.as_str()));
         let fixed =
             wanted.fixed.iter().map(|fixed| (fixed.kind, fixed.name.as_str(), fixed.id, fixed.by.as_str()));
         for (kind, name, id, by) in users.chain(groups).chain(fixed) {

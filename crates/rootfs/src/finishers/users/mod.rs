@@ -1,7 +1,7 @@
 //! Users and groups: `/etc/passwd`, `/etc/group`, and where passwords can be set, `/etc/shadow` and `/etc/gshadow`.
 //!
-//! The accounts are those of base-passwd where that is in the image (root and nobody elsewhere), what sysusers.d files
-//! and postinst scripts create, whoever owns a file that another finisher makes, and the image's own user. Every id
+//! The accounts are those of base-passwd or of Fedora's setup where one is in the image (root and nobody elsewhere), what
+//! sysusers.d files, packages and their scripts declare and create, whoever owns a file that another finisher makes, and the image's own user. Every id
 //! comes from the universe's accounts.yaml or the definition: an id that is handed out at build time would change with
 //! the set of packages, and files on volumes would change hands.
 
@@ -57,20 +57,26 @@ fn start(site: &Site<'_>) -> Result<Database, FinishError> {
             path = site.path(master)?;
         }
         let text = site.read_text(&path)?.unwrap_or_default();
-        let read = if file == PASSWD { database.read_users(&text) } else { database.read_groups(&text) };
+        let source = path.to_string();
+        let read = match file {
+            PASSWD => database.read_users(source, &text),
+            _ => database.read_groups(source, &text),
+        };
         read.map_err(|error| FinishError::BadFile { path, problem: error.to_string() })?;
     }
     Ok(database)
 }
 
 fn write(site: &mut Site<'_>, database: &Database, epoch: i64) -> Result<(), FinishError> {
-    let shadow = site.leads_somewhere(&site.path(SHADOW_TOOL)?)?;
+    let kept = shadow_access(site)?;
+    let shadow = kept.is_some() || site.leads_somewhere(&site.path(SHADOW_TOOL)?)?;
     let mut files = vec![
         (PASSWD, database.passwd(shadow), Access::root(0o644)),
         (GROUP, database.group(shadow), Access::root(0o644)),
     ];
     if shadow {
-        let access = Access { gid: database.gid("shadow").unwrap_or(0), ..Access::root(0o640) };
+        let debian = Access { gid: database.gid("shadow").unwrap_or(0), ..Access::root(0o640) };
+        let access = kept.unwrap_or(debian);
         files.push((SHADOW, database.shadow(epoch), access));
         files.push((GSHADOW, database.gshadow(), access));
     }
@@ -89,6 +95,13 @@ fn write(site: &mut Site<'_>, database: &Database, epoch: i64) -> Result<(), Fin
         }
     }
     Ok(())
+}
+
+/// Who may read the shadow file that a package brings: Fedora's setup brings one, which nobody but root's capabilities
+/// can read.
+fn shadow_access(site: &Site<'_>) -> Result<Option<Access>, FinishError> {
+    let node = site.node(&site.path(SHADOW)?)?;
+    Ok(node.map(|node| Access { mode: node.mode, uid: node.uid, gid: node.gid }))
 }
 
 /// The home directory of the image's user, his alone, where there is nothing yet.

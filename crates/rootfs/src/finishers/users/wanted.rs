@@ -38,7 +38,7 @@ pub(super) struct Fixed {
 const SYSUSERS: [&str; 2] = ["usr/lib/sysusers.d", "etc/sysusers.d"];
 
 impl Wanted {
-    /// What the packages' scripts and the tree's sysusers.d and tmpfiles.d files ask for.
+    /// What the packages and their scripts and the tree's sysusers.d and tmpfiles.d files ask for.
     pub(super) fn collect(
         site: &Site<'_>,
         packages: &[UnpackedPackage],
@@ -47,6 +47,8 @@ impl Wanted {
         let mut wanted = Self::default();
         wanted.add_scripts(site, packages, effects)?;
         wanted.add_sysusers(site)?;
+        wanted.add_declared(packages)?;
+        wanted.add_owners(packages);
         wanted.add_tmpfiles(site)?;
         Ok(wanted)
     }
@@ -97,6 +99,37 @@ impl Wanted {
             }
         }
         Ok(())
+    }
+
+    /// What packages declare beside their files; where a file declares the same account, the file is right, since an
+    /// administrator can change it.
+    fn add_declared(&mut self, packages: &[UnpackedPackage]) -> Result<(), FinishError> {
+        let mut declared: Vec<(String, Line)> = Vec::new();
+        for package in packages.iter().filter(|package| !package.accounts.is_empty()) {
+            let by = format!("the package {}", package.name);
+            let lines = sysusers::parse(&package.name, &package.accounts.join("\n")).map_err(|error| {
+                FinishError::BadAccount { package: package.name.clone(), problem: error.to_string() }
+            })?;
+            declared.extend(lines.into_iter().map(|line| (by.clone(), line)));
+        }
+        declared.retain(|(_, line)| match line {
+            Line::User(user) => !self.users.contains_key(&user.name),
+            Line::Group { name, .. } => !self.groups.contains_key(name),
+            Line::Member { .. } | Line::Range { .. } => true,
+        });
+        declared.iter().for_each(|(by, line)| self.add_sysusers_line(line, by));
+        Ok(())
+    }
+
+    /// Who owns a file by name must be known by it.
+    fn add_owners(&mut self, packages: &[UnpackedPackage]) {
+        for package in packages {
+            let by = format!("the package {}", package.name);
+            for entry in &package.entries {
+                entry.user.iter().for_each(|name| self.user(name, &by));
+                entry.group.iter().for_each(|name| self.group(name, &by));
+            }
+        }
     }
 
     fn add_sysusers_line(&mut self, line: &Line, by: &str) {
