@@ -8,6 +8,7 @@ mod builder;
 mod case;
 mod command_line;
 mod engines;
+mod fedora;
 mod live_fedora;
 mod needs;
 mod outputs;

@@ -9,6 +9,8 @@ pub enum Need {
     Mirror,
     /// Fedora's mirrors, and the wish to use them.
     Fedora,
+    /// What the RPM universe of the tests is made with.
+    RpmFixture,
     /// To be root.
     Root,
     /// A program.
@@ -27,6 +29,7 @@ impl Need {
                 (!succeeds("apt-get", &["--version"]) || is_offline()).then(|| "a Debian mirror".to_owned())
             }
             Self::Fedora => crate::live_fedora::missing(),
+            Self::RpmFixture => calypte_rpm_universe::missing(),
             Self::Root => (!is_root()).then(|| "root".to_owned()),
             Self::Program(program) => (!is_installed(program)).then(|| (*program).to_owned()),
             Self::Engine => {

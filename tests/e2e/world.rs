@@ -8,10 +8,13 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::fedora::Fedora;
+
 /// What the cases share.
 #[derive(Default)]
 pub struct World {
     up: OnceLock<Result<Up, String>>,
+    fedora: OnceLock<Result<Fedora, String>>,
 }
 
 /// The outcome of `calypte up`, which the cases build on.
@@ -46,6 +49,12 @@ impl World {
     pub fn up(&self) -> Result<&Up> {
         let up = self.up.get_or_init(|| Up::new().map_err(|error| format!("{error:?}")));
         up.as_ref().map_err(|error| anyhow::anyhow!("calypte up failed: {error}"))
+    }
+
+    /// The RPM fixture's images locked once, by whichever case asks first.
+    pub fn fedora(&self) -> Result<&Fedora> {
+        let fedora = self.fedora.get_or_init(|| Fedora::locked().map_err(|error| format!("{error:?}")));
+        fedora.as_ref().map_err(|error| anyhow::anyhow!("the Fedora images cannot be locked: {error}"))
     }
 }
 

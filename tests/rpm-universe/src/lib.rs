@@ -42,6 +42,15 @@ impl std::fmt::Display for Skip {
     }
 }
 
+/// The program that is missing to make the fixture, if one is. Whether the mirror is there only making it tells.
+#[must_use]
+pub fn missing() -> Option<String> {
+    match tools::check_programs() {
+        Err(Failure::Missing(what)) => Some(what),
+        _ => None,
+    }
+}
+
 /// The repositories on the disk.
 #[derive(Debug)]
 pub struct Fixture {

@@ -1,0 +1,211 @@
+//! An RPM universe from end to end: the fixture that stands in for Fedora Rawhide is locked, built, run, read by rpm
+//! itself, and built again.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use calypte_rpm_universe::{Behaviour, Fixture, Server};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::case::Case;
+use crate::needs::Need;
+use crate::world::{World, run, stdout};
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "fedora_images_run_in_podman",
+        needs: &[Need::RpmFixture, Need::Program("podman"), Need::Program("nsenter")],
+        run: podman,
+    },
+    Case {
+        name: "fedora_arm64_images_run_under_qemu",
+        needs: &[Need::RpmFixture, Need::Engine, Need::ForeignPrograms],
+        run: arm64,
+    },
+    Case {
+        name: "rpm_reads_the_database_of_a_fedora_image",
+        needs: &[Need::RpmFixture, Need::Root, Need::Program("umoci"), Need::Program("rpm")],
+        run: database,
+    },
+    Case { name: "fedora_rebuild_gives_the_same_digest", needs: &[Need::RpmFixture], run: rebuild },
+    Case { name: "definitions_say_the_same_for_both_formats", needs: &[Need::RpmFixture], run: both_formats },
+];
+
+pub const UNIVERSE: &str = "fedora-rawhide";
+
+/// The images that the fixture has packages for.
+const FAMILIES: [&str; 3] = ["static", "base", "nginx"];
+
+/// A catalog whose Rawhide is the fixture, with its locks, and a store.
+pub struct Fedora {
+    directory: TempDir,
+    pub server: Server,
+}
+
+impl Fedora {
+    /// A catalog and a store of a case's own, nothing locked.
+    pub fn new(behaviour: Behaviour) -> Result<Self> {
+        let fixture = Fixture::get().map_err(|skip| anyhow::anyhow!("no RPM fixture: {skip}"))?;
+        let directory = TempDir::new()?;
+        let catalog = World::copy_catalog(directory.path())?;
+        let server = fixture.serve(behaviour);
+        fixture.adapt_catalog(&server, &catalog)?;
+        Ok(Self { directory, server })
+    }
+
+    /// The same with the images locked.
+    pub fn locked() -> Result<Self> {
+        let fedora = Self::new(Behaviour::Honest)?;
+        run(fedora.calypte(&["lock"]).args(FAMILIES).args(["--universe", UNIVERSE]))?;
+        Ok(fedora)
+    }
+
+    pub fn catalog(&self) -> PathBuf {
+        self.directory.path().join("catalog")
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
+    /// The program under test over this catalog and store.
+    pub fn calypte(&self, arguments: &[&str]) -> Command {
+        self.calypte_with(&self.store(), arguments)
+    }
+
+    fn calypte_with(&self, store: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(World::program());
+        command.arg("--quiet").arg("--catalog").arg(self.catalog()).arg("--store").arg(store);
+        command.args(arguments).stdin(Stdio::null()).env_remove("SOURCE_DATE_EPOCH");
+        command
+    }
+
+    fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let arguments = [arguments, &["--universe", UNIVERSE, "--format", "json"]].concat();
+        let text = stdout(&mut self.calypte(&arguments))?;
+        serde_json::from_str(&text).with_context(|| format!("calypte {arguments:?} printed `{text}`"))
+    }
+}
+
+fn tests(world: &World, arguments: &[&str]) -> Result<()> {
+    let report = world.fedora()?.json(&[&["test"], arguments].concat())?;
+    let all = report["tests"].as_array().map_or(0, Vec::len);
+    ensure!(all > 0 && report["engine"].is_string(), "{report:#}");
+    Ok(())
+}
+
+fn podman(world: &World) -> Result<()> {
+    FAMILIES.iter().try_for_each(|family| tests(world, &[family, "--engine", "podman"]))
+}
+
+fn arm64(world: &World) -> Result<()> {
+    ["base", "nginx"].iter().try_for_each(|family| tests(world, &[family, "--arch", "arm64"]))
+}
+
+/// The packages of an image: `name version`.
+fn packages(fedora: &Fedora, image: &str) -> Result<BTreeSet<String>> {
+    let shown = fedora.json(&["show", image, "--arch", "amd64"])?;
+    let packages = shown["packages"].as_array().context("no packages")?;
+    let word = |package: &Value, key: &str| package[key].as_str().unwrap_or_default().to_owned();
+    Ok(packages.iter().map(|package| format!("{} {}", word(package, "name"), word(package, "version"))).collect())
+}
+
+/// Unpacks an image as root; its root directory.
+pub fn unpack(fedora: &Fedora, image: &str, directory: &Path) -> Result<PathBuf> {
+    let layout = directory.join("layout");
+    let output = format!("oci:{}:image", layout.display());
+    // umoci 0.4 reads gzip only.
+    run(&mut fedora.calypte(&[
+        "build",
+        image,
+        "--universe",
+        UNIVERSE,
+        "--arch",
+        "amd64",
+        "--compression",
+        "gzip",
+        "--output",
+        &output,
+    ]))?;
+    let bundle = directory.join("bundle");
+    run(Command::new("umoci").args(["unpack", "--image", &format!("{}:image", layout.display())]).arg(&bundle))?;
+    Ok(bundle.join("rootfs"))
+}
+
+/// rpm over the database of an unpacked image. Its own place for it, which Debian's rpm has elsewhere, is given.
+fn rpm(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("rpm");
+    command.arg("--root").arg(root).args(["--dbpath", "/usr/lib/sysimage/rpm"]).args(arguments);
+    command
+}
+
+fn database(world: &World) -> Result<()> {
+    let fedora = world.fedora()?;
+    for image in ["nginx", "nginx-builder"] {
+        let directory = TempDir::new()?;
+        let root = unpack(fedora, image, directory.path())?;
+        let format = "%{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\n";
+        let installed = stdout(&mut rpm(&root, &["-qa", "--qf", format]))?;
+        let installed: BTreeSet<String> = installed.lines().map(str::to_owned).collect();
+        ensure!(installed == packages(fedora, image)?, "{image}: rpm -qa shows {installed:#?}");
+        ensure!(stdout(&mut rpm(&root, &["-qf", "/usr/bin/nginx"]))?.starts_with("nginx-core-"), "-qf");
+        // Every file is as its package brought it, but for those that finishers write and slices leave out.
+        let verified = rpm(&root, &["-Va", "--nodeps", "--noscripts"]).output()?;
+        let text = String::from_utf8(verified.stdout)?;
+        let wrong: Vec<&str> = text.lines().filter(|line| !is_expected(line)).collect();
+        ensure!(wrong.is_empty(), "{image}: rpm -Va:\n{}", wrong.join("\n"));
+    }
+    Ok(())
+}
+
+/// What finishers and the image's own definition make different from the packages.
+const WRITTEN: &[&str] = &[
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/ld.so.cache",
+    "/etc/nginx/nginx.conf",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/usr/lib/os-release",
+];
+
+/// `S.5....T.  c /etc/passwd`: a file that is written anew.
+fn is_expected(line: &str) -> bool {
+    let path = line.rsplit("  ").next().map(|path| path.trim_start_matches(|mark| "cdglr ".contains(mark)));
+    path.is_some_and(|path| WRITTEN.contains(&path) || path.starts_with("/etc/pki/ca-trust/extracted/"))
+}
+
+fn rebuild(world: &World) -> Result<()> {
+    let fedora = world.fedora()?;
+    let build = |store: &Path, more: &[&str]| -> Result<String> {
+        let mut command = fedora.calypte_with(store, more);
+        command.args(["build", "nginx", "--universe", UNIVERSE, "--format", "json"]);
+        let report: Value = serde_json::from_str(&stdout(&mut command)?)?;
+        let architectures = report["images"].as_array().map_or(0, Vec::len);
+        ensure!(architectures == 2, "{architectures} architectures");
+        Ok(report["digest"].as_str().context("no digest")?.to_owned())
+    };
+    let expected = build(&fedora.store(), &[])?;
+    let directory = TempDir::new()?;
+    let anew = directory.path().join("another store");
+    ensure!(build(&anew, &["--jobs", "1"])? == expected, "from the mirror, with one thread, it is another image");
+    fs_err::remove_dir_all(anew.join("packs"))?;
+    fs_err::remove_dir_all(anew.join("cache"))?;
+    ensure!(build(&anew, &["--offline"])? == expected, "without the network it is another image");
+    Ok(())
+}
+
+fn both_formats(world: &World) -> Result<()> {
+    let fedora = world.fedora()?;
+    let shown = fedora.json(&["show", "nginx", "--arch", "amd64"])?;
+    let names: Vec<&str> =
+        shown["packages"].as_array().into_iter().flatten().filter_map(|package| package["name"].as_str()).collect();
+    ensure!(names.contains(&"nginx-core") && names.contains(&"glibc-minimal-langpack"), "{names:?}");
+    for tool in ["bash", "coreutils", "rpm", "dnf5", "systemd", "p11-kit"] {
+        ensure!(!names.contains(&tool), "the image holds {tool}: {names:?}");
+    }
+    Ok(())
+}
