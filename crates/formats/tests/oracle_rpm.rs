@@ -67,7 +67,8 @@ fn archive(package: &Path) -> BTreeMap<String, (EntryKind, Vec<u8>)> {
         let mut body = Vec::new();
         reader.body().read_to_end(&mut body).unwrap();
         let path = String::from_utf8(entry.path).unwrap();
-        files.insert(path.trim_start_matches("./").to_owned(), (entry.kind, body));
+        let path = if path == "." { "" } else { path.trim_start_matches("./") };
+        files.insert(path.to_owned(), (entry.kind, body));
     }
     files
 }
@@ -126,7 +127,10 @@ fn compare(package: &Path) {
                 assert_eq!((*major, *minor), (1, 3));
                 (0o020_000, "")
             }
-            EntryKind::BlockDevice { .. } => (0o060_000, ""),
+            EntryKind::BlockDevice { major, minor } => {
+                assert_eq!((*major, *minor), (8, 16));
+                (0o060_000, "")
+            }
             EntryKind::Fifo => (0o010_000, ""),
         };
         format!(
