@@ -6,7 +6,9 @@ use libtest_mimic::Trial;
 
 use crate::needs::Need;
 use crate::world::World;
-use crate::{bad_input, builder, command_line, engines, fedora, live_fedora, outputs, rebuild, up};
+use crate::{
+    bad_fedora, bad_input, builder, command_line, engines, fedora, live_fedora, outputs, rebuild, up,
+};
 
 /// One end-to-end case.
 pub struct Case {
@@ -27,6 +29,7 @@ pub fn all() -> Vec<Trial> {
         bad_input::CASES,
         command_line::CASES,
         fedora::CASES,
+        bad_fedora::CASES,
         live_fedora::CASES,
     ];
     cases.into_iter().flatten().map(|case| case.trial(&world)).collect()

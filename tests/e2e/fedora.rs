@@ -98,7 +98,7 @@ fn tests(world: &World, arguments: &[&str]) -> Result<()> {
 }
 
 fn podman(world: &World) -> Result<()> {
-    FAMILIES.iter().try_for_each(|family| tests(world, &[family, "--engine", "podman"]))
+    ["base", "nginx"].iter().try_for_each(|family| tests(world, &[family, "--engine", "podman"]))
 }
 
 fn arm64(world: &World) -> Result<()> {
@@ -110,7 +110,10 @@ fn packages(fedora: &Fedora, image: &str) -> Result<BTreeSet<String>> {
     let shown = fedora.json(&["show", image, "--arch", "amd64"])?;
     let packages = shown["packages"].as_array().context("no packages")?;
     let word = |package: &Value, key: &str| package[key].as_str().unwrap_or_default().to_owned();
-    Ok(packages.iter().map(|package| format!("{} {}", word(package, "name"), word(package, "version"))).collect())
+    Ok(packages
+        .iter()
+        .map(|package| format!("{} {}", word(package, "name"), word(package, "version")))
+        .collect())
 }
 
 /// Unpacks an image as root; its root directory.
@@ -131,7 +134,9 @@ pub fn unpack(fedora: &Fedora, image: &str, directory: &Path) -> Result<PathBuf>
         &output,
     ]))?;
     let bundle = directory.join("bundle");
-    run(Command::new("umoci").args(["unpack", "--image", &format!("{}:image", layout.display())]).arg(&bundle))?;
+    run(Command::new("umoci")
+        .args(["unpack", "--image", &format!("{}:image", layout.display())])
+        .arg(&bundle))?;
     Ok(bundle.join("rootfs"))
 }
 
@@ -157,6 +162,11 @@ fn database(world: &World) -> Result<()> {
         let text = String::from_utf8(verified.stdout)?;
         let wrong: Vec<&str> = text.lines().filter(|line| !is_expected(line)).collect();
         ensure!(wrong.is_empty(), "{image}: rpm -Va:\n{}", wrong.join("\n"));
+        // And it would have seen it.
+        fs_err::write(root.join("usr/bin/nginx"), "altered")?;
+        let verified = rpm(&root, &["-V", "--nodeps", "nginx-core"]).output()?;
+        let text = String::from_utf8(verified.stdout)?;
+        ensure!(text.contains("S.5....T.    /usr/bin/nginx"), "{text}");
     }
     Ok(())
 }
@@ -191,7 +201,10 @@ fn rebuild(world: &World) -> Result<()> {
     let expected = build(&fedora.store(), &[])?;
     let directory = TempDir::new()?;
     let anew = directory.path().join("another store");
-    ensure!(build(&anew, &["--jobs", "1"])? == expected, "from the mirror, with one thread, it is another image");
+    ensure!(
+        build(&anew, &["--jobs", "1"])? == expected,
+        "from the mirror, with one thread, it is another image"
+    );
     fs_err::remove_dir_all(anew.join("packs"))?;
     fs_err::remove_dir_all(anew.join("cache"))?;
     ensure!(build(&anew, &["--offline"])? == expected, "without the network it is another image");
@@ -201,8 +214,12 @@ fn rebuild(world: &World) -> Result<()> {
 fn both_formats(world: &World) -> Result<()> {
     let fedora = world.fedora()?;
     let shown = fedora.json(&["show", "nginx", "--arch", "amd64"])?;
-    let names: Vec<&str> =
-        shown["packages"].as_array().into_iter().flatten().filter_map(|package| package["name"].as_str()).collect();
+    let names: Vec<&str> = shown["packages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|package| package["name"].as_str())
+        .collect();
     ensure!(names.contains(&"nginx-core") && names.contains(&"glibc-minimal-langpack"), "{names:?}");
     for tool in ["bash", "coreutils", "rpm", "dnf5", "systemd", "p11-kit"] {
         ensure!(!names.contains(&tool), "the image holds {tool}: {names:?}");

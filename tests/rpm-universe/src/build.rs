@@ -78,9 +78,12 @@ fn make(root: &Path, recipes: &[Recipe], debs: &Packages) -> Result<(), Failure>
         built: &built,
     });
     std::thread::scope(|scope| {
-        let handles: Vec<_> = workshops.iter().map(|workshop| scope.spawn(|| workshop.build(recipes))).collect();
+        let handles: Vec<_> =
+            workshops.iter().map(|workshop| scope.spawn(|| workshop.build(recipes))).collect();
         handles.into_iter().try_for_each(|handle| {
-            handle.join().unwrap_or_else(|_| Err(Failure::Failed("a thread that builds packages ended".into())))
+            handle
+                .join()
+                .unwrap_or_else(|_| Err(Failure::Failed("a thread that builds packages ended".into())))
         })
     })?;
     let home = scratch.path().join("gnupg");
@@ -145,7 +148,8 @@ impl Workshop<'_> {
         for (name, value) in definitions {
             command.args(["--define", &format!("{name} {value}")]);
         }
-        let built = run(command.arg(spec).env("SOURCE_DATE_EPOCH", TIMESTAMP.to_string()).env("LC_ALL", "C.UTF-8"));
+        let built =
+            run(command.arg(spec).env("SOURCE_DATE_EPOCH", TIMESTAMP.to_string()).env("LC_ALL", "C.UTF-8"));
         built.map(drop).map_err(|failure| Failure::Failed(format!("package {}: {failure}", recipe.name)))
     }
 }

@@ -49,9 +49,11 @@ impl Fixture {
         let mut text = String::new();
         let recipes = packages::all();
         for (package, kind, finishers, reason) in REVIEWS {
-            let sections = recipes.iter().filter(|recipe| recipe.name == *package).map(|recipe| recipe.sections);
+            let sections =
+                recipes.iter().filter(|recipe| recipe.name == *package).map(|recipe| recipe.sections);
             for script in sections.flat_map(|sections| scriptlets(sections, kind)) {
-                let digest: String = Sha256::digest(script).iter().map(|byte| format!("{byte:02x}")).collect();
+                let digest: String =
+                    Sha256::digest(script).iter().map(|byte| format!("{byte:02x}")).collect();
                 let verdict = match finishers {
                     [] => "no-op".to_owned(),
                     finishers => format!("{{finishers: [{}]}}", finishers.join(", ")),
@@ -121,6 +123,7 @@ fn opening<'a>(mut words: impl Iterator<Item = &'a str>) -> String {
     }
     // rpmbuild sorts them.
     waits_for.sort_unstable();
-    let condition = if waits_for.is_empty() { String::new() } else { format!(": {}\n", waits_for.join(", ")) };
+    let condition =
+        if waits_for.is_empty() { String::new() } else { format!(": {}\n", waits_for.join(", ")) };
     format!("#!{interpreter}\n{condition}")
 }

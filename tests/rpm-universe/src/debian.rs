@@ -121,6 +121,7 @@ fn configured_mirror() -> Option<String> {
             lines.flat_map(str::split_whitespace).map(str::to_owned).collect::<Vec<_>>()
         })
         .collect();
-    let is_mirror = |word: &&String| word.starts_with("http") && word.trim_end_matches('/').ends_with("/debian");
+    let is_mirror =
+        |word: &&String| word.starts_with("http") && word.trim_end_matches('/').ends_with("/debian");
     words.iter().find(is_mirror).filter(|_| Path::new(KEYRING).exists()).cloned()
 }

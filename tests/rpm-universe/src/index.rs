@@ -156,12 +156,14 @@ fn compress_with_zstd(repository: &Path) -> Result<(), Failure> {
         let script = "gzip -dc \"$1\" | zstd -q -3 -o \"$2\"";
         run(Command::new("sh").args(["-c", script, "sh"]).arg(&old).arg(&new))?;
         let new_bytes = fs_err::read(&new)?;
-        let digest = |bytes: &[u8]| {
-            Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-        };
+        let digest =
+            |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         text = text
             .replace(&digest(&old_bytes), &digest(&new_bytes))
-            .replace(&format!("<size>{}</size>", old_bytes.len()), &format!("<size>{}</size>", new_bytes.len()))
+            .replace(
+                &format!("<size>{}</size>", old_bytes.len()),
+                &format!("<size>{}</size>", new_bytes.len()),
+            )
             .replace(&format!("{name}.gz"), &format!("{name}.zst"));
         fs_err::remove_file(old)?;
     }

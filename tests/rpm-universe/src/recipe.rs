@@ -97,7 +97,13 @@ impl Recipe {
     }
 
     /// Makes its tree.
-    pub fn make_tree(&self, target: Target, debs: &Packages, assets: &Path, tree: &Path) -> Result<(), Failure> {
+    pub fn make_tree(
+        &self,
+        target: Target,
+        debs: &Packages,
+        assets: &Path,
+        tree: &Path,
+    ) -> Result<(), Failure> {
         fs_err::create_dir_all(tree)?;
         for deb in self.debs {
             let (file, _) = debs.get(deb.trim_start_matches("all:"), target.debian)?;

@@ -103,7 +103,9 @@ impl Server {
                 }
                 let served = Arc::clone(&served);
                 // A client that goes away is none of the server's business.
-                std::thread::spawn(move || connection.and_then(|connection| answer(&connection, &served, address)));
+                std::thread::spawn(move || {
+                    connection.and_then(|connection| answer(&connection, &served, address))
+                });
             }
         });
         Ok(Self {
@@ -157,7 +159,8 @@ fn answer(mut connection: &TcpStream, shared: &Shared, address: std::net::Socket
     }
     let behaviour = shared.behaviour.lock().map_or(Behaviour::Honest, |behaviour| *behaviour);
     let Some(body) = content(&target, shared, behaviour, address) else {
-        return connection.write_all(b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        return connection
+            .write_all(b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     };
     let (head, part) = part(&body, start);
     connection.write_all(head.as_bytes())?;
@@ -237,7 +240,11 @@ fn metalink(
         alternates.iter().map(|(bytes, timestamp)| Named { bytes, timestamp: *timestamp }).collect();
     let place = format!("http://{address}{MIRROR}{}/repodata/repomd.xml", index::path(architecture));
     let elsewhere = place.replace(MIRROR, "/nowhere/");
-    Some(metalink::write(&Named { bytes: &current.0, timestamp: current.1 }, &alternates, &[place, elsewhere]))
+    Some(metalink::write(
+        &Named { bytes: &current.0, timestamp: current.1 },
+        &alternates,
+        &[place, elsewhere],
+    ))
 }
 
 /// The head of an answer, and the part of the file that was asked for.

@@ -14,7 +14,8 @@ fn rpm_accepts_every_package() {
     let Some(fixture) = fixture() else { return };
     let home = tempfile::tempdir().unwrap();
     let database = format!("--dbpath={}", home.path().display());
-    let imported = Command::new("rpm").arg(&database).arg("--import").arg(fixture.key_file()).status().unwrap();
+    let imported =
+        Command::new("rpm").arg(&database).arg("--import").arg(fixture.key_file()).status().unwrap();
     assert!(imported.success());
     for architecture in ["x86_64", "aarch64"] {
         let files = fixture.package_files(architecture);

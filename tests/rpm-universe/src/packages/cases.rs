@@ -32,12 +32,18 @@ pub const RECIPES: &[Recipe] = &[
     relations("case-if-else", "Requires: (part-a if part-d else part-c)\nRequires: part-d\n"),
     relations("case-if-else-false", "Requires: (part-a if case-nobody else part-c)\n"),
     relations("case-unless", "Requires: part-c\nConflicts: (part-a unless part-b)\n"),
-    relations("case-unless-else", "Requires: part-a\nRequires: part-b\nConflicts: (part-a unless part-b else part-c)\n"),
+    relations(
+        "case-unless-else",
+        "Requires: part-a\nRequires: part-b\nConflicts: (part-a unless part-b else part-c)\n",
+    ),
     relations("case-with", "Requires: (part-number with part-animal(dog))\n"),
     relations("case-with-range", "Requires: (part-number >= 1 with part-number < 2)\n"),
     relations("case-without", "Requires: (part-number without part-animal(dog))\n"),
     relations("case-nested", "Requires: ((part-a and part-c) or (part-d and part-e))\n"),
-    relations("case-nested-if", "Requires: (part-a if (part-b and part-c))\nRequires: part-b\nRequires: part-c\n"),
+    relations(
+        "case-nested-if",
+        "Requires: (part-a if (part-b and part-c))\nRequires: part-b\nRequires: part-c\n",
+    ),
     relations("case-rich-conflict", "Requires: part-a\nConflicts: (part-a and part-c)\n"),
     relations("case-rich-conflict-2", "Requires: part-c\nRequires: part-a\nConflicts: (part-a and part-d)\n"),
     // Choices.
@@ -121,7 +127,13 @@ chmod 2770 var/lib/case
         payload: "w1.gzdio",
         ..EMPTY
     },
-    Recipe { name: "part-uncompressed", kind: Kind::Independent, tree: "printf 'plain\\n' | file usr/share/case-plain/file\n", payload: "w.ufdio", ..EMPTY },
+    Recipe {
+        name: "part-uncompressed",
+        kind: Kind::Independent,
+        tree: "printf 'plain\\n' | file usr/share/case-plain/file\n",
+        payload: "w.ufdio",
+        ..EMPTY
+    },
     // 32 bits beside 64.
     relations("case-multilib", "Requires: libz.so.1\n"),
     relations("case-multilib-name", "Requires: zlib-ng-compat\n"),

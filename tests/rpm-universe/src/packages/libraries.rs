@@ -31,7 +31,10 @@ printf '# name service\npasswd: files\ngroup: files\nshadow: files\nhosts: files
     | file etc/nsswitch.conf
 printf '# order of addresses\n' | file etc/gai.conf
 "#,
-        marks: &[("/etc/nsswitch.conf", "%config(noreplace)"), ("/var/cache/ldconfig", "%attr(0700,root,root)")],
+        marks: &[
+            ("/etc/nsswitch.conf", "%config(noreplace)"),
+            ("/var/cache/ldconfig", "%attr(0700,root,root)"),
+        ],
         files: "%ghost %attr(0644,root,root) %verify(not md5 size mtime) /etc/ld.so.cache\n\
                 %ghost %attr(0600,root,root) /var/cache/ldconfig/aux-cache\n",
         sections: r#"
@@ -170,7 +173,13 @@ link usr/lib/ssl/cert.pem /etc/pki/tls/cert.pem
         ..EMPTY
     },
     // What zlib-ng-compat is in place of.
-    Recipe { name: "zlib", version: "1.2.13-9.fc40", debs: &["zlib1g"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
+    Recipe {
+        name: "zlib",
+        version: "1.2.13-9.fc40",
+        debs: &["zlib1g"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
     Recipe {
         name: "libxcrypt",
         version: "{libcrypt1}-8.fc44",
@@ -195,13 +204,56 @@ link usr/lib/ssl/cert.pem /etc/pki/tls/cert.pem
         tree: "printf 'patterns\\n' | file usr/share/man/man3/pcre2syntax.3\nprintf 'patterns\\n' | file usr/share/doc/pcre2-syntax/syntax.txt\n",
         ..EMPTY
     },
-    Recipe { name: "libacl", version: "{libacl1}-3.fc44", debs: &["libacl1"], tree: "rm -rf usr/share/doc usr/share/locale\n", ..EMPTY },
-    Recipe { name: "libattr", version: "{libattr1}-6.fc44", debs: &["libattr1"], tree: "rm -rf usr/share/doc\n", marks: &[("/etc/xattr.conf", "%config(noreplace)")], ..EMPTY },
-    Recipe { name: "libselinux", version: "{libselinux1}-1.fc44", debs: &["libselinux1"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "libcap", version: "{libcap2}-3.fc44", debs: &["libcap2"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "gmp", version: "1:{libgmp10}-4.fc44", debs: &["libgmp10"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "mpfr", version: "{libmpfr6}-7.fc44", debs: &["libmpfr6"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "libsigsegv", version: "{libsigsegv2}-12.fc44", debs: &["libsigsegv2"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
+    Recipe {
+        name: "libacl",
+        version: "{libacl1}-3.fc44",
+        debs: &["libacl1"],
+        tree: "rm -rf usr/share/doc usr/share/locale\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "libattr",
+        version: "{libattr1}-6.fc44",
+        debs: &["libattr1"],
+        tree: "rm -rf usr/share/doc\n",
+        marks: &[("/etc/xattr.conf", "%config(noreplace)")],
+        ..EMPTY
+    },
+    Recipe {
+        name: "libselinux",
+        version: "{libselinux1}-1.fc44",
+        debs: &["libselinux1"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "libcap",
+        version: "{libcap2}-3.fc44",
+        debs: &["libcap2"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "gmp",
+        version: "1:{libgmp10}-4.fc44",
+        debs: &["libgmp10"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "mpfr",
+        version: "{libmpfr6}-7.fc44",
+        debs: &["libmpfr6"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "libsigsegv",
+        version: "{libsigsegv2}-12.fc44",
+        debs: &["libsigsegv2"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
     Recipe {
         name: "ncurses-base",
         version: "{ncurses-base}-7.20260103.fc44",
@@ -226,13 +278,55 @@ link usr/lib/ssl/cert.pem /etc/pki/tls/cert.pem
         tree: "rm -rf usr/share/doc\n",
         ..EMPTY
     },
-    Recipe { name: "xz-libs", version: "1:{liblzma5}-2.fc44", debs: &["liblzma5"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "bzip2-libs", version: "{libbz2-1.0}-21.fc44", debs: &["libbz2-1.0"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "libzstd", version: "{libzstd1}-1.fc44", debs: &["libzstd1"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "libffi", version: "{libffi8}-3.fc44", debs: &["libffi8"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "libtasn1", version: "{libtasn1-6}-3.fc44", debs: &["libtasn1-6"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "libidn2", version: "{libidn2-0}-2.fc44", debs: &["libidn2-0"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
-    Recipe { name: "libunistring", version: "{libunistring2}-10.fc44", debs: &["libunistring2"], tree: "rm -rf usr/share/doc\n", ..EMPTY },
+    Recipe {
+        name: "xz-libs",
+        version: "1:{liblzma5}-2.fc44",
+        debs: &["liblzma5"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "bzip2-libs",
+        version: "{libbz2-1.0}-21.fc44",
+        debs: &["libbz2-1.0"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "libzstd",
+        version: "{libzstd1}-1.fc44",
+        debs: &["libzstd1"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "libffi",
+        version: "{libffi8}-3.fc44",
+        debs: &["libffi8"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "libtasn1",
+        version: "{libtasn1-6}-3.fc44",
+        debs: &["libtasn1-6"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "libidn2",
+        version: "{libidn2-0}-2.fc44",
+        debs: &["libidn2-0"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "libunistring",
+        version: "{libunistring2}-10.fc44",
+        debs: &["libunistring2"],
+        tree: "rm -rf usr/share/doc\n",
+        ..EMPTY
+    },
     Recipe {
         name: "p11-kit",
         version: "{libp11-kit0}-1.fc44",

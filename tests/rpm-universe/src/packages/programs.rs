@@ -65,8 +65,22 @@ end
         tree: "keep usr/bin/cat usr/bin/ls usr/bin/env usr/bin/id usr/bin/chroot usr/share/licenses\n",
         ..EMPTY
     },
-    Recipe { name: "diffutils", version: "{diffutils}-10.fc44", debs: &["diffutils"], tags: "Provides: bundled(gnulib)\n", tree: STRIP, ..EMPTY },
-    Recipe { name: "findutils", version: "1:{findutils}-2.fc44", debs: &["findutils"], tags: "Provides: bundled(gnulib)\nProvides: /bin/find\n", tree: STRIP, ..EMPTY },
+    Recipe {
+        name: "diffutils",
+        version: "{diffutils}-10.fc44",
+        debs: &["diffutils"],
+        tags: "Provides: bundled(gnulib)\n",
+        tree: STRIP,
+        ..EMPTY
+    },
+    Recipe {
+        name: "findutils",
+        version: "1:{findutils}-2.fc44",
+        debs: &["findutils"],
+        tags: "Provides: bundled(gnulib)\nProvides: /bin/find\n",
+        tree: STRIP,
+        ..EMPTY
+    },
     Recipe {
         name: "gawk",
         version: "{gawk}-4.fc44",
@@ -75,10 +89,31 @@ end
         tree: "keep usr/bin/gawk usr/share/licenses usr/share/awk\nln -s gawk usr/bin/awk\n",
         ..EMPTY
     },
-    Recipe { name: "grep", version: "{grep}-10.fc44", debs: &["grep"], tags: "Provides: /bin/grep\n", tree: STRIP, ..EMPTY },
-    Recipe { name: "gzip", version: "{gzip}-5.fc44", debs: &["gzip"], tags: "Requires: coreutils\nConflicts: filesystem < 3\nProvides: /bin/gzip\n", tree: STRIP, ..EMPTY },
+    Recipe {
+        name: "grep",
+        version: "{grep}-10.fc44",
+        debs: &["grep"],
+        tags: "Provides: /bin/grep\n",
+        tree: STRIP,
+        ..EMPTY
+    },
+    Recipe {
+        name: "gzip",
+        version: "{gzip}-5.fc44",
+        debs: &["gzip"],
+        tags: "Requires: coreutils\nConflicts: filesystem < 3\nProvides: /bin/gzip\n",
+        tree: STRIP,
+        ..EMPTY
+    },
     Recipe { name: "hostname", version: "{hostname}-9.fc44", debs: &["hostname"], tree: STRIP, ..EMPTY },
-    Recipe { name: "sed", version: "{sed}-4.fc44", debs: &["sed"], tags: "Provides: /bin/sed\n", tree: STRIP, ..EMPTY },
+    Recipe {
+        name: "sed",
+        version: "{sed}-4.fc44",
+        debs: &["sed"],
+        tags: "Provides: /bin/sed\n",
+        tree: STRIP,
+        ..EMPTY
+    },
     Recipe {
         name: "tar",
         version: "2:{tar}-6.fc44",
@@ -115,7 +150,13 @@ printf 'UID_MIN 1000\n' | file etc/login.defs
         ],
         ..EMPTY
     },
-    Recipe { name: "audit-libs", version: "4.1.2-1.fc44", tree: "printf 'log_file = /dev/null\\n' | file etc/libaudit.conf\n", marks: &[("/etc/libaudit.conf", "%attr(0640,root,root) %config(noreplace)")], ..EMPTY },
+    Recipe {
+        name: "audit-libs",
+        version: "4.1.2-1.fc44",
+        tree: "printf 'log_file = /dev/null\\n' | file etc/libaudit.conf\n",
+        marks: &[("/etc/libaudit.conf", "%attr(0640,root,root) %config(noreplace)")],
+        ..EMPTY
+    },
     Recipe {
         name: "rpm",
         version: "5.99.92-1.fc44",
@@ -123,7 +164,12 @@ printf 'UID_MIN 1000\n' | file etc/login.defs
         tree: "printf '#!/bin/sh\\nexit 0\\n' | program usr/bin/rpm\n",
         ..EMPTY
     },
-    Recipe { name: "rpm-libs", version: "5.99.92-1.fc44", tree: "printf 'macros\\n' | file usr/lib/rpm/macros\n", ..EMPTY },
+    Recipe {
+        name: "rpm-libs",
+        version: "5.99.92-1.fc44",
+        tree: "printf 'macros\\n' | file usr/lib/rpm/macros\n",
+        ..EMPTY
+    },
     Recipe {
         name: "dnf5",
         version: "5.3.0.0-1.fc44",
@@ -132,7 +178,14 @@ printf 'UID_MIN 1000\n' | file etc/login.defs
         tree: "printf '#!/bin/sh\\nexit 0\\n' | program usr/bin/dnf5\nln -s dnf5 usr/bin/dnf\n",
         ..EMPTY
     },
-    Recipe { name: "dnf", version: "4.24.0-1.fc44", kind: Kind::Independent, tags: "Requires: rpm\n", tree: "printf '#!/bin/sh\\nexit 4\\n' | program usr/bin/dnf-4\n", ..EMPTY },
+    Recipe {
+        name: "dnf",
+        version: "4.24.0-1.fc44",
+        kind: Kind::Independent,
+        tags: "Requires: rpm\n",
+        tree: "printf '#!/bin/sh\\nexit 4\\n' | program usr/bin/dnf-4\n",
+        ..EMPTY
+    },
     Recipe {
         name: "alternatives",
         version: "1.33-3.fc44",

@@ -235,7 +235,10 @@ done
 "#,
         marks: &[
             ("/etc/crypto-policies/back-ends/", "%ghost %config(missingok,noreplace)"),
-            ("/etc/crypto-policies/state/current", "%ghost %attr(0644,root,root) %config(missingok,noreplace)"),
+            (
+                "/etc/crypto-policies/state/current",
+                "%ghost %attr(0644,root,root) %config(missingok,noreplace)",
+            ),
         ],
         sections: r#"
 %post -p <lua>

@@ -89,7 +89,13 @@ END
         tree: "keep etc/nginx/mime.types usr/share/licenses\n",
         ..EMPTY
     },
-    Recipe { name: "system-logos-httpd", version: "42.0.1-2.fc44", kind: Kind::Independent, tree: "printf 'a picture\\n' | file usr/share/pixmaps/poweredby.png\n", ..EMPTY },
+    Recipe {
+        name: "system-logos-httpd",
+        version: "42.0.1-2.fc44",
+        kind: Kind::Independent,
+        tree: "printf 'a picture\\n' | file usr/share/pixmaps/poweredby.png\n",
+        ..EMPTY
+    },
     Recipe {
         name: "systemd",
         version: "259~rc2-1.fc44",
@@ -120,7 +126,23 @@ true
 "#,
         ..EMPTY
     },
-    Recipe { name: "systemd-libs", version: "259~rc2-1.fc44", tree: "printf 'a library\\n' | file usr/lib64/libsystemd.so.0.39.0\n", ..EMPTY },
-    Recipe { name: "util-linux", version: "2.41.2-7.fc44", tags: "Requires: util-linux-core = %{version}-%{release}\n", tree: "printf '#!/bin/sh\\n' | program usr/bin/lscpu\n", ..EMPTY },
-    Recipe { name: "util-linux-core", version: "2.41.2-7.fc44", tree: "printf '#!/bin/sh\\n' | program usr/bin/setpriv\n", ..EMPTY },
+    Recipe {
+        name: "systemd-libs",
+        version: "259~rc2-1.fc44",
+        tree: "printf 'a library\\n' | file usr/lib64/libsystemd.so.0.39.0\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "util-linux",
+        version: "2.41.2-7.fc44",
+        tags: "Requires: util-linux-core = %{version}-%{release}\n",
+        tree: "printf '#!/bin/sh\\n' | program usr/bin/lscpu\n",
+        ..EMPTY
+    },
+    Recipe {
+        name: "util-linux-core",
+        version: "2.41.2-7.fc44",
+        tree: "printf '#!/bin/sh\\n' | program usr/bin/setpriv\n",
+        ..EMPTY
+    },
 ];
