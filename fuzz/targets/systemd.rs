@@ -1,11 +1,14 @@
-//! `sysusers.d` and `tmpfiles.d`, and what of them reaches the account files.
+//! `sysusers.d` and `tmpfiles.d`, and what of them reaches the account files; units and presets.
 #![no_main]
 
 use calypte_formats::accounts::{self, PasswdLine};
+use calypte_formats::systemd_unit::{self, Install};
 use calypte_formats::{sysusers, tmpfiles};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
+    Install::default().read(text);
+    assert!(systemd_unit::presets(text).iter().all(|rule| !rule.pattern.contains('\n')));
     if let Ok(lines) = tmpfiles::parse("fuzz.conf", text) {
         assert!(lines.iter().all(|line| line.path.starts_with('/')));
     }

@@ -23,13 +23,14 @@ const IDENTIFIER_COMPONENTS: usize = 64;
 
 /// The attributes that objects of trust have. p11-kit knows more, of keys and tokens, which have no place in a file of
 /// certificates.
-const KNOWN: [&str; 33] = [
+const KNOWN: [&str; 36] = [
     "application",
     "certificate-category",
     "certificate-type",
     "check-value",
     "class",
     "end-date",
+    "hash-of-certificate",
     "hash-of-issuer-public-key",
     "hash-of-subject-public-key",
     "id",
@@ -37,6 +38,7 @@ const KNOWN: [&str; 33] = [
     "java-midp-security-domain",
     "label",
     "modifiable",
+    "name-hash-algorithm",
     "nss-email",
     "nss-email-distrust-after",
     "nss-mozilla-ca-policy",
@@ -53,6 +55,7 @@ const KNOWN: [&str; 33] = [
     "subject",
     "token",
     "trusted",
+    "unique-id",
     "url",
     "value",
     "x-distrusted",

@@ -121,3 +121,51 @@ pub(super) fn purposes(value: &[u8]) -> Result<Vec<&[u8]>, NotACertificate> {
 pub(super) const RESERVED_PURPOSE: &[u8] = &[0x2b, 6, 1, 4, 1, 0x99, 0x77, 6, 10, 16];
 /// `id-ce-basicConstraints`, as attached extensions are looked up.
 pub(super) const CONSTRAINTS: &[u8] = BASIC_CONSTRAINTS;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::finishers::ca_certificates::subject_hash;
+    use crate::finishers::ca_certificates::tests::CERTIFICATE;
+
+    fn read_all(der: &[u8]) {
+        std::hint::black_box(purposes(der).is_ok());
+        std::hint::black_box(extension(der).is_ok());
+        let Ok((certificate, _)) = Certificate::read(der) else { return };
+        std::hint::black_box(certificate.label().is_ok());
+        std::hint::black_box(certificate.is_authority(None).is_ok());
+        std::hint::black_box(subject_hash::of_subject(certificate.subject).is_ok());
+    }
+
+    fn sample() -> Vec<u8> {
+        calypte_formats::p11_kit::pem_blocks(CERTIFICATE.as_bytes()).unwrap().remove(0).der
+    }
+
+    #[test]
+    fn the_parts_of_a_certificate() {
+        let der = sample();
+        let (certificate, rest) = Certificate::read(&der).unwrap();
+        assert_eq!(certificate.label().unwrap().as_deref(), Some("ISRG Root X2"));
+        assert!(certificate.is_authority(None).unwrap() && rest.is_empty());
+        assert!(!certificate.is_authority(Some(&[0x30, 0])).unwrap());
+        assert_eq!(certificate.subject, certificate.issuer);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            read_all(&bytes);
+        }
+
+        #[test]
+        fn no_change_of_a_certificate_makes_it_panic(at in 0_usize..540, value: u8, end in 0_usize..600) {
+            let mut der = sample();
+            let length = der.len();
+            der[at % length] = value;
+            read_all(&der);
+            read_all(&der[..end.min(length)]);
+        }
+    }
+}

@@ -144,8 +144,19 @@ fn of_this_machine() -> Option<Bench> {
         }
     }
     bundle.push_str(&persisted("trusted: true", &[1, 3]));
+    // OpenSSL's own form: one for servers alone, one for nothing at all.
+    let mut legacy = String::new();
+    for (file, arguments) in files.iter().rev().zip([
+        &["-addtrust", "serverAuth", "-addreject", "emailProtection", "-setalias", "An Old One"][..],
+        &["-setalias", "No Longer"][..],
+    ]) {
+        let mut command = Command::new("openssl");
+        command.args(["x509", "-trustout", "-in"]).arg(file).args(arguments);
+        legacy.push_str(&tool(&mut command).unwrap_or_default());
+    }
     let bench = Bench::new()
         .file("etc/pki/ca-trust/source/anchors/ours.pem", ours)
+        .file("etc/pki/ca-trust/source/legacy.crt", legacy)
         .file(&format!("{ANCHORS}/theirs.pem"), theirs)
         .file(&format!("{PLAIN}/blocklist/blocked.pem"), blocked)
         .file(&format!("{PLAIN}/ca-bundle.trust.p11-kit"), bundle);
