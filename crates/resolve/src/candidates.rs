@@ -1,6 +1,6 @@
 //! How a dependency is met: by what the index has, or by what the universe assumes to be present.
 
-use calypte_universe::{Choice, Clause, PackageId, PackageIndex};
+use calypte_universe::{Clause, PackageId, PackageIndex};
 
 use crate::request::Request;
 
@@ -66,9 +66,4 @@ fn conditions(
         when.push(packages);
     }
     Some(when)
-}
-
-/// The clause in words, as an error shows it: its alternatives.
-pub(crate) fn alternatives(choices: &[Choice<'_>]) -> String {
-    choices.iter().map(|choice| choice.relation.to_string()).collect::<Vec<_>>().join(" | ")
 }

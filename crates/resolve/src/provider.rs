@@ -17,7 +17,8 @@ use resolvo::{
     VersionSetUnionId,
 };
 
-use crate::candidates::{Met, alternatives, meet};
+use crate::candidates::{Met, meet};
+use crate::error::Problem;
 use crate::request::Request;
 
 /// A set of versions of one name.
@@ -34,6 +35,19 @@ struct VersionSet {
 pub(crate) struct Said {
     pub(crate) field: &'static str,
     pub(crate) relation: String,
+}
+
+/// Something that a package demands of the choice.
+#[derive(Debug)]
+struct Demand {
+    field: &'static str,
+    /// The entry of the field.
+    text: String,
+    /// What would meet it; what is forbidden, where it is an objection.
+    candidates: Vec<PackageId>,
+    /// What it is conditional on: one package of each of these lists.
+    when: Vec<Vec<PackageId>>,
+    objection: Option<Said>,
 }
 
 /// What has been numbered so far.
@@ -55,11 +69,42 @@ pub(crate) struct Provider<'a> {
     pub(crate) index: &'a PackageIndex,
     pub(crate) request: &'a Request<'a>,
     numbered: RefCell<Numbered>,
+    /// Leaves out what is demanded on a condition.
+    unconditional: bool,
 }
 
 impl<'a> Provider<'a> {
     pub(crate) fn new(index: &'a PackageIndex, request: &'a Request<'a>) -> Self {
-        Self { index, request, numbered: RefCell::default() }
+        Self { index, request, numbered: RefCell::default(), unconditional: false }
+    }
+
+    /// The same without the demands that are made on a condition.
+    pub(crate) fn without_conditions(index: &'a PackageIndex, request: &'a Request<'a>) -> Self {
+        Self { unconditional: true, ..Self::new(index, request) }
+    }
+
+    /// Whether anything that the solver has looked at is demanded on a condition.
+    pub(crate) fn has_conditions(&self) -> bool {
+        !self.numbered.borrow().conditions.is_empty()
+    }
+
+    /// The conditional demands of a package that this choice does not meet.
+    pub(crate) fn unmet_conditions(&self, id: PackageId, chosen: &BTreeSet<PackageId>) -> Vec<Problem> {
+        let holds = |packages: &Vec<PackageId>| packages.iter().any(|id| chosen.contains(id));
+        let conditional = Self::new(self.index, self.request);
+        let Ok(demands) = conditional.demands_of(id) else { return Vec::new() };
+        let unmet = demands.into_iter().filter(|demand| {
+            !demand.when.is_empty()
+                && demand.when.iter().all(holds)
+                && !demand.candidates.iter().any(|id| chosen.contains(id))
+        });
+        let (name, version) = (self.index.name(id), self.index.version(id));
+        unmet
+            .map(|Demand { field, text, .. }| Problem {
+                text: format!("{name} {version} cannot be here: its {field} says `{text}`"),
+                because: Vec::new(),
+            })
+            .collect()
     }
 
     /// The package of a number that this provider has given out.
@@ -185,8 +230,24 @@ impl<'a> Provider<'a> {
     }
 
     fn dependencies_of(&self, id: PackageId) -> Result<KnownDependencies, String> {
-        let record = self.index.record(id);
         let mut known = KnownDependencies::default();
+        for demand in self.demands_of(id)? {
+            let Demand { candidates, when, text, objection, .. } = demand;
+            if let Some(said) = objection {
+                known.constrains.extend(self.constraints(id, &candidates, &said));
+            } else if when.is_empty() || !self.unconditional {
+                let requirement = self.requirement(&candidates, &text);
+                let condition = self.condition(&when);
+                known.requirements.push(ConditionalRequirement { condition, requirement });
+            }
+        }
+        Ok(known)
+    }
+
+    /// All that a package demands of the choice.
+    fn demands_of(&self, id: PackageId) -> Result<Vec<Demand>, String> {
+        let record = self.index.record(id);
+        let mut demands = Vec::new();
         for entry in record.requirements() {
             let clauses =
                 entry.clauses.map_err(|error| format!("its {} cannot be read: {error}", entry.field))?;
@@ -196,47 +257,50 @@ impl<'a> Provider<'a> {
                     // A package that meets its own dependency by what it provides has it met once it is there.
                     Met::By { candidates, .. } if candidates.contains(&id) => {}
                     Met::By { candidates, when } => {
-                        let requirement = self.requirement(&candidates, entry.text);
-                        let condition = self.condition(&when);
-                        known.requirements.push(ConditionalRequirement { condition, requirement });
+                        let (field, text) = (entry.field, entry.text.to_owned());
+                        demands.push(Demand { field, text, candidates, when, objection: None });
                     }
                 }
             }
         }
         for (field, objections) in record.objections() {
             let objections = objections.map_err(|error| format!("its {field} cannot be read: {error}"))?;
-            for objection in &objections {
-                self.object(id, objection, &mut known);
-            }
+            demands.extend(objections.iter().filter_map(|objection| self.object(id, objection)));
         }
-        Ok(known)
+        Ok(demands)
     }
 
-    /// What an objection comes to.
-    fn object(&self, id: PackageId, objection: &Objection<'_>, known: &mut KnownDependencies) {
-        let mut parts: Vec<BTreeSet<PackageId>> =
-            objection.clause.when.iter().map(|part| self.index.objected(objection, part)).collect();
-        if !objection.clause.any.is_empty() || parts.len() > 1 {
-            // A package is there for itself.
-            parts.retain(|packages| !packages.contains(&id));
-            if parts.iter().any(BTreeSet::is_empty) {
-                return;
-            }
-            let when: Vec<Vec<PackageId>> =
-                parts.into_iter().map(|part| part.into_iter().collect()).collect();
-            let instead = self.index.candidates(Some(id), &objection.clause.any);
-            let text = alternatives(&objection.clause.any);
-            let requirement = self.requirement(&instead, &text);
-            known.requirements.push(ConditionalRequirement { condition: self.condition(&when), requirement });
-        } else if let (Some(packages), Some(part)) = (parts.pop(), objection.clause.when.first()) {
-            let relation = part.relation.to_string();
-            let said = Said { field: objection.field, relation };
-            known.constrains.extend(self.constraints(id, &packages, &said));
+    /// What an objection comes to; nothing when what it speaks of cannot all be there.
+    fn object(&self, id: PackageId, objection: &Objection<'_>) -> Option<Demand> {
+        let Objection { field, clause, .. } = objection;
+        let parts = || clause.when.iter().map(|part| self.index.objected(objection, part));
+        if let ([part], true) = (clause.when.as_slice(), clause.any.is_empty()) {
+            let said = Said { field, relation: part.relation.to_string() };
+            let candidates = parts().flatten().collect();
+            return Some(Demand {
+                field,
+                text: String::new(),
+                candidates,
+                when: Vec::new(),
+                objection: Some(said),
+            });
         }
+        // A package is there for itself.
+        let when: Vec<Vec<PackageId>> = parts()
+            .filter(|packages| !packages.contains(&id))
+            .map(|part| part.into_iter().collect())
+            .collect();
+        if when.iter().any(Vec::is_empty) || (when.is_empty() && clause.any.is_empty()) {
+            return None;
+        }
+        let conditions = clause.when.iter().map(|part| part.relation.to_string()).collect::<Vec<_>>();
+        let text = format!("({})", conditions.join(" and "));
+        let candidates = self.index.candidates(Some(id), &clause.any);
+        Some(Demand { field, text, candidates, when, objection: None })
     }
 
     /// One constraint for each name of which an objection speaks; a package's own name is never meant (policy 7.4).
-    fn constraints(&self, id: PackageId, packages: &BTreeSet<PackageId>, said: &Said) -> Vec<VersionSetId> {
+    fn constraints(&self, id: PackageId, packages: &[PackageId], said: &Said) -> Vec<VersionSetId> {
         let own = self.name_number(id);
         let mut names: BTreeMap<u32, Vec<PackageId>> = BTreeMap::new();
         for package in packages {

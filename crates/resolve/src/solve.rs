@@ -58,26 +58,48 @@ impl Resolution<'_> {
 /// When a package that is asked for is unknown, or no choice of packages meets all dependencies.
 pub fn resolve<'a>(index: &'a PackageIndex, request: &Request<'_>) -> Result<Resolution<'a>, ResolveError> {
     check_names(index, request)?;
-    let provider = Provider::new(index, request);
-    let requirements = request
-        .packages
-        .iter()
-        .map(|name| {
-            let requirement = provider.requirement(&index.asked(name), name);
-            ConditionalRequirement { condition: None, requirement }
-        })
-        .collect();
-    let mut solver = Solver::new(provider);
-    match solver.solve(Problem::new().requirements(requirements)) {
-        Ok(solvables) => {
-            let chosen = solvables.iter().map(|solvable| solver.provider().id(*solvable)).collect();
-            Ok(explained(index, request, &chosen))
+    let (solver, outcome) = solve(Provider::new(index, request));
+    match outcome {
+        Ok(chosen) => Ok(explained(index, request, chosen)),
+        // Resolvo cannot draw the graph of a conflict that conditions have part in.
+        Err(_) if solver.provider().has_conditions() => {
+            Err(no_solution(index, unconditionally(index, request)))
         }
         Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
             Err(no_solution(index, explain(&solver, &conflict)))
         }
         // The provider never cancels.
         Err(UnsolvableOrCancelled::Cancelled(_)) => Err(no_solution(index, Vec::new())),
+    }
+}
+
+/// The solver after its work, and the packages that it chose.
+type Outcome<'a> = (Solver<Provider<'a>>, Result<BTreeSet<PackageId>, UnsolvableOrCancelled>);
+
+fn solve<'a>(provider: Provider<'a>) -> Outcome<'a> {
+    let asked = provider.request.packages.iter();
+    let requirements = asked
+        .map(|name| {
+            let requirement = provider.requirement(&provider.index.asked(name), name);
+            ConditionalRequirement { condition: None, requirement }
+        })
+        .collect();
+    let mut solver = Solver::new(provider);
+    let outcome = solver.solve(Problem::new().requirements(requirements));
+    let chosen =
+        |solvables: Vec<_>| solvables.into_iter().map(|solvable| solver.provider().id(solvable)).collect();
+    let outcome = outcome.map(chosen);
+    (solver, outcome)
+}
+
+/// Why there is no solution where conditions have part in it: what is wrong without them, else which of them no choice
+/// meets.
+fn unconditionally(index: &PackageIndex, request: &Request<'_>) -> Vec<crate::error::Problem> {
+    let (solver, outcome) = solve(Provider::without_conditions(index, request));
+    match outcome {
+        Ok(chosen) => chosen.iter().flat_map(|id| solver.provider().unmet_conditions(*id, &chosen)).collect(),
+        Err(UnsolvableOrCancelled::Unsolvable(conflict)) => explain(&solver, &conflict),
+        Err(UnsolvableOrCancelled::Cancelled(_)) => Vec::new(),
     }
 }
 
@@ -126,56 +148,89 @@ fn check_names(index: &PackageIndex, request: &Request<'_>) -> Result<(), Resolv
 fn explained<'a>(
     index: &'a PackageIndex,
     request: &Request<'_>,
-    chosen: &BTreeSet<PackageId>,
+    mut chosen: BTreeSet<PackageId>,
 ) -> Resolution<'a> {
-    let mut chosen = chosen.clone();
     loop {
-        let asked = asked_for(index, request, &chosen);
-        if asked.len() < chosen.len() {
-            chosen = asked.into_keys().collect();
-            continue;
+        let needs = Needs::of(index, request, &chosen);
+        if needs.asked.len() < chosen.len() {
+            chosen = needs.asked.into_keys().collect();
+        } else if let Some(fewer) = without_one(index, request, &needs) {
+            chosen = fewer;
+        } else {
+            let selected = |(id, (askers, nearest))| Selected {
+                record: index.record(id),
+                by: BTreeSet::from([nearest]),
+                askers,
+            };
+            return Resolution { packages: needs.asked.into_iter().map(selected).collect() };
         }
-        let selected = |(id, (askers, nearest))| Selected {
-            record: index.record(id),
-            by: BTreeSet::from([nearest]),
-            askers,
-        };
-        return Resolution { packages: asked.into_iter().map(selected).collect() };
     }
+}
+
+/// The packages without the first one, by name, that is not needed: all that asks for it is met by others too. A package
+/// manager that does so is imitated; another one keeps what it chose first.
+fn without_one(
+    index: &PackageIndex,
+    request: &Request<'_>,
+    needs: &Needs<'_>,
+) -> Option<BTreeSet<PackageId>> {
+    if !index.drops_redundant() {
+        return None;
+    }
+    needs.asked.keys().filter(|id| !needs.indispensable.contains(id)).find_map(|id| {
+        let rest: BTreeSet<PackageId> = needs.asked.keys().copied().filter(|other| other != id).collect();
+        let needs = Needs::of(index, request, &rest);
+        needs.all_met.then(|| needs.asked.into_keys().collect())
+    })
 }
 
 /// Who asks for a package, and who does so first.
 type Askers<'a> = (BTreeSet<&'a str>, &'a str);
 
-fn asked_for<'a>(
-    index: &'a PackageIndex,
-    request: &Request<'_>,
-    chosen: &BTreeSet<PackageId>,
-) -> BTreeMap<PackageId, Askers<'a>> {
-    let mut asked: BTreeMap<PackageId, Askers<'a>> = BTreeMap::new();
-    let first = |name: &String| index.asked(name).into_iter().find(|id| chosen.contains(id));
-    let roots: BTreeSet<PackageId> = request.packages.iter().filter_map(first).collect();
-    let mut queue: VecDeque<PackageId> = roots.into_iter().collect();
-    asked.extend(queue.iter().map(|id| (*id, (BTreeSet::from([DEFINITION]), DEFINITION))));
-    while let Some(asker) = queue.pop_front() {
-        let record = index.record(asker);
-        for clause in record.requirements().filter_map(|entry| entry.clauses.ok()).flatten() {
-            let Met::By { candidates, when } = meet(index, request, Some(asker), &clause) else { continue };
-            if !when.iter().all(|packages| packages.iter().any(|id| chosen.contains(id))) {
-                continue;
+/// What a choice of packages is needed for.
+struct Needs<'a> {
+    asked: BTreeMap<PackageId, Askers<'a>>,
+    /// The packages that alone among the chosen ones meet something, or that the definition names.
+    indispensable: BTreeSet<PackageId>,
+    /// Whether the chosen ones meet all that those of them that are needed ask for.
+    all_met: bool,
+}
+
+impl<'a> Needs<'a> {
+    fn of(index: &'a PackageIndex, request: &Request<'_>, chosen: &BTreeSet<PackageId>) -> Self {
+        let mut asked: BTreeMap<PackageId, Askers<'a>> = BTreeMap::new();
+        let first = |name: &String| index.asked(name).into_iter().find(|id| chosen.contains(id));
+        let roots: BTreeSet<PackageId> = request.packages.iter().filter_map(first).collect();
+        let mut queue: VecDeque<PackageId> = roots.iter().copied().collect();
+        asked.extend(queue.iter().map(|id| (*id, (BTreeSet::from([DEFINITION]), DEFINITION))));
+        let (mut indispensable, mut all_met) = (roots, true);
+        while let Some(asker) = queue.pop_front() {
+            let record = index.record(asker);
+            for clause in record.requirements().filter_map(|entry| entry.clauses.ok()).flatten() {
+                let Met::By { candidates, when } = meet(index, request, Some(asker), &clause) else {
+                    continue;
+                };
+                if !when.iter().all(|packages| packages.iter().any(|id| chosen.contains(id))) {
+                    continue;
+                }
+                if candidates.contains(&asker) {
+                    continue;
+                }
+                let mut met = candidates.into_iter().filter(|candidate| chosen.contains(candidate));
+                let Some(id) = met.next() else {
+                    all_met = false;
+                    continue;
+                };
+                if met.next().is_none() {
+                    indispensable.insert(id);
+                }
+                let (askers, _) = asked.entry(id).or_insert_with(|| {
+                    queue.push_back(id);
+                    (BTreeSet::new(), record.name)
+                });
+                askers.insert(record.name);
             }
-            let Some(id) = candidates.into_iter().find(|candidate| chosen.contains(candidate)) else {
-                continue;
-            };
-            if id == asker {
-                continue;
-            }
-            let (askers, _) = asked.entry(id).or_insert_with(|| {
-                queue.push_back(id);
-                (BTreeSet::new(), record.name)
-            });
-            askers.insert(record.name);
         }
+        Self { asked, indispensable, all_met }
     }
-    asked
 }

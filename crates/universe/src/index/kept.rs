@@ -6,7 +6,7 @@ use calypte_base::{Architecture, PackageFormat};
 use super::{Named, PackageId, PackageIndex};
 
 /// The form of kept indexes and of the tables in them. A new number makes the old ones count as absent.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 impl PackageIndex {
     /// The bytes to keep.
@@ -105,7 +105,7 @@ mod tests {
     fn an_index_is_read_back_as_it_was() {
         let line = |name: &str, provides: &str, obsoletes: &str| {
             format!(
-                "{name}\t1-1\tnoarch\ts\t1-1\t\t\t\t\t\t\t\t{provides}\t\t\t{obsoletes}\t0\tx.rpm\t1\t{}\n",
+                "{name}\t1-1\tnoarch\ts\t1-1\t\t\t\t\t\t\t\t\t\t{provides}\t\t\t{obsoletes}\t0\tx.rpm\t1\t{}\n",
                 "0".repeat(64)
             )
         };

@@ -37,10 +37,6 @@ pub struct PackageRecord<'a> {
     pub conflicts: &'a str,
     /// Debian's `Breaks` field.
     pub breaks: &'a str,
-    /// RPM's `Recommends`.
-    pub recommends: &'a str,
-    /// RPM's `Suggests`.
-    pub suggests: &'a str,
     /// RPM's `Obsoletes`.
     pub obsoletes: &'a str,
     /// Size when unpacked, in KiB, as the package says; 0 when it does not.
@@ -79,17 +75,6 @@ impl<'a> PackageRecord<'a> {
                 requirements(format, text).map(move |(text, clauses)| Written { field, text, clauses })
             },
         )
-    }
-
-    /// What the package wishes for, the stronger wish first. Weak dependencies bring no package in; they only tell which
-    /// of several candidates is meant.
-    pub fn wishes(&self) -> impl Iterator<Item = Clause<'a>> + use<'a> {
-        let format = self.format;
-        [self.recommends, self.suggests]
-            .into_iter()
-            .flat_map(move |text| requirements(format, text))
-            .filter_map(|(_, clauses)| clauses.ok())
-            .flatten()
     }
 
     /// What the package cannot be together with, in the order of its fields.
@@ -144,8 +129,6 @@ impl PackageIndex {
             provides: text(Column::Provides),
             conflicts: text(Column::Conflicts),
             breaks: text(Column::Breaks),
-            recommends: text(Column::Recommends),
-            suggests: text(Column::Suggests),
             obsoletes: text(Column::Obsoletes),
             installed_size: text(Column::InstalledSize).parse().unwrap_or(0),
             path: text(Column::Path),

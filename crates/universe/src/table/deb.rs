@@ -127,7 +127,7 @@ mod tests {
         let table = read_packages(PACKAGE.as_bytes(), "amd64").unwrap();
         assert_eq!(
             table,
-            "a\t2-1+b1\tamd64\ts\t2-1\tsame\t\t\t\tb, c\t\t\t\t\t\t\t\tpool/a.deb\t10\t\
+            "a\t2-1+b1\tamd64\ts\t2-1\tsame\t\t\t\tb, c\t\t\t\t\t\t\t\t\t\tpool/a.deb\t10\t\
              e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n"
         );
         assert_eq!(read_packages(PACKAGE.as_bytes(), "arm64").unwrap(), "");

@@ -27,6 +27,8 @@ pub(crate) enum Column {
     Depends,
     Recommends,
     Suggests,
+    Supplements,
+    Enhances,
     Provides,
     Conflicts,
     Breaks,
@@ -38,7 +40,7 @@ pub(crate) enum Column {
 }
 
 /// How many columns a line has.
-pub(crate) const COLUMNS: usize = 20;
+pub(crate) const COLUMNS: usize = 22;
 
 /// An index that cannot be used.
 #[derive(Debug, thiserror::Error)]

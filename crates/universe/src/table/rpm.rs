@@ -67,6 +67,7 @@ fn append(table: &mut String, package: &Package<'_>, name: &str, base: &str) -> 
     let field = |entries: &[Entry<'_>]| checked.field(entries.iter(), false);
     let (conflicts, obsoletes) = (field(&package.conflicts)?, field(&package.obsoletes)?);
     let (recommends, suggests) = (field(&package.recommends)?, field(&package.suggests)?);
+    let (supplements, enhances) = (field(&package.supplements)?, field(&package.enhances)?);
     let (installed, size) = ((package.installed_size / 1024).to_string(), package.size.to_string());
     let sha256 = package.checksum.hex();
     let mut columns = [""; COLUMNS];
@@ -79,6 +80,8 @@ fn append(table: &mut String, package: &Package<'_>, name: &str, base: &str) -> 
         (Column::Depends, &depends),
         (Column::Recommends, &recommends),
         (Column::Suggests, &suggests),
+        (Column::Supplements, &supplements),
+        (Column::Enhances, &enhances),
         (Column::Provides, &provides),
         (Column::Conflicts, &conflicts),
         (Column::Obsoletes, &obsoletes),
@@ -169,6 +172,16 @@ impl Checked<'_> {
     }
 }
 
+/// The columns that name what other packages provide.
+const NAMING: [Column; 6] = [
+    Column::Depends,
+    Column::Conflicts,
+    Column::Recommends,
+    Column::Suggests,
+    Column::Supplements,
+    Column::Enhances,
+];
+
 /// The names that any package of a universe says something about; what nobody asks for need not be kept.
 #[derive(Debug)]
 pub(crate) struct Needed<'a> {
@@ -182,7 +195,7 @@ impl<'a> Needed<'a> {
         let mut names = Vec::new();
         for line in tables.iter().flat_map(|table| table.lines()) {
             let columns: Vec<&str> = line.split('\t').collect();
-            for column in [Column::Depends, Column::Conflicts, Column::Recommends, Column::Suggests] {
+            for column in NAMING {
                 let field = columns.get(column as usize).copied().unwrap_or_default();
                 field.split(SEPARATOR).for_each(|entry| push_names(&mut names, entry));
             }

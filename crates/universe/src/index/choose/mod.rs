@@ -34,6 +34,13 @@ impl PackageIndex {
         candidates
     }
 
+    /// Whether the distribution's package manager leaves out a package that it had chosen once what it was chosen for is
+    /// met by others: libsolv does, apt does not.
+    #[must_use]
+    pub fn drops_redundant(&self) -> bool {
+        self.format == PackageFormat::Rpm
+    }
+
     /// All packages that meet a choice, each once, in the order of the index.
     #[must_use]
     pub fn meeting(&self, choice: &Choice<'_>) -> BTreeSet<PackageId> {

@@ -38,9 +38,9 @@ struct Rank<'a> {
     secondary: bool,
     /// Another candidate says that it takes its place.
     obsoleted: bool,
-    /// The package with the dependency does not recommend it,
+    /// The package with the dependency does not recommend it, nor does it supplement that.
     unrecommended: bool,
-    /// nor suggest it.
+    /// The same with suggest and enhance.
     unsuggested: bool,
     /// How many newer versions the others provide of what several of them provide.
     behind: usize,
@@ -58,14 +58,13 @@ fn ordered(index: &PackageIndex, depender: Option<PackageId>, packages: Vec<Pack
     }
     let best: Vec<PackageId> = by_name.values().filter_map(|versions| versions.first().copied()).collect();
     let behind = behind(index, &best);
-    let record = depender.map(|depender| index.record(depender));
-    let wished = |field: Option<&str>| -> BTreeSet<PackageId> {
-        let clauses = crate::relation::requirements(index.format(), field.unwrap_or_default());
+    let wished = |column| -> BTreeSet<PackageId> {
+        let field = depender.map_or("", |depender| index.column(depender, column));
+        let clauses = crate::relation::requirements(index.format(), field);
         let choices = clauses.filter_map(|(_, clauses)| clauses.ok()).flatten().flat_map(|clause| clause.any);
         choices.flat_map(|choice| index.meeting(&choice)).collect()
     };
-    let recommended = wished(record.map(|record| record.recommends));
-    let suggested = wished(record.map(|record| record.suggests));
+    let (recommended, suggested) = (wished(Column::Recommends), wished(Column::Suggests));
     let mut ranked: Vec<(Rank<'_>, Vec<PackageId>)> = by_name
         .into_iter()
         .zip(&best)
@@ -76,8 +75,8 @@ fn ordered(index: &PackageIndex, depender: Option<PackageId>, packages: Vec<Pack
                 obsoleted: best.iter().any(|other| {
                     other != id && obsoletes(index, *other, *id) && !obsoletes(index, *id, *other)
                 }),
-                unrecommended: !recommended.contains(id),
-                unsuggested: !suggested.contains(id),
+                unrecommended: !recommended.contains(id) && !goes_with(index, *id, Column::Supplements, depender),
+                unsuggested: !suggested.contains(id) && !goes_with(index, *id, Column::Enhances, depender),
                 behind: behind.get(id).copied().unwrap_or(0),
                 name,
             };
@@ -86,6 +85,18 @@ fn ordered(index: &PackageIndex, depender: Option<PackageId>, packages: Vec<Pack
         .collect();
     ranked.sort_by(|left, right| left.0.cmp(&right.0));
     ranked.into_iter().flat_map(|(_, versions)| versions).collect()
+}
+
+/// Whether a package says in this column that it goes with another.
+fn goes_with(index: &PackageIndex, id: PackageId, column: Column, other: Option<PackageId>) -> bool {
+    let Some(other) = other else { return false };
+    let clauses = crate::relation::requirements(index.format(), index.column(id, column));
+    clauses.filter_map(|(_, clauses)| clauses.ok()).any(|clauses| {
+        !clauses.is_empty()
+            && clauses.iter().all(|clause| {
+                clause.when.is_empty() && clause.any.iter().any(|choice| index.meeting(choice).contains(&other))
+            })
+    })
 }
 
 /// Whether one package says that it takes the place of another: by name and version, never by what that provides.
