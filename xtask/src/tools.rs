@@ -29,6 +29,14 @@ const TOOLS: &[Tool] = &[
     Tool { program: "time", package: "time" },
     Tool { program: "xz", package: "xz-utils" },
     Tool { program: "zstd", package: "zstd" },
+    Tool { program: "rpm", package: "rpm" },
+    Tool { program: "rpmbuild", package: "rpm" },
+    Tool { program: "rpmsign", package: "rpm" },
+    Tool { program: "createrepo_c", package: "createrepo-c" },
+    Tool { program: "modifyrepo_c", package: "createrepo-c" },
+    Tool { program: "dnf", package: "dnf" },
+    Tool { program: "gpg", package: "gpg" },
+    Tool { program: "gpgconf", package: "gpgconf" },
 ];
 
 /// Installs what is missing where this is root on Debian, and gives the names of the programs still missing.

@@ -89,7 +89,11 @@ enum Agreement {
 
 const PANICKED: &str = "our resolver panicked";
 
-fn compare(dnf: Result<BTreeSet<String>, String>, index: &PackageIndex, set: &str) -> Result<Agreement, String> {
+fn compare(
+    dnf: Result<BTreeSet<String>, String>,
+    index: &PackageIndex,
+    set: &str,
+) -> Result<Agreement, String> {
     let names: BTreeSet<String> = set.split(' ').map(str::to_owned).collect();
     // Packages that cannot be had may not be the end of the whole comparison.
     let ours = std::panic::catch_unwind(|| ours(index, &names));
@@ -108,10 +112,12 @@ fn explain(dnf: &BTreeSet<String>, ours: &BTreeSet<String>) -> Result<&'static s
     let name = |package: &String| package.split(' ').next().unwrap_or_default().to_owned();
     let only_dnf: BTreeSet<String> = dnf.difference(ours).map(name).collect();
     let only_ours: BTreeSet<String> = ours.difference(dnf).map(name).collect();
-    let is = |set: &BTreeSet<String>, names: &[&str]| set.iter().map(String::as_str).eq(names.iter().copied());
+    let is =
+        |set: &BTreeSet<String>, names: &[&str]| set.iter().map(String::as_str).eq(names.iter().copied());
     let rule = RULES.iter().find(|(_, theirs, taken)| is(&only_dnf, theirs) && is(&only_ours, taken));
     rule.map(|(rule, ..)| *rule).ok_or_else(|| {
-        let (only_dnf, only_ours): (Vec<_>, Vec<_>) = (dnf.difference(ours).collect(), ours.difference(dnf).collect());
+        let (only_dnf, only_ours): (Vec<_>, Vec<_>) =
+            (dnf.difference(ours).collect(), ours.difference(dnf).collect());
         format!("only dnf takes {only_dnf:?}, only we take {only_ours:?}")
     })
 }

@@ -99,11 +99,13 @@ fn scriptlets(sections: &str, kind: &str) -> Vec<String> {
             if open {
                 found.push(opening(words));
             }
-        } else if open && !line.trim().is_empty() && !line.trim().starts_with('#') {
-            if let Some(script) = found.last_mut() {
-                script.push_str(line);
-                script.push('\n');
-            }
+        } else if open
+            && !line.trim().is_empty()
+            && !line.trim().starts_with('#')
+            && let Some(script) = found.last_mut()
+        {
+            script.push_str(line);
+            script.push('\n');
         }
     }
     found
