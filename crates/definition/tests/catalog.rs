@@ -62,8 +62,10 @@ fn only_what_says_so_holds_a_shell_or_runs_as_root() {
         assert_eq!(image.allow.contains(&Allowance::PackageManager), builder, "{}", image.id);
         assert_eq!(image.user.uid, if builder { 0 } else { 65532 }, "{}", image.id);
         let shells = ["bash", "dash", "zsh", "busybox"];
-        let holds = image.packages_of(PackageFormat::Deb).any(|package| shells.contains(&package));
-        assert_eq!(holds, shell, "{}", image.id);
+        for format in [PackageFormat::Deb, PackageFormat::Rpm] {
+            let holds = image.packages_of(format).any(|package| shells.contains(&package));
+            assert_eq!(holds, shell, "{} of {format}", image.id);
+        }
     }
 }
 
