@@ -1,23 +1,17 @@
 //! The two sides of `calypte diff`, read from wherever they lie: a layout, an archive, a lock, or the catalog.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use calypte_base::{Architecture, TreePath};
-use calypte_formats::deb822;
-use calypte_image::read::{ImageFileKind, Layout, LayoutImage, Listing};
+use calypte_base::Architecture;
+use calypte_image::read::{ImageFileKind, Layout, LayoutImage};
 use calypte_image::{LayerCompression, read_layout};
 use calypte_resolve::Lock;
-use calypte_rootfs::{Node, NodeKind};
+use calypte_rootfs::{Node, NodeKind, records};
 
 use crate::build::BuildRequest;
 use crate::diff::{FileState, Side};
 use crate::factory::Factory;
-
-/// Where the records of packages lie: one file each in images without a package manager, one for all in the others.
-const RECORDS: &str = "var/lib/dpkg/status.d";
-const STATUS: &str = "var/lib/dpkg/status";
 
 impl Factory<'_> {
     /// Reads a side: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `LOCK-FILE[#IMAGE]`, or an image of the catalog, which
@@ -83,10 +77,10 @@ fn of_layout(name: &str, path: &str, architecture: Architecture) -> Result<Side>
     };
     let layout = read_layout(Path::new(path))?;
     let image = choose(&layout, tag, architecture).with_context(|| name.to_owned())?;
-    let listing = layout.files(image, &|path| is_record(path))?;
+    let listing = layout.files(image, &records::is_record)?;
     Ok(Side {
         name: name.to_owned(),
-        packages: packages(&listing),
+        packages: records::packages(&listing.contents).with_context(|| name.to_owned())?,
         files: Some(listing.files.iter().map(|(path, file)| (path.clone(), state_of_file(file))).collect()),
         size: image.manifest.layers.iter().map(|layer| layer.size).sum(),
     })
@@ -107,24 +101,6 @@ fn choose<'l>(layout: &'l Layout, tag: Option<&str>, architecture: Architecture)
             bail!("holds several images for {architecture}; name one of the tags {}", names.join(", "))
         }
     }
-}
-
-fn is_record(path: &TreePath) -> bool {
-    path.as_str() == STATUS
-        || path.parent().is_some_and(|parent| parent.as_str() == RECORDS)
-            && !path.as_str().ends_with(".md5sums")
-}
-
-/// The packages that an image's own records name.
-fn packages(listing: &Listing) -> BTreeMap<String, String> {
-    let records = listing.contents.values();
-    let mut packages = BTreeMap::new();
-    for paragraph in records.flat_map(|bytes| deb822::paragraphs(bytes)).flatten() {
-        if let (Some(name), Some(version)) = (paragraph.get("Package"), paragraph.get("Version")) {
-            packages.insert(name.to_string(), version.to_string());
-        }
-    }
-    packages
 }
 
 fn state_of_node(node: &Node) -> FileState {

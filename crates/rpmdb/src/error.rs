@@ -1,8 +1,8 @@
-//! Why a database cannot be made.
+//! Why a database cannot be made or read.
 
 use calypte_formats::rpm::HeaderError;
 
-/// Why a database cannot be made.
+/// Why a database cannot be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// A header is malformed.
@@ -38,6 +38,6 @@ pub enum DatabaseError {
         package: String,
     },
     /// SQLite failed.
-    #[error("cannot write the package database: {0}")]
+    #[error("the package database: {0}")]
     Sqlite(#[from] rusqlite::Error),
 }

@@ -8,12 +8,14 @@
 mod blob;
 mod error;
 mod index;
+mod read;
 
 use calypte_formats::rpm::{Header, Part};
 use rusqlite::{Connection, params};
 
 pub use error::DatabaseError;
 use index::{INDEXES, Index};
+pub use read::headers;
 
 /// Size of a page of the database in bytes; what SQLite takes by itself, and rpm with it.
 const PAGE_SIZE: u32 = 4096;

@@ -27,20 +27,22 @@ const SIGNATURE_STORE: u64 = 64 << 20;
 /// Tags below are rpm's own business.
 const FIRST_TAG: u32 = tag::I18N_TABLE;
 
-/// Which of the two headers of a package.
+/// Which of the headers of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The one with signatures and digests, which nothing protects.
     Signature,
     /// The one that describes the package, which signatures are about.
     Main,
+    /// The main one as a database of installed packages holds it, with what the installation added behind its region.
+    Installed,
 }
 
 impl Part {
     const fn region(self) -> u32 {
         match self {
             Self::Signature => tag::SIGNATURES_REGION,
-            Self::Main => tag::IMMUTABLE_REGION,
+            Self::Main | Self::Installed => tag::IMMUTABLE_REGION,
         }
     }
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Part {
         formatter.write_str(match self {
             Self::Signature => "signature header",
             Self::Main => "main header",
+            Self::Installed => "installed header",
         })
     }
 }
@@ -360,7 +363,7 @@ fn body_size(part: Part, intro: &[u8; INTRO_SIZE], limit: u64) -> Result<u64, He
     let (entries, store) = sizes(intro);
     let (most_entries, most_store) = match part {
         Part::Signature => (SIGNATURE_ENTRIES, SIGNATURE_STORE.min(limit)),
-        Part::Main => (MAIN_ENTRIES, limit),
+        Part::Main | Part::Installed => (MAIN_ENTRIES, limit),
     };
     if entries == 0 || entries > most_entries {
         return fail(format!("it has {entries} entries where 1 to {most_entries} are allowed"));
@@ -427,7 +430,7 @@ impl<'a> Checker<'a> {
         let index = index.ok_or_else(|| format!("its region's trailer is wrong: {trailer}"))?;
         let whole = self.entries * ENTRY_SIZE;
         // Nothing may follow in a package's main header: no signature would be about it.
-        let exact = part == Part::Signature || (index == whole && end == self.length);
+        let exact = part != Part::Main || (index == whole && end == self.length);
         if index > whole || !exact {
             return Err(format!(
                 "its region covers {index} bytes of an index of {whole}, and {end} of a store of {}",

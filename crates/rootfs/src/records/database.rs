@@ -16,6 +16,9 @@ use crate::tree::{NodeKind, Owner};
 
 const DIRECTORY: &str = "var/lib/dpkg";
 
+/// The records of all packages in one file.
+pub(super) const STATUS: &str = "var/lib/dpkg/status";
+
 /// Directories that dpkg and its tools expect and no package brings.
 const DIRECTORIES: [&str; 5] = ["alternatives", "info", "parts", "triggers", "updates"];
 
@@ -36,7 +39,7 @@ pub(super) fn write(recorder: &mut Recorder<'_>, packages: &[DebPackage<'_>]) ->
         status.push('\n');
         info(recorder, package)?;
     }
-    recorder.file(&format!("{DIRECTORY}/status"), status.as_bytes(), 0o644, &shared())?;
+    recorder.file(STATUS, status.as_bytes(), 0o644, &shared())?;
     triggers(recorder, packages)
 }
 

@@ -13,6 +13,7 @@
 
 mod database;
 mod exclude;
+mod read;
 mod rpm;
 mod status_d;
 
@@ -23,6 +24,8 @@ use calypte_definition::Allowance;
 use calypte_formats::dpkg::{self, Conffile, DpkgError};
 use calypte_rpmdb::DatabaseError;
 use calypte_store::Contents;
+
+pub use self::read::{is_record, packages};
 
 use self::rpm::RpmPackage;
 

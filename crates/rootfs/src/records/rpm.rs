@@ -13,7 +13,8 @@ use super::{RecordError, Recorder, shared};
 use crate::package::{RpmDescription, UnpackedPackage};
 use crate::tree::FileTree;
 
-const PATH: &str = "usr/lib/sysimage/rpm/rpmdb.sqlite";
+/// Where it lies.
+pub(super) const PATH: &str = "usr/lib/sysimage/rpm/rpmdb.sqlite";
 
 /// An RPM package with what it says of itself.
 #[derive(Debug, Clone, Copy)]

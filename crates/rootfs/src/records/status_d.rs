@@ -4,7 +4,8 @@
 use super::{DebPackage, RecordError, Recorder, stanza};
 use crate::tree::Owner;
 
-const DIRECTORY: &str = "var/lib/dpkg/status.d";
+/// Where the records lie.
+pub(super) const DIRECTORY: &str = "var/lib/dpkg/status.d";
 
 pub(super) fn write(recorder: &mut Recorder<'_>, packages: &[DebPackage<'_>]) -> Result<(), RecordError> {
     for package in packages {

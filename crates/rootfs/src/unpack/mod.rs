@@ -27,6 +27,7 @@ pub use self::problem::{MemberProblem, UnpackError};
 use self::collect::{Collected, Failure};
 use self::deb::DebCollector;
 use self::rpm::RpmCollector;
+pub(crate) use self::rpm::name as rpm_name;
 use crate::package::UnpackedPackage;
 use crate::tree::{Content, NodeKind};
 

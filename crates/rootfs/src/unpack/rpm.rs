@@ -104,7 +104,7 @@ impl RpmVisitor for RpmCollector {
 }
 
 /// The package's name; with its architecture where that is one that only ever stands beside another.
-fn name(identity: &Identity) -> String {
+pub fn name(identity: &Identity) -> String {
     let secondary = Architecture::ALL.into_iter().filter_map(Architecture::secondary_rpm);
     match secondary.into_iter().find(|secondary| *secondary == identity.architecture) {
         Some(secondary) => format!("{}.{secondary}", identity.name),
