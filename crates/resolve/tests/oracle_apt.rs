@@ -167,8 +167,13 @@ fn agrees_with_apt() {
     let root = tempfile::tempdir().unwrap();
     let apt = Apt::new(root.path(), &mirror);
     let table = read_packages(fs_err::File::open(apt.packages()).unwrap(), "amd64").unwrap();
-    let index =
-        PackageIndex::new("debian-sid", PackageFormat::Deb, Architecture::Amd64, vec![("sid".to_owned(), table)]).unwrap();
+    let index = PackageIndex::new(
+        "debian-sid",
+        PackageFormat::Deb,
+        Architecture::Amd64,
+        vec![("sid".to_owned(), table)],
+    )
+    .unwrap();
 
     let (exact, explained, mut failures) = compared(&apt, &index);
     report(&format!("apt oracle: {exact} of {} sets agree exactly, {explained} by a rule", SETS.len()));

@@ -30,7 +30,8 @@ fn index(packages: &str) -> PackageIndex {
         .unwrap();
     }
     let table = read_packages(text.as_bytes(), "amd64").unwrap();
-    PackageIndex::new("debian-sid", PackageFormat::Deb, Architecture::Amd64, vec![("sid".to_owned(), table)]).unwrap()
+    PackageIndex::new("debian-sid", PackageFormat::Deb, Architecture::Amd64, vec![("sid".to_owned(), table)])
+        .unwrap()
 }
 
 fn request<'a>(packages: &str, assumed: &'a Assumed) -> Request<'a> {

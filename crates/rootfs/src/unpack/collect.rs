@@ -87,6 +87,19 @@ pub struct Gathering {
     installed: u64,
 }
 
+/// All files of one package.
+#[derive(Debug)]
+pub struct Gathered {
+    /// In path order.
+    pub entries: Vec<UnpackedEntry>,
+    /// The newest modification time among them.
+    pub newest: Epoch,
+    /// The pack with their contents.
+    pub writer: PackWriter,
+    /// The first bytes of the contents that may be run.
+    pub heads: BTreeMap<Digest, Head>,
+}
+
 impl Gathering {
     /// Gathers into this pack.
     pub fn new(writer: PackWriter) -> Self {
@@ -137,13 +150,13 @@ impl Gathering {
         if self.size > limit { Err(MemberProblem::TooLarge { limit, installed }) } else { Ok(()) }
     }
 
-    /// The files in path order and the newest modification time among them; and where the contents went.
-    pub fn finish(self) -> Result<(Vec<UnpackedEntry>, Epoch, PackWriter, BTreeMap<Digest, Head>), Failure> {
+    /// The files, the newest modification time among them, and where the contents went.
+    pub fn finish(self) -> Result<Gathered, Failure> {
         let entries = self
             .members
             .finish()
             .map_err(|(path, problem)| Failure::Member { member: path.as_str().to_owned(), problem })?;
-        Ok((entries, Epoch(self.newest), self.writer, self.heads))
+        Ok(Gathered { entries, newest: Epoch(self.newest), writer: self.writer, heads: self.heads })
     }
 }
 

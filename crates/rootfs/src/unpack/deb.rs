@@ -10,7 +10,7 @@ use calypte_formats::deb822;
 use calypte_formats::tar::Entry;
 use calypte_store::PackWriter;
 
-use super::collect::{Collected, Failure, Gathering};
+use super::collect::{Collected, Failure, Gathered, Gathering};
 use super::members::Said;
 use crate::aliases;
 use crate::package::{DebDescription, Description, Script, UnpackedPackage};
@@ -66,7 +66,7 @@ impl DebCollector {
             md5sums: control_files.remove("md5sums").unwrap_or_default(),
             control_files,
         };
-        let (entries, date, writer, heads) = self.gathering.finish()?;
+        let Gathered { entries, newest: date, writer, heads } = self.gathering.finish()?;
         let package = UnpackedPackage {
             name: identity.name,
             version: identity.version,

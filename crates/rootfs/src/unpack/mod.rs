@@ -125,7 +125,7 @@ fn unpack_anew(store: &Store, key: &Digest, file: &PackageFile) -> Result<Unpack
         result => result.map_err(failed)?,
     };
     let writer = store.pack_writer().map_err(failed)?;
-    let collected = match format(blob).map_err(|source| read_back(source.into()))? {
+    let collected = match format(blob).map_err(read_back)? {
         Some((PackageFormat::Deb, reader)) => {
             let mut collector = DebCollector::new(writer);
             formats::deb::read(reader, &formats::deb::Limits::default(), &mut collector).map_err(named)?;

@@ -9,7 +9,7 @@ use calypte_base::{Architecture, Digest, Epoch, TreePath};
 use calypte_formats::rpm::{self, FileEntry, FileFlags, Header, Identity, RpmVisitor, Scriptlet};
 use calypte_store::PackWriter;
 
-use super::collect::{Collected, Failure, Gathering};
+use super::collect::{Collected, Failure, Gathered, Gathering};
 use super::members::Said;
 use crate::aliases;
 use crate::package::{Description, Mark, RpmDescription, Script, UnpackedPackage};
@@ -45,7 +45,7 @@ impl RpmCollector {
         // The reader gives the headers before anything else, or an error.
         let said = self.said.ok_or_else(|| Failure::Payload("it has no header".to_owned()))?;
         let Headers { identity, description, scripts, accounts, conffiles } = said;
-        let (entries, newest, writer, heads) = self.gathering.finish()?;
+        let Gathered { entries, newest, writer, heads } = self.gathering.finish()?;
         // A package without files has at least been built at some time.
         let date = if entries.is_empty() { Epoch(identity.build_time) } else { newest };
         let package = UnpackedPackage {

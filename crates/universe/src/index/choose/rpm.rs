@@ -75,7 +75,8 @@ fn ordered(index: &PackageIndex, depender: Option<PackageId>, packages: Vec<Pack
                 obsoleted: best.iter().any(|other| {
                     other != id && obsoletes(index, *other, *id) && !obsoletes(index, *id, *other)
                 }),
-                unrecommended: !recommended.contains(id) && !goes_with(index, *id, Column::Supplements, depender),
+                unrecommended: !recommended.contains(id)
+                    && !goes_with(index, *id, Column::Supplements, depender),
                 unsuggested: !suggested.contains(id) && !goes_with(index, *id, Column::Enhances, depender),
                 behind: behind.get(id).copied().unwrap_or(0),
                 name,
@@ -94,7 +95,8 @@ fn goes_with(index: &PackageIndex, id: PackageId, column: Column, other: Option<
     clauses.filter_map(|(_, clauses)| clauses.ok()).any(|clauses| {
         !clauses.is_empty()
             && clauses.iter().all(|clause| {
-                clause.when.is_empty() && clause.any.iter().any(|choice| index.meeting(choice).contains(&other))
+                clause.when.is_empty()
+                    && clause.any.iter().any(|choice| index.meeting(choice).contains(&other))
             })
     })
 }
