@@ -86,7 +86,11 @@ struct Shared {
 const MIRROR: &str = "/pub/fedora/linux/";
 
 impl Server {
-    pub(crate) fn start(root: PathBuf, behaviour: Behaviour) -> Result<Self, Failure> {
+    /// Serves another directory that is laid out as the fixture's is: `current/` is what an honest mirror has.
+    ///
+    /// # Errors
+    /// When there is no loopback.
+    pub fn start(root: PathBuf, behaviour: Behaviour) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {

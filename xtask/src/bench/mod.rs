@@ -3,19 +3,22 @@
 
 mod build;
 mod measure;
+mod rawhide;
+mod rpm;
 
 use anyhow::{Result, bail};
 
 /// Measures a part of the factory beside a peer.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to measure: build
+    /// What to measure: build, rpm
     name: String,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     match arguments.name.as_str() {
         "build" => build::run(),
-        other => bail!("no benchmark is called `{other}`; there is: build"),
+        "rpm" => rpm::run(),
+        other => bail!("no benchmark is called `{other}`; there are: build, rpm"),
     }
 }
