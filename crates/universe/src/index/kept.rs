@@ -6,14 +6,15 @@ use calypte_base::{Architecture, PackageFormat};
 use super::{Named, PackageId, PackageIndex};
 
 /// The form of kept indexes and of the tables in them. A new number makes the old ones count as absent.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 impl PackageIndex {
-    /// The bytes to keep.
+    /// The bytes to keep: the text, which is most of it, then the lists, then where they begin.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let lists = self.lines.len() + 3 * (self.provided.len() + self.obsoleted.len());
         let mut bytes = Vec::with_capacity(self.text.len() + 4 * lists + 1024);
+        bytes.extend(self.text.as_bytes());
         put_text(&mut bytes, &self.universe);
         put_number(&mut bytes, self.parts.len());
         for (start, name) in &self.parts {
@@ -30,14 +31,16 @@ impl PackageIndex {
                 bytes.extend(package.0.to_le_bytes());
             }
         }
-        bytes.extend(self.text.as_bytes());
+        put_number(&mut bytes, self.text.len());
         bytes
     }
 
     /// Reads what [`PackageIndex::to_bytes`] wrote; none when it is something else.
     #[must_use]
-    pub fn from_bytes(format: PackageFormat, architecture: Architecture, bytes: Vec<u8>) -> Option<Self> {
-        let mut rest = Rest(&bytes);
+    pub fn from_bytes(format: PackageFormat, architecture: Architecture, mut bytes: Vec<u8>) -> Option<Self> {
+        let (front, length) = bytes.split_last_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let mut rest = Rest(front.get(length..)?);
         let universe = rest.text()?;
         let parts = rest.list(8, |rest| Some((rest.number()?, rest.text()?)))?;
         let lines = rest.list(4, Rest::number)?;
@@ -46,11 +49,12 @@ impl PackageIndex {
         };
         let provided = rest.list(12, named)?;
         let obsoleted = rest.list(12, named)?;
-        let before = bytes.len() - rest.0.len();
-        let mut text = bytes;
-        // The text is the most of it by far, so it is moved and not copied twice.
-        text.drain(..before);
-        let text = String::from_utf8(text).ok()?;
+        if !rest.0.is_empty() {
+            return None;
+        }
+        // Cut off where it ends, the text need not be moved.
+        bytes.truncate(length);
+        let text = String::from_utf8(bytes).ok()?;
         Some(Self { format, architecture, universe, text, parts, lines, provided, obsoleted })
     }
 }
@@ -122,7 +126,7 @@ mod tests {
         assert_eq!(providers, ["a", "b"]);
         assert_eq!(back.obsoleters("old").map(|id| back.record(id).repository).collect::<Vec<_>>(), ["one"]);
         assert_eq!(back.providers("/usr/bin/x").count(), 1);
-        for cut in 0..bytes.len() - back.text.len() {
+        for cut in 0..bytes.len() {
             assert_eq!(PackageIndex::from_bytes(format, architecture, bytes[..cut].to_vec()), None, "{cut}");
         }
     }
