@@ -30,6 +30,11 @@ pub const CASES: &[Case] = &[
         needs: &[Need::RpmFixture, Need::Root, Need::Program("umoci"), Need::Program("rpm")],
         run: database,
     },
+    Case {
+        name: "a_fedora_image_trusts_what_its_certificates_say",
+        needs: &[Need::RpmFixture, Need::Root, Need::Program("umoci"), Need::Program("openssl")],
+        run: certificates,
+    },
     Case { name: "fedora_rebuild_gives_the_same_digest", needs: &[Need::RpmFixture], run: rebuild },
     Case { name: "definitions_say_the_same_for_both_formats", needs: &[Need::RpmFixture], run: both_formats },
 ];
@@ -186,6 +191,23 @@ const WRITTEN: &[&str] = &[
 fn is_expected(line: &str) -> bool {
     let path = line.rsplit("  ").next().map(|path| path.trim_start_matches(|mark| "cdglr ".contains(mark)));
     path.is_some_and(|path| WRITTEN.contains(&path) || path.starts_with("/etc/pki/ca-trust/extracted/"))
+}
+
+fn certificates(world: &World) -> Result<()> {
+    let directory = TempDir::new()?;
+    let root = unpack(world.fedora()?, "static", directory.path())?;
+    let source = fs_err::read_to_string(root.join("usr/share/pki/ca-trust-source/ca-bundle.trust.p11-kit"))?;
+    let trusted = source.matches("\ntrusted: true\n").count();
+    ensure!(trusted > 100 && source.contains("\nx-distrusted: true\n"), "{trusted} certificates");
+    // The links lead there in the image, not on this machine.
+    let bundle = root.join("etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem");
+    let found = stdout(Command::new("openssl").args(["storeutl", "-certs", "-noout"]).arg(&bundle))?;
+    ensure!(found.contains(&format!("Total found: {trusted}")), "{trusted} of these: {found}");
+    let distrusted = source.split("\nx-distrusted: true\n").nth(1).and_then(|rest| rest.lines().nth(3));
+    let line = distrusted.context("a distrusted certificate without lines")?;
+    ensure!(line.len() == 64, "{line}");
+    ensure!(!fs_err::read_to_string(&bundle)?.contains(line), "a distrusted certificate is trusted");
+    Ok(())
 }
 
 fn rebuild(world: &World) -> Result<()> {
