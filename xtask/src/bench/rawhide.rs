@@ -18,7 +18,7 @@ use crate::run;
 pub const PACKAGES: usize = 75_000;
 
 /// Goes into the directory's name: a new number when the generator changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Makes the repository below `target/tmp` unless it is there; the root for a server, with `current/` in it.
 pub fn make(fixture: &Path) -> Result<PathBuf> {
@@ -167,6 +167,33 @@ const SYLLABLES: &[&str] = &[
     "pan", "qua", "ros", "sil", "tor", "um", "val", "wen", "xan", "yor", "zet",
 ];
 
+const RELEASE: &str = "3.fc44";
+
+/// What a package says for people: about as much as usual.
+const WORDS: &str = "  <summary>A package of a benchmark</summary>\n  <description>A package that was made up, with as many \
+                     words to pass over as usual: what it is for, how it differs from others of its kind, and where to \
+                     read more of it.</description>\n  <packager>Fixture</packager>\n";
+
+const FORMAT: &str = "  <format>\n    <rpm:license>MIT</rpm:license>\n    <rpm:vendor>Fixture</rpm:vendor>\n    \
+                      <rpm:group>Unspecified</rpm:group>\n    <rpm:buildhost>fixture</rpm:buildhost>\n";
+
+/// The entries of a package's relations.
+#[derive(Default)]
+struct Relations {
+    provides: String,
+    requires: String,
+}
+
+impl Relations {
+    fn provide(&mut self, name: &str, version: Option<(&str, &str)>) {
+        entry(&mut self.provides, name, version);
+    }
+
+    fn require(&mut self, name: &str, version: Option<(&str, &str)>) {
+        entry(&mut self.requires, name, version);
+    }
+}
+
 #[derive(Default)]
 struct Generator {
     state: u64,
@@ -205,44 +232,50 @@ impl Generator {
             Shape::Library | Shape::Development | Shape::Haskell | Shape::Program => "x86_64",
             _ => "noarch",
         };
-        let (mut provides, mut requires) = (String::new(), String::new());
-        entry(&mut provides, &name, Some(("EQ", &version)));
+        let mut relations = Relations::default();
+        relations.provide(&name, Some(("EQ", &version)));
         if architecture == "x86_64" {
-            entry(&mut provides, &format!("{name}(x86-64)"), Some(("EQ", &version)));
+            relations.provide(&format!("{name}(x86-64)"), Some(("EQ", &version)));
         }
-        self.relations(shape, number, &version, &mut provides, &mut requires);
+        self.provide(shape, number, &version, &mut relations);
+        self.require(shape, number, &mut relations);
         let files = self.files(shape, &name, number);
 
         let digest = format!("{number:064x}");
-        let release = "3.fc44";
         self.primary.clear();
         write!(
             self.primary,
             "<package type=\"rpm\">\n  <name>{name}</name>\n  <arch>{architecture}</arch>\n  \
-             <version epoch=\"0\" ver=\"{version}\" rel=\"{release}\"/>\n  \
-             <checksum type=\"sha256\" pkgid=\"YES\">{digest}</checksum>\n  <summary>The {name} package of a benchmark</summary>\n  \
-             <description>A package that was made up, with as many words to pass over as usual: what it is for, how it \
-             differs from others of its kind, and where to read more of it.</description>\n  <packager>Fixture</packager>\n  \
+             <version epoch=\"0\" ver=\"{version}\" rel=\"{RELEASE}\"/>\n  \
+             <checksum type=\"sha256\" pkgid=\"YES\">{digest}</checksum>\n{WORDS}  \
              <url>https://example.org/{name}</url>\n  <time file=\"1750000000\" build=\"1749990000\"/>\n  \
              <size package=\"{size}\" installed=\"{installed}\" archive=\"{installed}\"/>\n  \
-             <location href=\"Packages/{letter}/{name}-{version}-{release}.{architecture}.rpm\"/>\n  <format>\n    \
-             <rpm:license>MIT</rpm:license>\n    <rpm:vendor>Fixture</rpm:vendor>\n    <rpm:group>Unspecified</rpm:group>\n    \
-             <rpm:buildhost>fixture</rpm:buildhost>\n    <rpm:sourcerpm>{name}-{version}-{release}.src.rpm</rpm:sourcerpm>\n    \
+             <location href=\"Packages/{letter}/{name}-{version}-{RELEASE}.{architecture}.rpm\"/>\n{FORMAT}    \
+             <rpm:sourcerpm>{name}-{version}-{RELEASE}.src.rpm</rpm:sourcerpm>\n    \
              <rpm:header-range start=\"4504\" end=\"12345\"/>\n    <rpm:provides>\n{provides}    </rpm:provides>\n    \
              <rpm:requires>\n{requires}    </rpm:requires>\n",
             size = 10_000 + number * 7 % 900_000,
             installed = 30_000 + number * 31 % 9_000_000,
             letter = &name[..1],
+            provides = relations.provides,
+            requires = relations.requires,
         )
         .unwrap_or_default();
         self.filelists.clear();
         write!(
             self.filelists,
             "<package pkgid=\"{digest}\" name=\"{name}\" arch=\"{architecture}\">\n  \
-             <version epoch=\"0\" ver=\"{version}\" rel=\"{release}\"/>\n"
+             <version epoch=\"0\" ver=\"{version}\" rel=\"{RELEASE}\"/>\n"
         )
         .unwrap_or_default();
-        for (path, is_directory) in &files {
+        self.list(&files);
+        self.primary.push_str("  </format>\n</package>\n");
+        self.filelists.push_str("</package>\n");
+    }
+
+    /// Writes the files of a package into its entries.
+    fn list(&mut self, files: &[(String, bool)]) {
+        for (path, is_directory) in files {
             let kind = if *is_directory { " type=\"dir\"" } else { "" };
             writeln!(self.filelists, "  <file{kind}>{path}</file>").unwrap_or_default();
             // As createrepo chooses what stands in both.
@@ -250,107 +283,95 @@ impl Generator {
                 writeln!(self.primary, "    <file{kind}>{path}</file>").unwrap_or_default();
             }
         }
-        self.primary.push_str("  </format>\n</package>\n");
-        self.filelists.push_str("</package>\n");
     }
 
-    fn relations(
-        &mut self,
-        shape: Shape,
-        number: usize,
-        version: &str,
-        provides: &mut String,
-        requires: &mut String,
-    ) {
+    fn provide(&mut self, shape: Shape, number: usize, version: &str, relations: &mut Relations) {
         let word = word_of(number);
         let count = 1 + self.below(7);
+        let mut provide = |name: String| relations.provide(&name, Some(("EQ", version)));
         match shape {
             Shape::Crate => {
-                entry(provides, &format!("crate({word})"), Some(("EQ", version)));
-                entry(provides, &format!("crate({word}/default)"), Some(("EQ", version)));
-                entry(requires, "cargo", None);
-                for _ in 0..count {
-                    let other = word_of(self.earlier(number));
-                    let rich = format!(
-                        "(crate({other}/default) &gt;= 1.0.0 with crate({other}/default) &lt; 2.0.0~)"
-                    );
-                    entry(requires, &rich, None);
+                provide(format!("crate({word})"));
+                provide(format!("crate({word}/default)"));
+            }
+            Shape::Python => {
+                provide(format!("python3dist({word})"));
+                provide(format!("python3.14dist({word})"));
+                provide(format!("python-{word}"));
+            }
+            Shape::Perl => (0..count).for_each(|part| provide(format!("perl({word}::Part{part})"))),
+            Shape::Go => {
+                (0..count * 3).for_each(|part| provide(format!("golang(example.org/{word}/part{part})")))
+            }
+            Shape::Tex => (0..count).for_each(|part| provide(format!("tex({word}-{part}.sty)"))),
+            Shape::Library | Shape::Haskell => {
+                relations.provide(&format!("lib{word}.so.1()(64bit)"), None);
+                for minor in 0..count {
+                    relations.provide(&format!("lib{word}.so.1({word}_1.{minor})(64bit)"), None);
+                }
+            }
+            Shape::Development => provide(format!("pkgconfig({word})")),
+            Shape::Program => relations.provide(&format!("application({word}.desktop)"), None),
+        }
+    }
+
+    fn require(&mut self, shape: Shape, number: usize, relations: &mut Relations) {
+        let count = 1 + self.below(7);
+        let others: Vec<String> = (0..count).map(|_| word_of(self.earlier(number))).collect();
+        match shape {
+            Shape::Crate => {
+                relations.require("cargo", None);
+                for other in others {
+                    let name = format!("crate({other}/default)");
+                    relations.require(&format!("({name} &gt;= 1.0.0 with {name} &lt; 2.0.0~)"), None);
                 }
             }
             Shape::Python => {
-                for prefix in ["python3dist", "python3.14dist"] {
-                    entry(provides, &format!("{prefix}({word})"), Some(("EQ", version)));
-                }
-                entry(provides, &format!("python-{word}"), Some(("EQ", version)));
-                entry(requires, "python(abi)", Some(("EQ", "3.14")));
-                for _ in 0..count {
-                    let other = word_of(self.earlier(number));
-                    entry(requires, &format!("python3.14dist({other})"), Some(("GE", "1.0")));
+                relations.require("python(abi)", Some(("EQ", "3.14")));
+                for other in others {
+                    relations.require(&format!("python3.14dist({other})"), Some(("GE", "1.0")));
                 }
             }
             Shape::Perl => {
-                for part in 0..count {
-                    entry(provides, &format!("perl({word}::Part{part})"), Some(("EQ", version)));
-                    let other = word_of(self.earlier(number));
-                    entry(requires, &format!("perl({other}::Part0)"), None);
+                relations.require("perl-libs", None);
+                for other in others {
+                    relations.require(&format!("perl({other}::Part0)"), None);
                 }
-                entry(requires, "perl-libs", None);
             }
             Shape::Go => {
-                for part in 0..count * 3 {
-                    entry(provides, &format!("golang(example.org/{word}/part{part})"), Some(("EQ", version)));
-                }
-                for _ in 0..count {
-                    let other = word_of(self.earlier(number));
-                    entry(requires, &format!("golang(example.org/{other}/part0)"), None);
+                for other in others {
+                    relations.require(&format!("golang(example.org/{other}/part0)"), None);
                 }
             }
-            Shape::Tex => {
-                for part in 0..count {
-                    entry(provides, &format!("tex({word}-{part}.sty)"), Some(("EQ", version)));
-                }
-                entry(requires, "texlive-base", None);
-            }
-            Shape::Library | Shape::Haskell => {
-                entry(provides, &format!("lib{word}.so.1()(64bit)"), None);
-                for minor in 0..count {
-                    entry(provides, &format!("lib{word}.so.1({word}_1.{minor})(64bit)"), None);
-                }
-                self.libraries(count, number, requires);
-            }
+            Shape::Tex => relations.require("texlive-base", None),
+            Shape::Library | Shape::Haskell => self.libraries(count, number, relations),
             Shape::Development => {
-                entry(provides, &format!("pkgconfig({word})"), Some(("EQ", version)));
-                entry(requires, "/usr/bin/pkg-config", None);
-                entry(
-                    requires,
-                    &format!("lib{}.so.1()(64bit)", word_of(self.earlier(number - number % 100 + 60))),
-                    None,
-                );
+                relations.require("/usr/bin/pkg-config", None);
+                self.libraries(1, number, relations);
             }
             Shape::Program => {
-                entry(provides, &format!("application({word}.desktop)"), None);
-                self.libraries(count, number, requires);
-                entry(requires, "/bin/sh", None);
-                entry(requires, &format!("({word}-langpack if langpacks-core)"), None);
+                self.libraries(count, number, relations);
+                relations.require("/bin/sh", None);
+                relations.require(&format!("({}-langpack if langpacks-core)", word_of(number)), None);
             }
         }
-        entry(requires, "rpmlib(CompressedFileNames)", Some(("LE", "3.0.4")));
-        entry(requires, "rpmlib(PayloadIsZstd)", Some(("LE", "5.4.18")));
+        relations.require("rpmlib(CompressedFileNames)", Some(("LE", "3.0.4")));
+        relations.require("rpmlib(PayloadIsZstd)", Some(("LE", "5.4.18")));
     }
 
     /// What a program links against.
-    fn libraries(&mut self, count: u64, number: usize, requires: &mut String) {
+    fn libraries(&mut self, count: u64, number: usize, relations: &mut Relations) {
         for symbols in ["", "GLIBC_2.2.5", "GLIBC_2.34"] {
-            entry(requires, &format!("libc.so.6({symbols})(64bit)"), None);
+            relations.require(&format!("libc.so.6({symbols})(64bit)"), None);
         }
-        entry(requires, "rtld(GNU_HASH)", None);
+        relations.require("rtld(GNU_HASH)", None);
         for _ in 0..count {
             // The shapes' places within a hundred: libraries begin at 60.
             let library = self
                 .earlier(number - number % 100 + 60 + usize::try_from(self.state % 10).unwrap_or_default());
             let word = word_of(library);
-            entry(requires, &format!("lib{word}.so.1()(64bit)"), None);
-            entry(requires, &format!("lib{word}.so.1({word}_1.0)(64bit)"), None);
+            relations.require(&format!("lib{word}.so.1()(64bit)"), None);
+            relations.require(&format!("lib{word}.so.1({word}_1.0)(64bit)"), None);
         }
     }
 

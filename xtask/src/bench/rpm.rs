@@ -5,7 +5,7 @@
 //! no triggers here, as we never do, and checks no signatures, which we do when locking. Both have the packages on the
 //! disk already; dnf reads the repository from the disk, ours comes over a server on the loopback.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -32,42 +32,11 @@ pub fn run() -> Result<()> {
     let root = rawhide::make(&fixture.repository("x86_64"))?;
     let server = Server::start(root.clone(), Behaviour::Honest)?;
     let scratch = tempfile::tempdir()?;
-    let catalog = scratch.path().join("catalog");
-    run::succeed(run::command("cp", &["-r"]).arg(run::workspace().join("catalog")).arg(&catalog))?;
-    fixture.adapt_catalog(&server, &catalog)?;
-    // Only one architecture is made up.
-    let universe = catalog.join("universes").join(format!("{UNIVERSE}.yaml"));
-    let text = fs_err::read_to_string(&universe)?.replace("[amd64, arm64]", "[amd64]");
-    fs_err::write(&universe, text)?;
-
-    let store = scratch.path().join("store");
-    let calypte = |arguments: &[&str]| {
-        let mut command =
-            run::command(run::workspace().join("target/release/calypte"), &["--quiet", "--catalog"]);
-        command.arg(&catalog).arg("--store").arg(&store).args(arguments).args(["--universe", UNIVERSE]);
-        command
-    };
-    let lock = calypte(&["lock", FAMILY]);
-    let first = measure(&lock)?;
-    let lock_again = best(RUNS, &lock, || Ok(()))?;
-    let output = format!("oci:{}", scratch.path().join("image").display());
-    let build = calypte(&["build", IMAGE, "--arch", "amd64", "--output", &output]);
-    let cold = best(RUNS, &build, || forget(&store))?;
-    let warm = best(RUNS, &build, || Ok(()))?;
-    let shown = run::output(&mut calypte(&["show", IMAGE, "--arch", "amd64", "--format", "json"]))?;
-    let shown: Value = serde_json::from_str(&shown)?;
-    let packages = shown["packages"].as_array().context("no packages")?;
-    let names: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
-
+    let ours = Ours::new(fixture, &server, scratch.path())?;
+    let (names, mut figures) = ours.measure()?;
     let dnf = Dnf { scratch: scratch.path(), repository: &root };
-    fs_err::create_dir_all(scratch.path().join("dnf/log"))?;
-    fs_err::write(scratch.path().join("dnf/dnf.conf"), "[main]\n")?;
-    let dnf_first = measure(&dnf.command(&["makecache"]))?;
-    let resolve = dnf.command(&[&["--cacheonly", "install", "--downloadonly"], names.as_slice()].concat());
-    let dnf_resolve = best(RUNS, &resolve, || dnf.forget_root())?;
-    let install = dnf.command(&[&["--cacheonly", "install"], names.as_slice()].concat());
-    let dnf_install = best(RUNS, &install, || dnf.forget_root())?;
-    let installed = dnf.count()?;
+    let (installed, theirs) = dnf.measure(&names)?;
+    figures.extend(theirs);
 
     println!(
         "{} packages in the repository; {IMAGE}: {} packages, dnf: {installed}",
@@ -75,35 +44,80 @@ pub fn run() -> Result<()> {
         names.len()
     );
     println!("{:44} {:>9} {:>9} {:>10}", "", "CPU s", "wall s", "peak MB");
-    for (name, cost) in [
-        ("calypte lock, nothing cached", first),
-        ("calypte lock, index cached", lock_again),
-        ("dnf makecache, nothing cached", dnf_first),
-        ("dnf install --downloadonly, cached", dnf_resolve),
-        ("calypte build, packages on the disk", cold),
-        ("calypte build, warm", warm),
-        ("dnf install, cached", dnf_install),
-    ] {
-        row(name, cost);
+    for (_, name, cost) in &figures {
+        println!("{name:44} {:9.2} {:9.2} {:10.0}", cost.cpu, cost.wall, cost.memory);
     }
+    let cpu =
+        |key: &str| figures.iter().find(|(known, ..)| *known == key).map_or(f64::NAN, |(.., cost)| cost.cpu);
     println!(
-        "dnf / calypte: metadata {:.1}, resolve {:.1}, build {:.1}, warm build {:.1}",
-        dnf_first.cpu / first.cpu,
-        dnf_resolve.cpu / lock_again.cpu,
-        dnf_install.cpu / cold.cpu,
-        dnf_install.cpu / warm.cpu
+        "dnf / calypte, CPU: metadata {:.1}, choosing {:.1}, cold build {:.1}, warm build {:.1}",
+        cpu("dnf_makecache") / cpu("lock_first"),
+        cpu("dnf_resolve") / cpu("lock_cached"),
+        cpu("dnf_install") / cpu("build_cold"),
+        cpu("dnf_install") / cpu("build_warm"),
     );
-    let figures = |cost: Cost| json!({"cpu": cost.cpu, "wall": cost.wall, "memory_mb": cost.memory});
-    println!(
-        "{}",
-        json!({
-            "packages": rawhide::PACKAGES, "chosen": names.len(), "dnf_chosen": installed,
-            "lock_first": figures(first), "lock_cached": figures(lock_again), "build_cold": figures(cold),
-            "build_warm": figures(warm), "dnf_makecache": figures(dnf_first), "dnf_resolve": figures(dnf_resolve),
-            "dnf_install": figures(dnf_install),
-        })
-    );
+    let mut summary = json!({"packages": rawhide::PACKAGES, "chosen": names.len(), "dnf_chosen": installed});
+    for (key, _, cost) in figures {
+        summary[key] = json!({"cpu": cost.cpu, "wall": cost.wall, "memory_mb": cost.memory});
+    }
+    println!("{summary}");
     Ok(())
+}
+
+/// A measurement: its key in the summary, what was done, the cost.
+type Figure = (&'static str, &'static str, Cost);
+
+/// The program over a catalog and a store of its own.
+struct Ours {
+    catalog: PathBuf,
+    store: PathBuf,
+    output: String,
+}
+
+impl Ours {
+    fn new(fixture: &Fixture, server: &Server, scratch: &Path) -> Result<Self> {
+        let catalog = scratch.join("catalog");
+        run::succeed(run::command("cp", &["-r"]).arg(run::workspace().join("catalog")).arg(&catalog))?;
+        fixture.adapt_catalog(server, &catalog)?;
+        // Only one architecture is made up.
+        let universe = catalog.join("universes").join(format!("{UNIVERSE}.yaml"));
+        let text = fs_err::read_to_string(&universe)?.replace("[amd64, arm64]", "[amd64]");
+        fs_err::write(&universe, text)?;
+        let output = format!("oci:{}", scratch.join("image").display());
+        Ok(Self { catalog, store: scratch.join("store"), output })
+    }
+
+    fn calypte(&self, arguments: &[&str]) -> Command {
+        let mut command =
+            run::command(run::workspace().join("target/release/calypte"), &["--quiet", "--catalog"]);
+        command.arg(&self.catalog).arg("--store").arg(&self.store);
+        command.args(arguments).args(["--universe", UNIVERSE]);
+        command
+    }
+
+    /// The packages of the image, and what each step costs.
+    fn measure(&self) -> Result<(Vec<String>, Vec<Figure>)> {
+        let lock = self.calypte(&["lock", FAMILY]);
+        let first = measure(&lock)?;
+        let again = best(RUNS, &lock, || Ok(()))?;
+        let build = self.calypte(&["build", IMAGE, "--arch", "amd64", "--output", &self.output]);
+        let cold = best(RUNS, &build, || forget(&self.store))?;
+        let warm = best(RUNS, &build, || Ok(()))?;
+        let shown = run::output(&mut self.calypte(&["show", IMAGE, "--arch", "amd64", "--format", "json"]))?;
+        let shown: Value = serde_json::from_str(&shown)?;
+        let packages = shown["packages"].as_array().context("no packages")?;
+        let names =
+            packages.iter().filter_map(|package| Some(package["name"].as_str()?.to_owned())).collect();
+        Ok((
+            names,
+            vec![
+                ("lock_first", "calypte lock, nothing cached", first),
+                ("lock_cached", "calypte lock, index cached", again),
+                ("build_cold", "calypte build, packages on the disk", cold),
+                ("build_warm", "calypte build, warm", warm),
+            ],
+        ))
+    }
 }
 
 /// Removes from a store everything but the downloaded files.
@@ -124,6 +138,27 @@ struct Dnf<'a> {
 }
 
 impl Dnf<'_> {
+    /// How many packages dnf installs for these names, and what each step costs.
+    fn measure(&self, names: &[String]) -> Result<(usize, Vec<Figure>)> {
+        fs_err::create_dir_all(self.scratch.join("dnf/log"))?;
+        fs_err::write(self.scratch.join("dnf/dnf.conf"), "[main]\n")?;
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let first = measure(&self.command(&["makecache"]))?;
+        let resolve =
+            self.command(&[&["--cacheonly", "install", "--downloadonly"], names.as_slice()].concat());
+        let resolved = best(RUNS, &resolve, || self.forget_root())?;
+        let install = self.command(&[&["--cacheonly", "install"], names.as_slice()].concat());
+        let installed = best(RUNS, &install, || self.forget_root())?;
+        Ok((
+            self.count()?,
+            vec![
+                ("dnf_makecache", "dnf makecache, nothing cached", first),
+                ("dnf_resolve", "dnf install --downloadonly, cached", resolved),
+                ("dnf_install", "dnf install, cached", installed),
+            ],
+        ))
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let place = |part: &str| self.scratch.join("dnf").join(part).display().to_string();
         let repository = self.repository.join("current/development/rawhide/Everything/x86_64/os");
@@ -161,8 +196,4 @@ impl Dnf<'_> {
         let mut command = run::command("rpm", &["-qa", "--root"]);
         Ok(run::output(command.arg(self.scratch.join("dnf/root")))?.lines().count())
     }
-}
-
-fn row(name: &str, cost: Cost) {
-    println!("{name:44} {:9.2} {:9.2} {:10.0}", cost.cpu, cost.wall, cost.memory);
 }
