@@ -324,3 +324,42 @@ fn headers_alone_are_enough_to_know_a_package() {
     let again = Header::parse(rpm::Part::Main, header.bytes()).unwrap();
     assert_eq!(again, header);
 }
+
+/// A binary package; rpm lists the files of source packages without a directory.
+fn is_binary(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.ends_with(".rpm") && !name.ends_with(".src.rpm")
+}
+
+/// The packages of Fedora, openSUSE and others that rpmlint brings as its own test data, from 2003 to today.
+#[test]
+fn oracle_rpm_says_the_same_of_packages_of_real_distributions() {
+    if std::env::var_os("CALYPTE_TEST_NETWORK").is_none() {
+        drop(writeln!(std::io::stderr(), "skipped: CALYPTE_TEST_NETWORK is not set, and PyPI has the packages"));
+        return;
+    }
+    if !installed(&["rpm", "rpm2archive", "pip", "tar"]) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let fetch = ["download", "--quiet", "--no-deps", "--no-binary", ":all:", "rpmlint==2.10.0", "--dest"];
+    let output = Command::new("pip").args(fetch).arg(directory.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let archive = directory.path().join("rpmlint-2.10.0.tar.gz");
+    let output = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(directory.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (mut open, mut count) = (vec![directory.path().to_path_buf()], 0);
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs_err::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if is_binary(&path) {
+            // Compressors of another age are refused in words; see the test above.
+            let refused = rpm::read(&read_file(&path)[..], &Limits::default(), &mut Collector::default());
+            if !matches!(refused, Err(RpmError::Unsupported { what: "compression", .. })) {
+                compare(&path);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 50, "rpmlint brought only {count} packages");
+}
