@@ -2,7 +2,7 @@
 //!
 //! A path goes when one of the chosen slices drops it, by a pattern or by what its package marks it as, and does not
 //! keep it. Copyright files and licences stay whatever a slice says, and so do the links in `/usr/share/doc` by which one package's documentation is another's: licences must travel
-//! with the files, and scanners read them there. A directory goes when that leaves it empty.
+//! with the files, and scanners read them there. A directory goes when that leaves it empty, unless a link leads to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::globs::{GlobError, Globs};
 use crate::package::{Mark, UnpackedPackage};
-use crate::tree::{FileTree, NodeKind, Owner};
+use crate::tree::{FileTree, Node, NodeKind, Owner};
 
 /// What no slice drops: Debian's licence texts.
 pub const ALWAYS_KEPT: &str = "usr/share/doc/*/copyright";
@@ -108,13 +108,23 @@ pub fn drop(
         }
         count(&mut dropped, slice, size);
     }
+    let led_to = led_to(tree);
     // Backwards, so that a directory is looked at after what lies in it.
     for (path, slice) in emptied.into_iter().rev() {
-        if tree.below(&path).next().is_none() && tree.remove(&path) {
+        if !led_to.contains(&path) && tree.below(&path).next().is_none() && tree.remove(&path) {
             count(&mut dropped, slice, 0);
         }
     }
     Ok(dropped)
+}
+
+/// Where links lead: an empty directory must stay there, as `/usr/bin` must for `/bin`.
+fn led_to(tree: &FileTree) -> BTreeSet<TreePath> {
+    let target = |(path, node): (&TreePath, &Node)| match &node.kind {
+        NodeKind::Symlink(target) => path.resolve_link(target).ok(),
+        _ => None,
+    };
+    tree.iter().filter_map(target).collect()
 }
 
 fn count(dropped: &mut BTreeMap<String, Dropped>, slice: &str, size: u64) {

@@ -45,6 +45,15 @@ fn tree() -> FileTree {
     merge(&[package.0], calypte_base::Epoch(0)).unwrap()
 }
 
+#[test]
+fn a_directory_that_a_link_leads_to_stays_when_it_is_emptied() {
+    let package = Fixture::new("p").file("usr/bin/a", "a").link("usr/programs", "bin").file("usr/x/y", "y").0;
+    let mut tree = merge(&[package], calypte_base::Epoch(0)).unwrap();
+    drop(&mut tree, &[], &slices(), &chosen(&["programs"])).unwrap();
+    assert!(tree.get(&path("usr/bin/a")).is_none());
+    assert!(tree.get(&path("usr/bin")).is_some_and(Node::is_directory));
+}
+
 fn chosen(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
