@@ -1,0 +1,5 @@
+//! Loading universes of both formats over loopback.
+
+mod deb;
+mod mirror;
+mod rpm;
