@@ -7,7 +7,8 @@ use libtest_mimic::Trial;
 use crate::needs::Need;
 use crate::world::World;
 use crate::{
-    bad_fedora, bad_input, builder, command_line, engines, fedora, live_fedora, outputs, rebuild, up,
+    bad_fedora, bad_input, builder, command_line, engines, fedora, live_fedora, outputs, rebuild, scanners,
+    up,
 };
 
 /// One end-to-end case.
@@ -25,6 +26,7 @@ pub fn all() -> Vec<Trial> {
         outputs::CASES,
         engines::CASES,
         rebuild::CASES,
+        scanners::CASES,
         builder::CASES,
         bad_input::CASES,
         command_line::CASES,

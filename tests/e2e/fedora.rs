@@ -36,6 +36,7 @@ pub const CASES: &[Case] = &[
         run: certificates,
     },
     Case { name: "fedora_rebuild_gives_the_same_digest", needs: &[Need::RpmFixture], run: rebuild },
+    Case { name: "a_fedora_lock_tells_what_it_fixes", needs: &[Need::RpmFixture], run: advisories },
     Case { name: "definitions_say_the_same_for_both_formats", needs: &[Need::RpmFixture], run: both_formats },
 ];
 
@@ -230,6 +231,19 @@ fn rebuild(world: &World) -> Result<()> {
     fs_err::remove_dir_all(anew.join("packs"))?;
     fs_err::remove_dir_all(anew.join("cache"))?;
     ensure!(build(&anew, &["--offline"])? == expected, "without the network it is another image");
+    Ok(())
+}
+
+fn advisories(_: &World) -> Result<()> {
+    let fedora = Fedora::new(Behaviour::Honest)?;
+    let report = fedora.json(&["lock", "nginx"])?;
+    let brought = report["locks"][0]["advisories"].as_array().context("no advisories")?;
+    let [advisory] = brought.as_slice() else { anyhow::bail!("{report:#}") };
+    ensure!(
+        advisory["advisory"] == "FEDORA-2026-0123456789" && advisory["package"] == "nginx-core",
+        "{advisory:#}"
+    );
+    ensure!(advisory["vulnerabilities"][0] == "CVE-2026-0001", "{advisory:#}");
     Ok(())
 }
 

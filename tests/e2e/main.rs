@@ -14,6 +14,7 @@ mod live_fedora;
 mod needs;
 mod outputs;
 mod rebuild;
+mod scanners;
 mod up;
 mod world;
 

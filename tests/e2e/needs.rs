@@ -15,6 +15,8 @@ pub enum Need {
     Root,
     /// A program.
     Program(&'static str),
+    /// The scanner syft.
+    Syft,
     /// A container engine that can run images.
     Engine,
     /// The kernel runs arm64 programs through qemu-user.
@@ -32,6 +34,7 @@ impl Need {
             Self::RpmFixture => calypte_rpm_universe::missing(),
             Self::Root => (!is_root()).then(|| "root".to_owned()),
             Self::Program(program) => (!is_installed(program)).then(|| (*program).to_owned()),
+            Self::Syft => (!crate::scanners::syft().is_file()).then(|| "syft".to_owned()),
             Self::Engine => {
                 let any = ["podman", "crun", "runc"].into_iter().any(is_installed);
                 (!any).then(|| "podman, crun or runc".to_owned())

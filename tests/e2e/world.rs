@@ -33,9 +33,12 @@ impl World {
 
     /// The program under test, as released.
     pub fn program() -> PathBuf {
-        let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| Self::repository().join("target"), PathBuf::from);
-        target.join("release/calypte")
+        Self::target().join("release/calypte")
+    }
+
+    /// Where cargo and the project's chores put what they make.
+    pub fn target() -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Self::repository().join("target"), PathBuf::from)
     }
 
     /// A copy of the repository's catalog below `directory`, to lock and to break.

