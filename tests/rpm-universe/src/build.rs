@@ -47,18 +47,32 @@ pub fn root() -> Result<PathBuf, Failure> {
     let mut hash = Sha256::new();
     names.iter().for_each(|name| hash.update(name));
     let files = directory.join(format!("debian-{}", name(hash)));
-    for entry in fs_err::read_dir(&directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() && entry.path() != files {
-            fs_err::remove_dir_all(entry.path())?;
-        }
-    }
+    remove_old(&directory)?;
     let debs = debian::packages(&names, &files)?;
     let new = root.with_extension("new");
     make(&new, &recipes, &debs)?;
     fs_err::rename(&new, &root)?;
     Ok(root)
 }
+
+/// Leaves the newest results only: programs of another state of the sources may be using theirs at this moment.
+fn remove_old(directory: &Path) -> Result<(), Failure> {
+    let mut kept = Vec::new();
+    for entry in fs_err::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            kept.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    kept.sort();
+    for (_, old) in kept.iter().rev().skip(KEPT) {
+        fs_err::remove_dir_all(old)?;
+    }
+    Ok(())
+}
+
+/// How many results, and downloads for them, are kept.
+const KEPT: usize = 4;
 
 /// A short name for what was hashed.
 fn name(hash: Sha256) -> String {
@@ -116,7 +130,7 @@ impl Workshop<'_> {
             let tree = place.join("tree");
             recipe.make_tree(self.target, self.debs, self.assets, &tree)?;
             if recipe.name == "filesystem" {
-                shared = directories(&tree)?;
+                shared = paths(&tree, &tree)?.into_iter().collect();
             }
             let spec = place.join("package.spec");
             fs_err::write(&spec, recipe.spec(self.debs, &tree, &shared)?)?;
@@ -152,16 +166,6 @@ impl Workshop<'_> {
             run(command.arg(spec).env("SOURCE_DATE_EPOCH", TIMESTAMP.to_string()).env("LC_ALL", "C.UTF-8"));
         built.map(drop).map_err(|failure| Failure::Failed(format!("package {}: {failure}", recipe.name)))
     }
-}
-
-/// The directories of a tree.
-fn directories(tree: &Path) -> Result<BTreeSet<String>, Failure> {
-    let mut found = paths(tree, tree)?;
-    found.retain(|path| {
-        let path = tree.join(path.trim_start_matches('/'));
-        path.is_dir() && !path.is_symlink()
-    });
-    Ok(found.into_iter().collect())
 }
 
 /// What rpmbuild looks up relations with: its own rules for programs and scripts, and one for accounts, which it has

@@ -89,9 +89,16 @@ fn lay_out(tree: &Path, architecture: &str, packages: &[PathBuf], timestamp: u64
         .args(["--revision", &revision, "--set-timestamp-to-revision"])
         .arg(&repository))?;
     let advisories = tree.join(format!("updateinfo-{architecture}.xml"));
-    fs_err::write(&advisories, UPDATEINFO.replace("{arch}", architecture))?;
+    let version = packages.iter().find_map(|file| version_of_victim(&name_of(file))).unwrap_or_default();
+    fs_err::write(&advisories, UPDATEINFO.replace("{arch}", architecture).replace("{version}", &version))?;
     add(&repository, "updateinfo", &advisories, "xz")?;
     set_timestamps(&repository, &revision)
+}
+
+/// `1.22.1` out of `nginx-core-1.22.1-4.fc44.x86_64.rpm`.
+fn version_of_victim(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(VICTIM)?.strip_prefix('-')?;
+    rest.split('-').next().map(str::to_owned)
 }
 
 /// Adds a file to a repository, in place of one of that type.
@@ -175,7 +182,7 @@ const UPDATEINFO: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <updates>
   <update from="updates@example.org" status="stable" type="security" version="2.0">
     <id>FEDORA-2026-0123456789</id>
-    <title>nginx-1.22.1-4.fc44</title>
+    <title>nginx-{version}-4.fc44</title>
     <issued date="2026-06-01 01:02:03"/>
     <rights>Copyright (C) Fixture</rights>
     <release>Fedora 44</release>
@@ -188,7 +195,7 @@ const UPDATEINFO: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
     </references>
     <pkglist>
       <collection short="F44"><name>Fedora 44</name>
-        <package name="nginx-core" version="1.22.1" release="4.fc44" epoch="2" arch="{arch}" src="nginx-1.22.1-4.fc44.src.rpm"><filename>nginx-core-1.22.1-4.fc44.{arch}.rpm</filename></package>
+        <package name="nginx-core" version="{version}" release="4.fc44" epoch="2" arch="{arch}" src="nginx-{version}-4.fc44.src.rpm"><filename>nginx-core-{version}-4.fc44.{arch}.rpm</filename></package>
       </collection>
     </pkglist>
   </update>

@@ -120,7 +120,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// Its spec file. `shared` are the directories that belong to `filesystem`.
+    /// Its spec file. `shared` are the paths that belong to `filesystem`.
     pub fn spec(&self, debs: &Packages, tree: &Path, shared: &BTreeSet<String>) -> Result<String, Failure> {
         let version = self.full_version(debs)?;
         let (epoch, version) = version.split_once(':').unwrap_or(("", &version));

@@ -21,6 +21,19 @@ const FAMILY: &str = "nginx";
 /// What is built: with the tools that dnf cannot do without.
 const IMAGE: &str = "nginx-builder";
 
+/// What the image without tools asks for.
+const REQUEST: &[&str] = &[
+    "ca-certificates",
+    "fedora-release-container",
+    "filesystem",
+    "glibc",
+    "glibc-minimal-langpack",
+    "nginx-core",
+    "openssl-libs",
+    "setup",
+    "tzdata",
+];
+
 const UNIVERSE: &str = "fedora-rawhide";
 
 /// Runs of each measurement; the best counts.
@@ -45,7 +58,7 @@ pub fn run() -> Result<()> {
     );
     println!("{:44} {:>9} {:>9} {:>10}", "", "CPU s", "wall s", "peak MB");
     for (_, name, cost) in &figures {
-        println!("{name:44} {:9.2} {:9.2} {:10.0}", cost.cpu, cost.wall, cost.memory);
+        println!("{name:44} {:9.3} {:9.3} {:10.0}", cost.cpu, cost.wall, cost.memory);
     }
     let cpu =
         |key: &str| figures.iter().find(|(known, ..)| *known == key).map_or(f64::NAN, |(.., cost)| cost.cpu);
@@ -95,11 +108,28 @@ impl Ours {
         command
     }
 
+    /// What loading the kept index costs, and what choosing the packages of one image does.
+    fn resolve(&self) -> Result<(Cost, Cost)> {
+        let example =
+            ["run", "--release", "--quiet", "--package", "calypte-resolve", "--example", "measure", "--"];
+        let mut command = run::cargo(&example);
+        command.arg(self.catalog.join("universes").join(format!("{UNIVERSE}.yaml")));
+        command.arg(self.catalog.join("keys")).arg(&self.store);
+        command.arg(self.catalog.join("universes/fedora/assumed.yaml")).args(REQUEST);
+        let report: Value = serde_json::from_str(&run::output(&mut command)?)?;
+        let cost = |key: &str| {
+            let cpu = report[key].as_f64().unwrap_or(f64::NAN);
+            Cost { cpu, wall: cpu, memory: f64::NAN }
+        };
+        Ok((cost("index"), cost("resolve")))
+    }
+
     /// The packages of the image, and what each step costs.
     fn measure(&self) -> Result<(Vec<String>, Vec<Figure>)> {
         let lock = self.calypte(&["lock", FAMILY]);
         let first = measure(&lock)?;
         let again = best(RUNS, &lock, || Ok(()))?;
+        let chosen = self.resolve()?;
         let build = self.calypte(&["build", IMAGE, "--arch", "amd64", "--output", &self.output]);
         let cold = best(RUNS, &build, || forget(&self.store))?;
         let warm = best(RUNS, &build, || Ok(()))?;
@@ -113,6 +143,8 @@ impl Ours {
             vec![
                 ("lock_first", "calypte lock, nothing cached", first),
                 ("lock_cached", "calypte lock, index cached", again),
+                ("index_load", "  of that: index out of the store", chosen.0),
+                ("resolve", "  of that: choosing for one image", chosen.1),
                 ("build_cold", "calypte build, packages on the disk", cold),
                 ("build_warm", "calypte build, warm", warm),
             ],

@@ -120,6 +120,18 @@ chmod 2770 var/lib/case
         files: "%ghost %attr(0600,root,root) /var/lib/case/state\n",
         ..EMPTY
     },
+    // Files below directories that are links in filesystem.
+    Recipe {
+        name: "part-behind-links",
+        kind: Kind::Independent,
+        tags: "Requires: filesystem\n",
+        tree: r#"
+printf '#!/bin/sh\n' | program usr/sbin/case-behind-link
+printf 'found\n' | file lib/case-behind-link/file
+printf 'found\n' | file var/mail/case-behind-link
+"#,
+        ..EMPTY
+    },
     Recipe {
         name: "part-many-files",
         kind: Kind::Independent,
