@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::case::Case;
 use crate::needs::Need;
-use crate::world::{World, run};
+use crate::world::{World, run, unpack};
 
 pub const CASES: &[Case] = &[Case {
     name: "dpkg_and_apt_work_in_a_builder_image",
@@ -17,24 +17,10 @@ pub const CASES: &[Case] = &[Case {
 
 fn package_tools(world: &World) -> Result<()> {
     let directory = TempDir::new()?;
-    let layout = directory.path().join("layout");
-    let output = format!("oci:{}:builder", layout.display());
-    run(&mut world.up()?.calypte(&[
-        "build",
-        "base-builder",
-        "--arch",
-        "amd64",
-        "--compression",
-        "gzip",
-        "--output",
-        &output,
-    ]))?;
-    let bundle = directory.path().join("bundle");
-    run(Command::new("umoci")
-        .args(["unpack", "--image", &format!("{}:builder", layout.display())])
-        .arg(&bundle))?;
+    let up = world.up()?;
+    let root = unpack(|arguments| up.calypte(arguments), "base-builder", "debian-sid", directory.path())?;
     let inside = |command: &[&str]| {
-        run(Command::new("chroot").arg(bundle.join("rootfs")).args(command).env("PATH", "/usr/sbin:/usr/bin"))
+        run(Command::new("chroot").arg(&root).args(command).env("PATH", "/usr/sbin:/usr/bin"))
     };
     ensure!(inside(&["dpkg", "--audit"])?.stdout.is_empty(), "dpkg --audit found something");
     // The one file that is not as its package brought it: it names the image.

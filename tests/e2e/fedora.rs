@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::case::Case;
 use crate::needs::Need;
-use crate::world::{World, run, stdout};
+use crate::world::{World, run, stdout, unpack};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -122,30 +122,6 @@ fn packages(fedora: &Fedora, image: &str) -> Result<BTreeSet<String>> {
         .collect())
 }
 
-/// Unpacks an image as root; its root directory.
-pub fn unpack(fedora: &Fedora, image: &str, directory: &Path) -> Result<PathBuf> {
-    let layout = directory.join("layout");
-    let output = format!("oci:{}:image", layout.display());
-    // umoci 0.4 reads gzip only.
-    run(&mut fedora.calypte(&[
-        "build",
-        image,
-        "--universe",
-        UNIVERSE,
-        "--arch",
-        "amd64",
-        "--compression",
-        "gzip",
-        "--output",
-        &output,
-    ]))?;
-    let bundle = directory.join("bundle");
-    run(Command::new("umoci")
-        .args(["unpack", "--image", &format!("{}:image", layout.display())])
-        .arg(&bundle))?;
-    Ok(bundle.join("rootfs"))
-}
-
 /// rpm over the database of an unpacked image. Its own place for it, which Debian's rpm has elsewhere, is given.
 fn rpm(root: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("rpm");
@@ -157,7 +133,7 @@ fn database(world: &World) -> Result<()> {
     let fedora = world.fedora()?;
     for image in ["nginx", "nginx-builder"] {
         let directory = TempDir::new()?;
-        let root = unpack(fedora, image, directory.path())?;
+        let root = unpack(|arguments| fedora.calypte(arguments), image, UNIVERSE, directory.path())?;
         let format = "%{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\\n";
         let installed = stdout(&mut rpm(&root, &["-qa", "--qf", format]))?;
         let installed: BTreeSet<String> = installed.lines().map(str::to_owned).collect();
@@ -196,7 +172,8 @@ fn is_expected(line: &str) -> bool {
 
 fn certificates(world: &World) -> Result<()> {
     let directory = TempDir::new()?;
-    let root = unpack(world.fedora()?, "static", directory.path())?;
+    let fedora = world.fedora()?;
+    let root = unpack(|arguments| fedora.calypte(arguments), "static", UNIVERSE, directory.path())?;
     let source = fs_err::read_to_string(root.join("usr/share/pki/ca-trust-source/ca-bundle.trust.p11-kit"))?;
     let trusted = source.matches("\ntrusted: true\n").count();
     ensure!(trusted > 100 && source.contains("\nx-distrusted: true\n"), "{trusted} certificates");

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::case::Case;
 use crate::needs::Need;
-use crate::world::{World, run, stdout};
+use crate::world::{World, run, stdout, unpack};
 
 pub const CASES: &[Case] = &[
     Case { name: "podman_loads_every_output", needs: &[Need::Mirror, Need::Program("podman")], run: podman },
@@ -82,25 +82,9 @@ fn skopeo(world: &World) -> Result<()> {
 
 fn umoci(world: &World) -> Result<()> {
     let directory = TempDir::new()?;
-    let layout = directory.path().join("layout");
     let up = world.up()?;
-    let output = format!("oci:{}:nginx", layout.display());
-    // umoci 0.4 reads gzip only.
-    run(&mut up.calypte(&[
-        "build",
-        "nginx",
-        "--arch",
-        "amd64",
-        "--compression",
-        "gzip",
-        "--output",
-        &output,
-    ]))?;
-    let bundle = directory.path().join("bundle");
-    run(Command::new("umoci")
-        .args(["unpack", "--image", &format!("{}:nginx", layout.display())])
-        .arg(&bundle))?;
-    ensure!(bundle.join("rootfs/usr/sbin/nginx").is_file(), "nginx is not where it must be");
-    ensure!(!bundle.join("rootfs/usr/bin/sh").exists(), "there is a shell");
+    let root = unpack(|arguments| up.calypte(arguments), "nginx", "debian-sid", directory.path())?;
+    ensure!(root.join("usr/sbin/nginx").is_file(), "nginx is not where it must be");
+    ensure!(!root.join("usr/bin/sh").exists(), "there is a shell");
     Ok(())
 }

@@ -97,6 +97,27 @@ impl Up {
     }
 }
 
+/// Builds an image and unpacks it with umoci, as root; its root directory. `calypte` makes the program's command of
+/// arguments.
+pub fn unpack(
+    calypte: impl Fn(&[&str]) -> Command,
+    image: &str,
+    universe: &str,
+    directory: &Path,
+) -> Result<PathBuf> {
+    let layout = directory.join("layout");
+    let output = format!("oci:{}:image", layout.display());
+    let universe = ["build", image, "--universe", universe];
+    // umoci 0.4 reads gzip only.
+    let form = ["--arch", "amd64", "--compression", "gzip", "--output", &output];
+    run(&mut calypte(&[&universe[..], &form].concat()))?;
+    let bundle = directory.join("bundle");
+    run(Command::new("umoci")
+        .args(["unpack", "--image", &format!("{}:image", layout.display())])
+        .arg(&bundle))?;
+    Ok(bundle.join("rootfs"))
+}
+
 /// Runs a command; what it prints to standard output.
 pub fn stdout(command: &mut Command) -> Result<String> {
     let output = run(command)?;

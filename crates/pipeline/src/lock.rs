@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use calypte_base::{Digest, Epoch};
 use calypte_definition::ImageId;
-use calypte_resolve::{Lock, LockedPackage, LockedRepository, Request, resolve};
+use calypte_resolve::{Lock, LockedPackage, Request, resolve};
 use calypte_rootfs::assemble::package_file;
 use calypte_rootfs::{UnpackedPackage, scripts, unpack};
 use calypte_universe::{Rules, SecurityUpdate, Universe, UniverseDefinition, Vouched};
@@ -227,7 +227,7 @@ impl Factory<'_> {
             schema: SCHEMA,
             family: family.to_owned(),
             universe: universe.definition.universe.clone(),
-            repositories: universe.repositories.iter().map(LockedRepository::from).collect(),
+            repositories: universe.repositories.clone(),
             images: BTreeMap::new(),
             packages,
         })

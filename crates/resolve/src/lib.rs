@@ -9,6 +9,6 @@ pub mod request;
 pub mod solve;
 
 pub use error::{Problem, ResolveError};
-pub use lock::{Lock, LockError, LockedPackage, LockedRepository};
+pub use lock::{Lock, LockError, LockedPackage};
 pub use request::Request;
 pub use solve::{DEFINITION, Resolution, Selected, resolve};

@@ -24,34 +24,13 @@ pub struct Lock {
     pub family: String,
     /// The universe that the packages come from.
     pub universe: String,
-    /// The repositories, in the state in which they were.
-    pub repositories: Vec<LockedRepository>,
+    /// The repositories, in the state in which they were when the lock was made.
+    pub repositories: Vec<FrozenRepository>,
     /// The images (`default`, `3.14-builder`), each with the seal of its maker: a digest over the request that it answers
     /// ([`crate::Request::digest`]) and the packages that it was given.
     pub images: BTreeMap<String, Digest>,
     /// The packages of all images for each architecture, sorted by name, then version.
     pub packages: BTreeMap<Architecture, Vec<LockedPackage>>,
-}
-
-/// The state of a repository when the lock was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LockedRepository {
-    /// Its name in the universe.
-    pub name: String,
-    /// The name of the mirrors that have it.
-    pub mirror: String,
-    /// The architecture that it is for, where each has a repository of its own (RPM).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub architecture: Option<Architecture>,
-    /// SHA-256 of its index of indexes: `InRelease`, `repomd.xml`.
-    pub release: Digest,
-    /// When that was made.
-    pub date: Epoch,
-    /// Until when it claimed to be up to date.
-    pub valid_until: Option<Epoch>,
-    /// Whether that time was over when the lock was made.
-    pub stale: bool,
 }
 
 /// A package of a lock.
@@ -130,14 +109,6 @@ impl LockError {
                     .to_owned(),
             ),
         }
-    }
-}
-
-impl From<&FrozenRepository> for LockedRepository {
-    fn from(frozen: &FrozenRepository) -> Self {
-        let FrozenRepository { name, mirror, architecture, release, date, valid_until, stale } =
-            frozen.clone();
-        Self { name, mirror, architecture, release, date, valid_until, stale }
     }
 }
 
@@ -262,7 +233,7 @@ impl Lock {
 
     /// The repository of this name; the first of them where each architecture has one.
     #[must_use]
-    pub fn repository(&self, name: &str) -> Option<&LockedRepository> {
+    pub fn repository(&self, name: &str) -> Option<&FrozenRepository> {
         self.repositories.iter().find(|repository| repository.name == name)
     }
 }

@@ -28,7 +28,7 @@ fn lock() -> Lock {
         schema: SCHEMA,
         family: "nginx".to_owned(),
         universe: "debian-sid".to_owned(),
-        repositories: vec![LockedRepository {
+        repositories: vec![FrozenRepository {
             name: "sid".to_owned(),
             architecture: None,
             mirror: "debian".to_owned(),
