@@ -333,6 +333,7 @@ fn is_binary(path: &Path) -> bool {
 
 /// The packages of Fedora, openSUSE and others that rpmlint brings as its own test data, from 2003 to today.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test asks whether it may use the network")]
 fn oracle_rpm_says_the_same_of_packages_of_real_distributions() {
     if std::env::var_os("CALYPTE_TEST_NETWORK").is_none() {
         drop(writeln!(
