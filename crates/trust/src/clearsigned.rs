@@ -12,8 +12,9 @@ use crate::framing;
 use crate::keys::{KeyRing, name_of, short};
 use crate::policy;
 
-/// Signatures that one message may have; Debian's has up to three. Each costs the verification of a signature.
-const MAX_SIGNATURES: usize = 32;
+/// Signatures that one message or package may have; Debian's has up to three. Each costs the verification of a signature,
+/// over all that is signed.
+pub(crate) const MAX_SIGNATURES: usize = 32;
 
 /// A text whose signature was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,10 +106,15 @@ pub(crate) fn read_packets(bytes: &[u8], signatures: &mut Vec<Signature>) -> Res
             }
         }
         if signatures.len() > MAX_SIGNATURES {
-            return Err(damaged(format!("it holds more than {MAX_SIGNATURES} signatures")));
+            return Err(too_many());
         }
     }
     Ok(())
+}
+
+/// The refusal of more signatures than [`MAX_SIGNATURES`].
+pub(crate) fn too_many() -> TrustError {
+    TrustError::Damaged { reason: format!("it holds more than {MAX_SIGNATURES} signatures") }
 }
 
 fn check(signature: &Signature, bytes: &[u8], accepted: &KeyRing, now: Epoch) -> Result<Signer, Rejection> {

@@ -6,7 +6,7 @@ use std::io::Read;
 use calypte_base::Epoch;
 use pgp::packet::{Signature, SignatureType};
 
-use crate::clearsigned::{Signer, judge, read_packets};
+use crate::clearsigned::{MAX_SIGNATURES, Signer, judge, read_packets, too_many};
 use crate::error::{Rejection, TrustError, Why};
 use crate::keys::KeyRing;
 
@@ -37,7 +37,8 @@ pub fn verify_detached(
 }
 
 /// Verifies bytes by any of several blobs of packets. A blob that cannot be read is passed over like a signature by an
-/// unknown key: packages are signed with algorithms of tomorrow beside those of today.
+/// unknown key: packages are signed with algorithms of tomorrow beside those of today. How many there are is limited over
+/// all blobs together, since nothing that was signed says how many blobs there may be.
 pub(crate) fn verify_any(
     blobs: &[impl AsRef<[u8]>],
     bytes: &[u8],
@@ -52,6 +53,9 @@ pub(crate) fn verify_any(
             Ok(()) => signatures.append(&mut found),
             Err(TrustError::Damaged { reason }) => unreadable.push(rejection(reason)),
             Err(error) => return Err(error),
+        }
+        if signatures.len() + unreadable.len() > MAX_SIGNATURES {
+            return Err(too_many());
         }
     }
     let (binary, other): (Vec<_>, Vec<_>) = signatures.into_iter().partition(is_over_bytes);

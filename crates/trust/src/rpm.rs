@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use calypte_base::{Digest, Epoch, Hasher};
 use calypte_formats::rpm::{self, Header, RpmError, tag};
 
-use crate::clearsigned::Signer;
+use crate::clearsigned::{MAX_SIGNATURES, Signer, too_many};
 use crate::detached::verify_any;
 use crate::error::TrustError;
 use crate::keys::KeyRing;
@@ -21,6 +21,19 @@ const SHA256: u32 = 8;
 
 /// The payload passes through a piece of memory of this size.
 const BUFFER: usize = 64 * 1024;
+
+/// The most bytes of one signature, as it is written. The largest real ones, of algorithms that withstand quantum computers,
+/// have 50 kB, and base64 makes a third more of them.
+const MAX_SIGNATURE_BYTES: usize = 128 * 1024;
+
+/// A package that is its signer's word, to the last byte.
+#[derive(Debug, Clone)]
+pub struct VerifiedPackage {
+    /// Who signed it.
+    pub signer: Signer,
+    /// What it says of itself: the main header.
+    pub header: Header,
+}
 
 /// Why a package is not trusted.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +103,11 @@ impl RpmTrustError {
 ///
 /// # Errors
 /// When it is no package, not signed, not by an accepted key, or changed; each says which.
-pub fn verify_package(mut file: impl Read, accepted: &KeyRing, now: Epoch) -> Result<Signer, RpmTrustError> {
+pub fn verify_package(
+    mut file: impl Read,
+    accepted: &KeyRing,
+    now: Epoch,
+) -> Result<VerifiedPackage, RpmTrustError> {
     let (signature, header, _) = rpm::read_headers(&mut file)?;
     let signer = verify_headers(&signature, &header, accepted, now)?;
     let expected = payload_digest(&header)?;
@@ -98,7 +115,7 @@ pub fn verify_package(mut file: impl Read, accepted: &KeyRing, now: Epoch) -> Re
     if found != expected {
         return Err(RpmTrustError::PayloadDigest { expected, found });
     }
-    Ok(signer)
+    Ok(VerifiedPackage { signer, header })
 }
 
 /// Verifies the headers of a package alone. What the main header says is its signer's word then; the payload is to be
@@ -112,7 +129,7 @@ pub fn verify_headers(
     accepted: &KeyRing,
     now: Epoch,
 ) -> Result<Signer, RpmTrustError> {
-    let blobs = signatures(signature);
+    let blobs = signatures(signature)?;
     if blobs.is_empty() {
         let legacy = [tag::SIGNATURE_PGP, tag::SIGNATURE_GPG].iter().any(|tag| signature.has(*tag));
         return Err(if legacy { RpmTrustError::OnlyLegacy } else { RpmTrustError::Unsigned });
@@ -140,15 +157,34 @@ pub fn payload_digest(header: &Header) -> Result<Digest, RpmTrustError> {
     text.and_then(|text| text.parse().ok()).ok_or(RpmTrustError::NoPayloadDigest)
 }
 
-/// The signatures that are about the main header alone, as binary packets.
-fn signatures(signature: &Header) -> Vec<Vec<u8>> {
+/// The signatures that are about the main header alone, as binary packets. Nothing protects the header that they are in:
+/// what it holds is counted and measured before anything is made of it.
+///
+/// # Errors
+/// When there are too many, or one is too large.
+fn signatures(signature: &Header) -> Result<Vec<Vec<u8>>, TrustError> {
+    let ours = [tag::RSA_HEADER, tag::DSA_HEADER, tag::OPENPGP];
+    for entry in signature.entries().filter(|entry| ours.contains(&entry.tag)) {
+        let texts = if entry.tag == tag::OPENPGP { entry.count as usize } else { 1 };
+        if texts > MAX_SIGNATURES {
+            return Err(too_many());
+        }
+        if entry
+            .data
+            .split(|byte| entry.tag == tag::OPENPGP && *byte == 0)
+            .any(|text| text.len() > MAX_SIGNATURE_BYTES)
+        {
+            let reason = format!("one of its signatures has more than {MAX_SIGNATURE_BYTES} bytes");
+            return Err(TrustError::Damaged { reason });
+        }
+    }
     let binary = [tag::RSA_HEADER, tag::DSA_HEADER].into_iter().filter_map(|tag| signature.binary(tag));
     let text = signature.strings(tag::OPENPGP).into_iter().map(|text| {
         let text: String = text.split_ascii_whitespace().collect();
         // What is no base64 is no packet either, and is told as such.
         STANDARD.decode(text).unwrap_or_default()
     });
-    binary.map(<[u8]>::to_vec).chain(text).collect()
+    Ok(binary.map(<[u8]>::to_vec).chain(text).collect())
 }
 
 fn digest_of(mut reader: impl Read) -> io::Result<Digest> {
@@ -160,6 +196,62 @@ fn digest_of(mut reader: impl Read) -> io::Result<Digest> {
             Ok(read) => hasher.update(buffer.get(..read).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use calypte_formats::rpm::Part;
+
+    use super::*;
+
+    const PACKAGE: &[u8] = include_bytes!("../tests/data/rpm/v6-two-signatures.rpm");
+    const KEY: &[u8] = include_bytes!("../tests/data/rpm/v6-ed25519.asc");
+
+    /// A signature header with these texts as its signatures and nothing else.
+    fn signed_by(texts: &[&str]) -> Header {
+        let mut store: Vec<u8> = texts.iter().flat_map(|text| [text.as_bytes(), b"\0"].concat()).collect();
+        let entry = |tag: u32, kind: u32, offset: i32, count: usize| {
+            let mut bytes = [tag.to_be_bytes(), kind.to_be_bytes(), offset.to_be_bytes()].concat();
+            bytes.extend(u32::try_from(count).unwrap().to_be_bytes());
+            bytes
+        };
+        let region = entry(tag::SIGNATURES_REGION, 7, i32::try_from(store.len()).unwrap(), 16);
+        store.extend(entry(tag::SIGNATURES_REGION, 7, -32, 16));
+        let mut bytes = vec![0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0, 0, 0, 0, 2];
+        bytes.extend(u32::try_from(store.len()).unwrap().to_be_bytes());
+        bytes.extend([region, entry(tag::OPENPGP, 8, 0, texts.len()), store].concat());
+        Header::parse(Part::Signature, &bytes).unwrap()
+    }
+
+    #[test]
+    fn the_signatures_of_a_package_are_counted_together_and_measured_before_they_are_decoded() {
+        let (signature, header, _) = rpm::read_headers(PACKAGE).unwrap();
+        let real = signature.strings(tag::OPENPGP);
+        let ring = KeyRing::from_armored("key", KEY).unwrap();
+        let both = STANDARD.encode(signatures(&signature).unwrap().concat());
+        let long = "A".repeat(MAX_SIGNATURE_BYTES + 4);
+        let rubbish = "AAAA";
+        let repeated = |text, count| vec![text; count];
+        for (name, texts, refusal) in [
+            ("as it is", real.clone(), None),
+            ("as many as may be", repeated(both.as_str(), MAX_SIGNATURES / 2), None),
+            (
+                "too many in all",
+                repeated(both.as_str(), MAX_SIGNATURES / 2 + 1),
+                Some("more than 32 signatures"),
+            ),
+            ("too many texts", repeated(rubbish, MAX_SIGNATURES + 1), Some("more than 32 signatures")),
+            ("a long one alone", vec![long.as_str()], Some("more than 131072 bytes")),
+            ("a long one", vec![real[0], &long, real[1]], Some("more than 131072 bytes")),
+        ] {
+            let result = verify_headers(&signed_by(&texts), &header, &ring, Epoch(1_800_000_000));
+            match (refusal, result) {
+                (None, result) => assert!(result.is_ok(), "{name}: {result:?}"),
+                (Some(words), Err(error)) => assert!(error.to_string().contains(words), "{name}: {error}"),
+                (Some(_), Ok(_)) => panic!("{name} was accepted"),
+            }
         }
     }
 }

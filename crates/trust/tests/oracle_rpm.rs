@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use calypte_base::Epoch;
 use calypte_formats::rpm as format;
-use calypte_trust::rpm::{RpmTrustError, verify_headers, verify_package};
+use calypte_trust::rpm::{RpmTrustError, VerifiedPackage, verify_headers, verify_package};
 use calypte_trust::{KeyRing, TrustError, Why, verify_detached};
 
 /// 2024-06-01, after the keys were made, and after the end of the one that ends.
@@ -186,7 +186,7 @@ fn oracle_rpm_agrees_on_what_is_trusted() {
         let bytes = fs_err::read(&package).unwrap();
         let ours = verify_package(&bytes[..], &workshop.ring(key), NOW);
         match &ours {
-            Ok(signer) => {
+            Ok(VerifiedPackage { signer, .. }) => {
                 assert!(refusal.is_empty(), "{name} was accepted");
                 assert_eq!(signer.user, format!("{key} <{key}@example.org>"));
                 assert_eq!(signer.made.to_string(), "2024-02-01T00:00:00Z");
@@ -268,7 +268,7 @@ fn a_package_of_format_6_is_verified_by_either_of_its_signatures() {
     let bytes = fs_err::read(data("v6-two-signatures.rpm")).unwrap();
     let now = Epoch(1_800_000_000);
     for (key, user) in [("v6-ed25519.asc", "ed25519"), ("v6-rsa4096.asc", "rsa4k")] {
-        let signer = verify_package(&bytes[..], &ring(key), now).unwrap();
+        let signer = verify_package(&bytes[..], &ring(key), now).unwrap().signer;
         assert!(signer.user.contains(user), "{}", signer.user);
         let (signature, header, _) = format::read_headers(&bytes[..]).unwrap();
         assert_eq!(verify_headers(&signature, &header, &ring(key), now).unwrap(), signer);
