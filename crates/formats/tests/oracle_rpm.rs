@@ -231,14 +231,15 @@ fn oracle_scriptlets_are_those_that_rpm_lists() {
         let (header, _) = collect(&package);
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for script in header.scriptlets().unwrap() {
+            let text = String::from_utf8(script.text).unwrap();
             let Some(condition) = &script.condition else {
-                let line = format!("{}|{}", script.interpreter.join(" "), script.text);
+                let line = format!("{}|{text}", script.interpreter.join(" "));
                 found.entry(script.kind.to_string()).or_default().push(line);
                 continue;
             };
             let kind = script.kind.to_string();
             let (family, when) = kind.split_once("trigger").unwrap();
-            let line = format!("{}|{when}|{condition}|{}", script.interpreter.join(" "), script.text);
+            let line = format!("{}|{when}|{condition}|{text}", script.interpreter.join(" "));
             found.entry(format!("{family}trigger")).or_default().push(line);
         }
         let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();

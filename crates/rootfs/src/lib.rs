@@ -6,6 +6,7 @@ pub mod check;
 pub mod context;
 pub mod finishers;
 pub mod globs;
+mod hard_links;
 pub mod merge;
 pub mod owners;
 pub mod package;

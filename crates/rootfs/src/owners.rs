@@ -1,8 +1,8 @@
 //! Owners that a package names → the numbers that they have in every image.
 //!
-//! A Debian package gives its files to numbers, which are fixed by policy. An RPM package gives them to names, and which
-//! number a name gets depends on the order of installation where packages are installed. Here it is the universe's
-//! table of accounts, or the image's own user.
+//! A Debian package gives its files to numbers, which are fixed by policy. An RPM package gives them to names, and
+//! which number a name gets depends on the order of installation where packages are installed. Here it is the
+//! universe's table of accounts, or the image's own user.
 
 use calypte_definition::image::User;
 use calypte_universe::rules::Accounts;

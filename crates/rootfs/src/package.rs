@@ -104,8 +104,9 @@ pub struct RpmDescription {
     pub signature: String,
     /// The main header.
     pub header: String,
-    /// Where each file of the header's list went, usrmerged as the entries are, in the header's order.
-    pub files: Vec<TreePath>,
+    /// Where each file of the header's list went, usrmerged as the entries are, in the header's order; none for what is
+    /// not put where the header says ([`crate::merge::follow`]).
+    pub files: Vec<Option<TreePath>>,
 }
 
 /// One path of an unpacked package.

@@ -38,9 +38,9 @@ pub struct UnknownScript {
     pub version: String,
     /// Which of its scripts.
     pub script: MaintainerScript,
-    /// SHA-256 of the normalised text, as the table wants it.
+    /// What the table knows it by: see [`digest`].
     pub sha256: Digest,
-    /// The script as it lies in the package; none when it is not text.
+    /// The script as it lies in the package; none when it is not UTF-8.
     pub text: Option<String>,
 }
 
@@ -97,16 +97,40 @@ pub fn unknown_finishers(table: &Scripts) -> Vec<String> {
     messages
 }
 
-/// SHA-256 of the normalised script: what the table knows it by. A script that is not text counts as it is.
+/// What the table knows a script by: SHA-256 of its normalised text if a shell reads it, else of its bytes as they are,
+/// since in another language a line that begins with `#` may be anything, and a blank line part of a text.
 #[must_use]
 pub fn digest(script: &Script) -> Digest {
     match script.text() {
-        Some(text) => Digest::of(normalise(text).as_bytes()),
-        None => Digest::of(script.bytes()),
+        Some(text) if is_shell(text) => Digest::of(normalise(text).as_bytes()),
+        _ => Digest::of(script.bytes()),
     }
 }
 
-/// Drops comment lines and blank lines, so that a new debhelper version in a comment needs no new review.
+/// The shells whose comments [`normalise`] knows.
+const SHELLS: [&str; 3] = ["sh", "bash", "dash"];
+/// Where the system's own programs lie; a program of the same name elsewhere may be anything.
+const PROGRAMS: [&str; 2] = ["/bin/", "/usr/bin/"];
+
+/// Whether the `#!` line hands the script to a shell: `/bin/sh -e`, `/usr/bin/env bash`, `/usr/bin/env -S bash -e`. A
+/// script without such a line is given to `/bin/sh` by execvp(3), as dpkg and rpm call it.
+fn is_shell(text: &str) -> bool {
+    let Some(line) = text.strip_prefix("#!") else { return true };
+    let mut words = line.split('\n').next().unwrap_or_default().split_ascii_whitespace();
+    let program = words.next().unwrap_or_default();
+    let Some(name) = PROGRAMS.iter().find_map(|directory| program.strip_prefix(directory)) else {
+        return false;
+    };
+    if name != "env" {
+        return SHELLS.contains(&name);
+    }
+    let started = words.find(|word| *word != "-S").unwrap_or_default();
+    let name = PROGRAMS.iter().find_map(|directory| started.strip_prefix(directory)).unwrap_or(started);
+    SHELLS.contains(&name)
+}
+
+/// Drops comment lines and blank lines of a shell script, so that a new debhelper version in a comment needs no new
+/// review.
 ///
 /// The `#!` line stays. So does a line after a backslash, where a `#` may belong to the command, and the whole of each
 /// here-document, which is what the script writes into a file or hands to another program.
@@ -178,18 +202,16 @@ impl fmt::Display for UnknownScript {
                     writeln!(formatter, "  | {line}")?;
                 }
             }
-            None => writeln!(formatter, "  | (a program, not a text: take it from the package)")?,
+            None => writeln!(formatter, "  | (not UTF-8, or a program: take it from the package)")?,
         }
         writeln!(formatter)?;
-        writeln!(
-            formatter,
-            "  read it, then say in scripts.yaml what it does to an image that is made anew:"
-        )?;
+        writeln!(formatter, "  read it, then say what it does to an image that is made anew:")?;
         writeln!(formatter)?;
         writeln!(formatter, "- package: {package}")?;
         writeln!(formatter, "  script: {script}")?;
         writeln!(formatter, "  sha256: \"{}\"", sha256.hex())?;
-        writeln!(formatter, "  verdict: no-op  # or {{finishers: [{}]}}", finishers::names().join(", "))?;
+        // Left empty: pasted unread it is no review.
+        writeln!(formatter, "  verdict:  # no-op or {{finishers: [{}]}}", finishers::names().join(", "))?;
         write!(formatter, "  reason: >-\n    …")
     }
 }
@@ -234,6 +256,34 @@ mod tests {
         assert_eq!(normalise("a <<< word\n#y\nb $((1 << 2))\n#z\n"), "a <<< word\nb $((1 << 2))\n");
     }
 
+    #[test]
+    fn only_a_shell_passes_over_comments() {
+        let digest = |first: &str, more: &str| digest(&Script::Text(format!("{first}{more}")));
+        for (first, passed_over) in [
+            ("", true),
+            ("#!/bin/sh\n", true),
+            ("#! /bin/sh -e\n", true),
+            ("#!/usr/bin/bash\n", true),
+            ("#!/bin/dash\n", true),
+            ("#!/usr/bin/env bash\n", true),
+            ("#!/usr/bin/env -S dash -e\n", true),
+            ("#!<lua>\n", false),
+            ("#!/usr/bin/perl -w\n", false),
+            ("#!/usr/bin/env python3\n", false),
+            ("#!/usr/bin/env -u sh perl\n", false),
+            ("#!/opt/sh\n", false),
+            ("#!/bin/sh.distrib\n", false),
+            ("#!/sbin/ldconfig\n", false),
+            ("#!\n", false),
+        ] {
+            let same = digest(first, "print [[\n\n#x\n]]\n") == digest(first, "print [[\n#y\n]]\n");
+            assert_eq!(same, passed_over, "{first}");
+        }
+        // What is not UTF-8 counts whole, whoever reads it.
+        let bytes = |text: &[u8]| super::digest(&Script::from(text.to_vec()));
+        assert_ne!(bytes(b"#!/bin/sh\n#\xe9\nx\n"), bytes(b"#!/bin/sh\n#\xe8\nx\n"));
+    }
+
     fn reviewed(text: &str, verdict: Verdict) -> ReviewedScript {
         let sha256 = Digest::of(normalise(text).as_bytes());
         ReviewedScript {
@@ -263,12 +313,12 @@ mod tests {
           | #!/bin/sh
           | mkdir /x
 
-          read it, then say in scripts.yaml what it does to an image that is made anew:
+          read it, then say what it does to an image that is made anew:
 
         - package: p
           script: preinst
           sha256: "abb05e44ebdbc371c0b0a56d4391cbf9918f13c659dc7ef38dfaa34f4d6a9ba3"
-          verdict: no-op  # or {finishers: [users, defaults, tmpfiles, alternatives, shells, pam, authselect, crypto-policies, presets, ca-certificates, os-release, ld-so-cache]}
+          verdict:  # no-op or {finishers: [users, defaults, tmpfiles, alternatives, shells, pam, authselect, crypto-policies, presets, ca-certificates, os-release, ld-so-cache]}
           reason: >-
             …
         "#);

@@ -1,8 +1,9 @@
 //! Named sets of files that an image leaves out: documentation, manual pages, translations.
 //!
 //! A path goes when one of the chosen slices drops it, by a pattern or by what its package marks it as, and does not
-//! keep it. Copyright files and licences stay whatever a slice says, and so do the links in `/usr/share/doc` by which one package's documentation is another's: licences must travel
-//! with the files, and scanners read them there. A directory goes when that leaves it empty, unless a link leads to it.
+//! keep it. Copyright files and licences stay whatever a slice says, and so do the links in `/usr/share/doc` by which
+//! one package's documentation is another's: licences must travel with the files, and scanners read them there. A
+//! directory goes when that leaves it empty, unless a link leads to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

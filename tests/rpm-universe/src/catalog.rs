@@ -88,7 +88,8 @@ impl Fixture {
 }
 
 /// The scriptlets of a kind in the sections of a spec, each as a catalog knows it: interpreter, what a file trigger
-/// waits for, and the lines that are neither blank nor comments.
+/// waits for, and the lines that are neither blank nor comments. In Lua all lines count, and rpm leaves out the last
+/// line's end.
 fn scriptlets(sections: &str, kind: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = false;
@@ -100,15 +101,21 @@ fn scriptlets(sections: &str, kind: &str) -> Vec<String> {
                 found.push(opening(words));
             }
         } else if open
-            && !line.trim().is_empty()
-            && !line.trim().starts_with('#')
             && let Some(script) = found.last_mut()
+            && (is_lua(script) || !(line.trim().is_empty() || line.trim().starts_with('#')))
         {
             script.push_str(line);
             script.push('\n');
         }
     }
     found
+        .into_iter()
+        .map(|script| if is_lua(&script) { script.trim_end().to_owned() } else { script })
+        .collect()
+}
+
+fn is_lua(script: &str) -> bool {
+    script.starts_with("#!<lua>")
 }
 
 /// The first lines of a scriptlet, from the rest of its head: `-P 2000000 -p <lua> -- /lib /usr/lib`.

@@ -1,9 +1,9 @@
 //! The header structure, of which each package has two: bytes come in, values by tag go out.
 //!
-//! A header is an index (16 bytes an entry: tag, type, offset, count, all big-endian) and a store that the offsets point
-//! into. The first entry is the region: it tells which part of the header is as it was when the package was built. The
-//! checks are those of rpm's `hdrblobVerifyRegion` and `hdrblobVerifyInfo`, and one more: no tag twice, since readers
-//! differ about which one counts.
+//! A header is an index (16 bytes an entry: tag, type, offset, count, all big-endian) and a store that the offsets
+//! point into. The first entry is the region: it tells which part of the header is as it was when the package was
+//! built. The checks are those of rpm's `hdrblobVerifyRegion` and `hdrblobVerifyInfo`, and one more: no tag twice,
+//! since readers differ about which one counts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,8 +22,9 @@ const ENTRY_SIZE: usize = 16;
 const MAIN_ENTRIES: u32 = 0xffff;
 /// rpm's own limit on the entries of a signature header.
 const SIGNATURE_ENTRIES: u32 = 32;
-/// rpm's own limit on the store of a signature header.
-const SIGNATURE_STORE: u64 = 64 << 20;
+/// Nothing protects a signature header, so what a stranger can put into memory and caches by it is kept to a quarter of
+/// rpm's own limit. Most of one are IMA signatures, in Fedora about 200 bytes a file: there is room for 80,000.
+const SIGNATURE_STORE: u64 = 16 << 20;
 /// Tags below are rpm's own business.
 const FIRST_TAG: u32 = tag::I18N_TABLE;
 

@@ -92,7 +92,7 @@ pub fn read<R: Read, V: RpmVisitor>(mut reader: R, limits: &Limits, visitor: &mu
 /// Reads the signature header and the main header, and not a byte of the payload.
 ///
 /// # Errors
-/// When something is malformed, cut off or larger than rpm takes it.
+/// When something is malformed, cut off or larger than any that is made in good faith.
 pub fn read_headers(reader: impl Read) -> Result<(Header, Header, SignedRanges), RpmError> {
     read_headers_within(reader, &Limits::default())
 }

@@ -1,9 +1,13 @@
 //! What a package wants to have run: scriptlets, triggers and file triggers, out of the main header.
+//!
+//! A script is bytes: rpm writes them into a file, or gives them to Lua, whatever they mean. What is compared with
+//! names here, interpreters and conditions, must be UTF-8. Nothing is cut: who reviews a script must see all that would
+//! run.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::rpm::error::RpmError;
+use crate::rpm::error::{RpmError, shown};
 use crate::rpm::header::Header;
 use crate::rpm::tag;
 
@@ -26,8 +30,8 @@ pub struct Scriptlet {
     pub kind: ScriptletKind,
     /// The interpreter and its arguments; `<lua>` is the one inside of rpm.
     pub interpreter: Vec<String>,
-    /// The script; empty when only the interpreter is run.
-    pub text: String,
+    /// The script, byte for byte; empty when only the interpreter is run.
+    pub text: Vec<u8>,
     /// What a trigger waits for: packages (`bash >= 5, zsh`) or path prefixes (`/usr/lib/fonts, /etc/fonts`).
     pub condition: Option<String>,
 }
@@ -210,16 +214,19 @@ impl Header {
     /// triggers, each in the header's order.
     ///
     /// # Errors
-    /// When the lists of triggers do not fit together.
+    /// When a script is not one text, an interpreter or a condition not UTF-8, or the lists of triggers do not fit
+    /// together.
     pub fn scriptlets(&self) -> Result<Vec<Scriptlet>, RpmError> {
         let mut scriptlets = Vec::new();
         for (kind, text, program) in PLAIN {
             if !self.has(text) && !self.has(program) {
                 continue;
             }
-            let interpreter = self.strings(program).into_iter().map(str::to_owned).collect();
-            let text = self.string(text).unwrap_or_default().to_owned();
-            scriptlets.push(Scriptlet { kind, interpreter: or_shell(interpreter), text, condition: None });
+            let interpreter = self.byte_strings(program).into_iter().map(|word| valid(INTERPRETER, word));
+            let interpreter =
+                or_shell(interpreter.map(|word| word.map(str::to_owned)).collect::<Result<_, _>>()?);
+            let text = self.script(kind, text)?;
+            scriptlets.push(Scriptlet { kind, interpreter, text, condition: None });
         }
         for family in &FAMILIES {
             self.triggers(family, &mut scriptlets)?;
@@ -227,10 +234,24 @@ impl Header {
         Ok(scriptlets)
     }
 
+    /// The text of a plain scriptlet; empty when the package has none.
+    fn script(&self, kind: ScriptletKind, tag: u32) -> Result<Vec<u8>, RpmError> {
+        match *self.byte_strings(tag) {
+            [text] => Ok(text.to_vec()),
+            [] if !self.has(tag) => Ok(Vec::new()),
+            // Of several texts, or of numbers, readers would take different things for the script.
+            _ => Err(RpmError::Value {
+                what: "scriptlet",
+                text: kind.to_string(),
+                reason: "is not exactly one text",
+            }),
+        }
+    }
+
     fn triggers(&self, family: &Family, scriptlets: &mut Vec<Scriptlet>) -> Result<(), RpmError> {
-        let scripts = self.strings(family.scripts);
-        let programs = self.strings(family.programs);
-        let names = self.strings(family.names);
+        let scripts = self.byte_strings(family.scripts);
+        let programs = self.byte_strings(family.programs);
+        let names = self.byte_strings(family.names);
         let same = |list, found, expected| {
             if found == expected { Ok(()) } else { Err(RpmError::ListLength { list, expected, found }) }
         };
@@ -238,8 +259,9 @@ impl Header {
         let (flags, indexes) = (self.u32s(family.flags), self.u32s(family.indexes));
         same("trigger flags", flags.len(), names.len())?;
         same("trigger indexes", indexes.len(), names.len())?;
-        let versions =
-            family.versions.map_or_else(|| vec![""; names.len()], |versions| self.strings(versions));
+        let versions = family
+            .versions
+            .map_or_else(|| vec![&b""[..]; names.len()], |versions| self.byte_strings(versions));
         same("trigger versions", versions.len(), names.len())?;
 
         let mut conditions: Vec<(Vec<String>, u32)> = vec![(Vec::new(), 0); scripts.len()];
@@ -250,22 +272,35 @@ impl Header {
                 text: index.to_string(),
                 reason: "is beyond the list of scripts",
             })?;
-            condition.0.push(comparison(name, flags, version));
+            condition.0.push(comparison(valid(CONDITION, name)?, flags, valid(CONDITION, version)?));
             condition.1 |= flags;
         }
         for ((text, program), (condition, flags)) in scripts.into_iter().zip(programs).zip(conditions) {
             let kind = family.kinds.iter().find(|(mark, _)| flags & mark != 0).map(|(_, kind)| *kind);
             let kind = kind.ok_or_else(|| RpmError::Value {
                 what: "trigger",
-                text: super::error::shown(condition.join(", ").as_bytes()),
+                text: shown(condition.join(", ").as_bytes()),
                 reason: "is of no known kind",
             })?;
-            let interpreter = or_shell(program.split_ascii_whitespace().map(str::to_owned).collect());
+            let words = valid(INTERPRETER, program)?.split_ascii_whitespace();
+            let interpreter = or_shell(words.map(str::to_owned).collect());
             let condition = Some(condition.join(", "));
-            scriptlets.push(Scriptlet { kind, interpreter, text: text.to_owned(), condition });
+            scriptlets.push(Scriptlet { kind, interpreter, text: text.to_vec(), condition });
         }
         Ok(())
     }
+}
+
+/// How errors call what is checked to be UTF-8.
+const INTERPRETER: &str = "scriptlet interpreter";
+const CONDITION: &str = "trigger condition";
+
+fn valid<'a>(what: &'static str, bytes: &'a [u8]) -> Result<&'a str, RpmError> {
+    std::str::from_utf8(bytes).map_err(|_| RpmError::Value {
+        what,
+        text: shown(bytes),
+        reason: "is not UTF-8",
+    })
 }
 
 fn or_shell(interpreter: Vec<String>) -> Vec<String> {
@@ -288,6 +323,77 @@ fn comparison(name: &str, flags: u32, version: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rpm::header::{MAGIC, Part};
+
+    /// A main header of these entries: tag, type, count, values.
+    fn header(entries: &[(u32, u32, u32, &[u8])]) -> Header {
+        let index = |words: [u32; 4]| words.map(u32::to_be_bytes).concat();
+        let (mut rows, mut store) = (Vec::new(), Vec::new());
+        for (tag, kind, count, data) in entries {
+            if *kind == 4 {
+                store.resize(store.len().next_multiple_of(4), 0);
+            }
+            rows.extend(index([*tag, *kind, store.len() as u32, *count]));
+            store.extend(*data);
+        }
+        let size = 16 * (entries.len() as u32 + 1);
+        let region = index([tag::IMMUTABLE_REGION, 7, store.len() as u32, 16]);
+        store.extend(index([tag::IMMUTABLE_REGION, 7, size.wrapping_neg(), 16]));
+        let sizes = [size / 16, store.len() as u32].map(u32::to_be_bytes).concat();
+        Header::parse(Part::Main, &[&MAGIC[..], &sizes, &region, &rows, &store].concat()).unwrap()
+    }
+
+    const IN: &[u8] = &[0, 1, 0, 0];
+
+    #[test]
+    fn a_script_is_all_of_its_bytes() {
+        let text = b"echo caf\xe9\nrm -rf /\0";
+        let post = header(&[(tag::POST, 6, 1, text)]);
+        let trigger = header(&[
+            (tag::TRIGGER_SCRIPTS, 8, 1, text),
+            (tag::TRIGGER_NAME, 8, 1, b"bash\0"),
+            (tag::TRIGGER_VERSION, 8, 1, b"\0"),
+            (tag::TRIGGER_FLAGS, 4, 1, IN),
+            (tag::TRIGGER_INDEX, 4, 1, &[0; 4]),
+            (tag::TRIGGER_PROGRAMS, 8, 1, b"/bin/sh\0"),
+        ]);
+        for header in [post, trigger] {
+            assert_eq!(header.scriptlets().unwrap()[0].text, b"echo caf\xe9\nrm -rf /");
+        }
+    }
+
+    #[test]
+    fn what_is_not_text_is_refused_by_name() {
+        let trigger = |name: &'static [u8], version: &'static [u8], program: &'static [u8]| {
+            header(&[
+                (tag::TRIGGER_SCRIPTS, 8, 1, b"true\0"),
+                (tag::TRIGGER_NAME, 8, 1, name),
+                (tag::TRIGGER_VERSION, 8, 1, version),
+                (tag::TRIGGER_FLAGS, 4, 1, IN),
+                (tag::TRIGGER_INDEX, 4, 1, &[0; 4]),
+                (tag::TRIGGER_PROGRAMS, 8, 1, program),
+            ])
+        };
+        for (header, message) in [
+            (
+                header(&[(tag::POST_PROGRAM, 8, 2, b"/bin/sh\0-\xff\0")]),
+                r"the header's scriptlet interpreter `-\xff` is not UTF-8",
+            ),
+            (
+                header(&[(tag::POST, 8, 2, b"a\0b\0")]),
+                "the header's scriptlet `post` is not exactly one text",
+            ),
+            (header(&[(tag::POST, 4, 1, &[0; 4])]), "the header's scriptlet `post` is not exactly one text"),
+            (trigger(b"ba\xffsh\0", b"\0", b"\0"), r"the header's trigger condition `ba\xffsh` is not UTF-8"),
+            (trigger(b"bash\0", b"\xff\0", b"\0"), r"the header's trigger condition `\xff` is not UTF-8"),
+            (
+                trigger(b"bash\0", b"\0", b"/bin/\xff\0"),
+                r"the header's scriptlet interpreter `/bin/\xff` is not UTF-8",
+            ),
+        ] {
+            assert_eq!(header.scriptlets().unwrap_err().to_string(), message);
+        }
+    }
 
     #[test]
     fn names_go_both_ways() {

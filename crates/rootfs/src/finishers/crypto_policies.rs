@@ -1,5 +1,6 @@
 //! `/etc/crypto-policies`: which algorithms and versions of TLS the libraries of an image accept, as the scriptlet of
-//! Fedora's crypto-policies sets it up: the name of the policy, and for each library a link to what the policy means to it.
+//! Fedora's crypto-policies sets it up: the name of the policy, and for each library a link to what the policy means to
+//! it.
 
 use super::FinishError;
 use super::site::{Access, Site};

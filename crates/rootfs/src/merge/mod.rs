@@ -9,11 +9,17 @@
 //! - A file, link or hard link that several have must be the same in all (content, mode, owner; not time), or one of
 //!   them must declare `Replaces:` for all the others that differ (Debian policy 7.6). Of two programs the one of the
 //!   image's own architecture stays, and not that of the older one (rpm's file colours). Anything else is an error
-//!   that names two of the packages; so is a directory that is something else in another package.
+//!   that names two of the packages; so is a directory that is a file in another package.
 //! - A directory that no package has but that something lies in is root's, 0755.
 //! - `/bin`, `/sbin` and `/lib*` are links to their places below `/usr` ([`crate::aliases`]).
 //!
-//! The first error in path order is the one reported.
+//! That is what [`merge`] does, and it writes nothing through a link. Before it, [`follow`] rewrites the packages where
+//! a directory of one is a link to a directory in another: what lies below goes to where the link leads, and the
+//! directory itself is the link's target, if it is root's with 0755; else it is an error. Where the link leads to
+//! nothing, what lies below it cannot be placed.
+//!
+//! Of the errors of [`follow`] the first by package and path is the one reported, of those of [`merge`] the first by
+//! path.
 
 mod links;
 mod replaces;
@@ -43,6 +49,31 @@ pub enum MergeError {
         second: String,
         /// About what they disagree.
         disagreement: Disagreement,
+    },
+    /// A directory that is not an ordinary one is where another package has a link to a directory.
+    #[error(
+        "{path}: package {package} has a directory there that is not root's with mode 0755, so it cannot be {target}, to \
+         which the symbolic link of package {owner} leads"
+    )]
+    DirectoryAtLink {
+        /// The path.
+        path: TreePath,
+        /// The package with the directory.
+        package: String,
+        /// The package with the link.
+        owner: String,
+        /// Where the link leads.
+        target: TreePath,
+    },
+    /// Since links to directories are followed, a package has two different things at one path.
+    #[error(
+        "{path}: package {package} has two different files there, one by way of a directory that is a symbolic link"
+    )]
+    TwiceAtPath {
+        /// The path.
+        path: TreePath,
+        /// The package.
+        package: String,
     },
     /// A package's path cannot be placed; often since another package has a link where a directory must be.
     #[error("package {package}: {source}")]
@@ -99,7 +130,11 @@ impl MergeError {
                 "the two cannot be in one image as they are; `calypte show` says why each is in: leave out {first} or \
                  {second}, or choose another provider with `prefer:`"
             )),
-            Self::Placement { .. } | Self::Twice { .. } => None,
+            Self::DirectoryAtLink { package, owner, .. } => Some(format!(
+                "the two cannot be in one image as they are; `calypte show` says why each is in: leave out {package} or \
+                 {owner}"
+            )),
+            Self::TwiceAtPath { .. } | Self::Placement { .. } | Self::Twice { .. } => None,
         }
     }
 }

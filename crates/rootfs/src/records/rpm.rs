@@ -1,8 +1,8 @@
 //! `/usr/lib/sysimage/rpm/rpmdb.sqlite`: the database of rpm, which rpm, dnf and scanners read alike.
 //!
 //! A header lies in it as the package has it, signature and all, so its list of files cannot be shortened. What is not
-//! in the tree as the package brought it is marked as not installed: then `rpm -V` does not miss it, and nobody
-//! ascribes to the package what a slice took out or the definition wrote.
+//! in the tree as the package brought it, or where its header says, is marked as not installed: then `rpm -V` does not
+//! miss it, and nobody ascribes to the package what a slice took out or the definition wrote.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -31,7 +31,11 @@ impl<'a> RpmPackage<'a> {
 
     /// What became of each file of the header's list.
     fn states(&self, tree: &FileTree) -> Vec<FileState> {
-        self.rpm.files.iter().map(|path| self.state(tree, path)).collect()
+        let state = |path: &Option<TreePath>| {
+            // A link that another package's link made needless, or a directory that is a link now.
+            path.as_ref().map_or(FileState::NotInstalled, |path| self.state(tree, path))
+        };
+        self.rpm.files.iter().map(state).collect()
     }
 
     fn state(&self, tree: &FileTree, path: &TreePath) -> FileState {
@@ -72,4 +76,32 @@ pub(super) fn write(recorder: &mut Recorder<'_>, packages: &[RpmPackage<'_>]) ->
     let time = u32::try_from(recorder.epoch.0).unwrap_or(0);
     let bytes = database(&installed, time)?;
     recorder.file(PATH, &bytes, 0o644, &shared())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+    use crate::merge::{follow, merge};
+    use crate::package::Description;
+
+    #[test]
+    fn what_a_link_made_needless_is_not_installed() {
+        let filesystem = Fixture::new("filesystem").directory("usr/bin").link("usr/sbin", "bin").0;
+        let mut tool = Fixture::new("tool")
+            .file("usr/bin/tool", "tool")
+            .link("usr/sbin/tool", "../bin/tool")
+            .directory("usr/sbin")
+            .0;
+        let files = ["usr/bin/tool", "usr/sbin", "usr/sbin/tool", "var/log/ghost"];
+        let files = files.iter().map(|path| TreePath::new(path).ok()).collect();
+        tool.description = Description::Rpm(RpmDescription { files, ..RpmDescription::default() });
+        let mut packages = [filesystem, tool];
+        follow(&mut packages).unwrap();
+        let tree = merge(&packages, calypte_base::Epoch(0)).unwrap();
+        let states: Vec<Vec<FileState>> =
+            RpmPackage::among(&packages).iter().map(|package| package.states(&tree)).collect();
+        use FileState::{Normal, NotInstalled};
+        assert_eq!(states, [[Normal, NotInstalled, NotInstalled, Normal]]);
+    }
 }

@@ -164,7 +164,8 @@ fn read_source(text: &str, version: &str) -> Option<(String, String)> {
     (is_package_name(name) && is_version(version)).then(|| (name.to_owned(), version.to_owned()))
 }
 
-/// The paths of a `conffiles` file, deb-conffiles(5). Those that are to be removed on an upgrade are not in the package.
+/// The paths of a `conffiles` file, deb-conffiles(5). Those that are to be removed on an upgrade are not in the
+/// package.
 fn conffiles(text: &str) -> Result<Vec<TreePath>, Failure> {
     let mut paths = Vec::new();
     for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {

@@ -18,9 +18,9 @@ use calypte_formats::tar::{Entry, EntryKind};
 use calypte_store::PackedContent;
 
 use super::problem::MemberProblem;
-use crate::aliases;
 use crate::package::{Mark, UnpackedEntry};
 use crate::tree::{Content, Node, NodeKind, Owner};
+use crate::{aliases, hard_links};
 
 /// The largest packages of Debian have about 100,000 files; this leaves room, and bounds the memory of an index.
 pub const ENTRY_LIMIT: usize = 1_000_000;
@@ -158,7 +158,7 @@ impl Members {
     ///
     /// # Errors
     /// When one lies below something that is no directory: with the name of that one.
-    pub fn finish(mut self) -> Result<Vec<UnpackedEntry>, (TreePath, MemberProblem)> {
+    pub fn finish(self) -> Result<Vec<UnpackedEntry>, (TreePath, MemberProblem)> {
         for path in self.entries.keys() {
             let mut ancestor = path.parent();
             while let Some(parent) = ancestor {
@@ -173,39 +173,13 @@ impl Members {
                 }
             }
         }
-        self.order_hard_links();
-        let entries = self.entries.into_iter();
-        Ok(entries
-            .map(|(path, Found { node, offset, said, .. })| {
-                let Said { user, group, mark } = said;
-                UnpackedEntry { offset, user, group, mark, ..UnpackedEntry::new(path, node) }
-            })
-            .collect())
-    }
-
-    /// Makes the first name of each file that has several the file itself, and the others links to it.
-    fn order_hard_links(&mut self) {
-        let mut names: BTreeMap<TreePath, Vec<TreePath>> = BTreeMap::new();
-        for (path, found) in &self.entries {
-            if let NodeKind::HardLink(target) = &found.node.kind {
-                names.entry(target.clone()).or_insert_with(|| vec![target.clone()]).push(path.clone());
-            }
-        }
-        for (target, mut paths) in names {
-            paths.sort();
-            let Some(file) = self.entries.get(&target) else { continue };
-            let (node, offset, said) = (file.node.clone(), file.offset, file.said.clone());
-            let first = paths[0].clone();
-            for path in paths {
-                let (kind, offset) = if path == first {
-                    (node.kind.clone(), offset)
-                } else {
-                    (NodeKind::HardLink(first.clone()), None)
-                };
-                let (node, said) = (Node { kind, ..node.clone() }, said.clone());
-                self.entries.insert(path, Found { node, offset, said, aliased: false });
-            }
-        }
+        let entry = |(path, Found { node, offset, said, .. }): (TreePath, Found)| {
+            let Said { user, group, mark } = said;
+            (path.clone(), UnpackedEntry { offset, user, group, mark, ..UnpackedEntry::new(path, node) })
+        };
+        let mut entries = self.entries.into_iter().map(entry).collect();
+        hard_links::order(&mut entries);
+        Ok(entries.into_values().collect())
     }
 }
 

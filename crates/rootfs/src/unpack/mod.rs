@@ -32,13 +32,13 @@ use crate::package::UnpackedPackage;
 use crate::tree::{Content, NodeKind};
 
 /// Goes into the key of everything that is kept: a new number when the meaning or the form of it changes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Where the store keeps what was learned of packages.
 const CACHE: &str = "unpacked";
 
-/// Packages unpacked at once. Each holds the dictionary of its decompressor (8 MiB for `xz -6`, with which nearly all of
-/// Debian is packed) and buffers of less than 1 MiB, so that a machine of many processors stays far below 200 MB.
+/// Packages unpacked at once. Each holds the dictionary of its decompressor (8 MiB for `xz -6`, with which nearly all
+/// of Debian is packed) and buffers of less than 1 MiB, so that a machine of many processors stays far below 200 MB.
 const AT_ONCE: usize = 8;
 
 /// A package file to be unpacked.

@@ -85,7 +85,7 @@ impl RpmVisitor for RpmCollector {
             description: RpmDescription {
                 signature: BASE64.encode(signature.bytes()),
                 header: BASE64.encode(header.bytes()),
-                files,
+                files: files.into_iter().map(Some).collect(),
             },
             scripts: scripts(header.scriptlets()?),
             accounts: rpm::accounts(header)?,
@@ -131,8 +131,8 @@ const fn mark(flags: FileFlags) -> Option<Mark> {
     }
 }
 
-/// The scriptlets by the names of their kinds, each with its interpreter as a `#!` line, and what a trigger waits for as
-/// the line after that: a change in either needs a new review as well.
+/// The scriptlets by the names of their kinds, each with its interpreter as a `#!` line, and what a trigger waits for
+/// as the line after that: a change in either needs a new review as well.
 fn scripts(scriptlets: Vec<Scriptlet>) -> BTreeMap<String, Script> {
     let mut scripts = BTreeMap::new();
     for Scriptlet { kind, interpreter, text, condition } in scriptlets {
@@ -140,11 +140,11 @@ fn scripts(scriptlets: Vec<Scriptlet>) -> BTreeMap<String, Script> {
         if let Some(condition) = condition {
             script.push_str(&format!(": {condition}\n"));
         }
-        script.push_str(&text);
+        let script = [script.as_bytes(), &text].concat();
         let first = kind.to_string();
         let several = (2..).map(|number| format!("{kind}.{number}"));
         let name = std::iter::once(first).chain(several).find(|name| !scripts.contains_key(name));
-        scripts.insert(name.unwrap_or_default(), Script::Text(script));
+        scripts.insert(name.unwrap_or_default(), Script::from(script));
     }
     scripts
 }

@@ -1,5 +1,6 @@
-//! Who may log in, and where names are looked up, as `authselect select local` writes it at Fedora's first installation:
-//! the templates of a profile, rendered below `/etc/authselect`, and links to them where PAM and glibc look.
+//! Who may log in, and where names are looked up, as `authselect select local` writes it at Fedora's first
+//! installation: the templates of a profile, rendered below `/etc/authselect`, and links to them where PAM and glibc
+//! look.
 
 mod template;
 
@@ -20,7 +21,8 @@ const CHOICES: [&str; 3] = ["local", "minimal", "sssd"];
 const FEATURES: [&str; 1] = ["with-silent-lastlog"];
 const TARGET: &str = "etc/authselect";
 
-/// Each template, and the link to what it renders to. Where a profile lacks a template, the file has the preamble alone.
+/// Each template, and the link to what it renders to. Where a profile lacks a template, the file has the preamble
+/// alone.
 const FILES: [(&str, &str); 9] = [
     ("dconf-db", "etc/dconf/db/distro.d/20-authselect"),
     ("dconf-locks", "etc/dconf/db/distro.d/locks/20-authselect"),

@@ -1,5 +1,5 @@
-//! `/etc/pki/ca-trust/extracted`: what Fedora's `update-ca-trust` writes with `trust extract`, byte for byte where a form
-//! has no time in it.
+//! `/etc/pki/ca-trust/extracted`: what Fedora's `update-ca-trust` writes with `trust extract`, byte for byte where a
+//! form has no time in it.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,8 @@ const fn purpose(number: u8) -> [u8; 8] {
     [0x2b, 6, 1, 5, 5, 7, 3, number]
 }
 
-/// Writes everything, if the tree has sources of trust. `time` in seconds is what Java's key store dates its entries by.
+/// Writes everything, if the tree has sources of trust. `time` in seconds is what Java's key store dates its entries
+/// by.
 pub(super) fn apply(site: &mut Site<'_>, time: i64) -> Result<(), FinishError> {
     link_legacy(site)?;
     let store = TrustStore::read(site)?;
@@ -91,7 +92,8 @@ fn link_bundle(site: &mut Site<'_>) -> Result<(), FinishError> {
     Ok(())
 }
 
-/// One file each, and the links by subject hash that OpenSSL looks for, which also stand in the directory where it looks.
+/// One file each, and the links by subject hash that OpenSSL looks for, which also stand in the directory where it
+/// looks.
 fn write_hashed(site: &mut Site<'_>, items: &[&Item]) -> Result<(), FinishError> {
     let mut names = BTreeSet::new();
     for item in items {

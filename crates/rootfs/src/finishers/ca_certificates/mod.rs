@@ -1,8 +1,8 @@
 //! The certificates to trust: what `update-ca-certificates` of Debian makes of `/usr/share/ca-certificates`, and what
 //! `update-ca-trust` of Fedora makes of `/usr/share/pki/ca-trust-source` (module [`extracted`]).
 //!
-//! In Debian's `/etc/ssl/certs` come one bundle with all certificates, one link each under its name, and the links by subject
-//! hash that OpenSSL looks for in a directory. Without an answer to the package's question all certificates are
+//! In Debian's `/etc/ssl/certs` come one bundle with all certificates, one link each under its name, and the links by
+//! subject hash that OpenSSL looks for in a directory. Without an answer to the package's question all certificates are
 //! trusted, sorted by the bytes of their names (the script's order depends on the locale).
 
 mod certificate;

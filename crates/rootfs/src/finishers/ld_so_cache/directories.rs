@@ -9,8 +9,8 @@ const CONFIGURATION: &str = "etc/ld.so.conf";
 /// `include` of files that include further ones: deeper than this is a loop.
 const DEPTH: usize = 8;
 
-/// The directories of `ld.so.conf` (ldconfig(8)) and then those that are built into the tree's glibc; each real directory
-/// once, by the path under which it was named first.
+/// The directories of `ld.so.conf` (ldconfig(8)) and then those that are built into the tree's glibc; each real
+/// directory once, by the path under which it was named first.
 pub(crate) fn library_directories(
     tree: &FileTree,
     contents: &Contents,

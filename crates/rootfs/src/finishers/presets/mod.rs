@@ -1,5 +1,5 @@
-//! Which units start: the links that `systemctl preset-all` makes of the tree's preset files, where systemd itself is in
-//! the tree. Elsewhere no unit ever starts, and links would only be in the way.
+//! Which units start: the links that `systemctl preset-all` makes of the tree's preset files, where systemd itself is
+//! in the tree. Elsewhere no unit ever starts, and links would only be in the way.
 //!
 //! A unit that no preset names is enabled, which is systemd's rule; distributions end their presets with `disable *`.
 
@@ -42,8 +42,8 @@ const SCOPES: [Scope; 2] = [
     },
 ];
 
-/// Where one manager finds its units, the first before the others and the place for links; and its presets, where a file
-/// takes the place of one of the same name in a directory before it.
+/// Where one manager finds its units, the first before the others and the place for links; and its presets, where a
+/// file takes the place of one of the same name in a directory before it.
 struct Scope {
     units: [&'static str; 3],
     presets: [&'static str; 3],

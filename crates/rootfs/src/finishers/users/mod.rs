@@ -1,9 +1,9 @@
 //! Users and groups: `/etc/passwd`, `/etc/group`, and where passwords can be set, `/etc/shadow` and `/etc/gshadow`.
 //!
-//! The accounts are those of base-passwd or of Fedora's setup where one is in the image (root and nobody elsewhere), what
-//! sysusers.d files, packages and their scripts declare and create, whoever owns a file that another finisher makes, and the image's own user. Every id
-//! comes from the universe's accounts.yaml or the definition: an id that is handed out at build time would change with
-//! the set of packages, and files on volumes would change hands.
+//! The accounts are those of base-passwd or of Fedora's setup where one is in the image (root and nobody elsewhere),
+//! what sysusers.d files, packages and their scripts declare and create, whoever owns a file that another finisher
+//! makes, and the image's own user. Every id comes from the universe's accounts.yaml or the definition: an id that is
+//! handed out at build time would change with the set of packages, and files on volumes would change hands.
 
 mod accounts;
 mod database;
