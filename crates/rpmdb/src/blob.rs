@@ -1,12 +1,22 @@
 //! The header of an installed package, as rpm stores it: the main header of the package as it is, byte for byte, and
 //! after its region what came with the signature header and what the installation adds.
 //!
-//! The region stays whole so that its digests and signatures can be checked in the database too.
+//! The region stays whole so that its digests and signatures can be checked in the database too. Nothing protects a
+//! signature header: whoever passed the package on could write into it. So only what the main header vouches for comes
+//! into the database:
+//!
+//! - digests of the main header (SHA-1, SHA-256, SHA3-256), each compared with it here; one that is wrong is an error;
+//! - OpenPGP signatures of the main header, which the trust in the package comes from and which any reader can check
+//!   again; together no larger than [`SIGNATURES_LIMIT`].
+//!
+//! All else is left out: what is about the payload (its MD5, sizes, signatures of the old kind), which is not here to
+//! be compared, signatures of files, and space for later signatures.
 
 use std::collections::BTreeMap;
 
-use calypte_formats::rpm::header::Kind;
+use calypte_formats::rpm::header::{Entry, Kind};
 use calypte_formats::rpm::{Header, tag};
+use sha2::Digest;
 
 use crate::FileState;
 use crate::error::DatabaseError;
@@ -27,30 +37,29 @@ const ENTRY_SIZE: usize = 16;
 /// Length of a header's magic, which the database leaves out.
 const MAGIC_SIZE: usize = 8;
 
-/// Each tag of a signature header that is kept, its tag in the main header, and the type that it must have. The others
-/// are space for later signatures, or as old as the signature header.
-const KEPT: [(u32, u32, Kind); 17] = [
-    (tag::SIGNATURE_SIZE, 257, Kind::Int32),
-    (tag::SIGNATURE_PGP, 259, Kind::Binary),
-    (tag::SIGNATURE_MD5, SIGNATURE_MD5, Kind::Binary),
-    (tag::SIGNATURE_GPG, 262, Kind::Binary),
-    (tag::SIGNATURE_PAYLOAD_SIZE, 1046, Kind::Int32),
-    (tag::SIGNATURE_FILE_SIGNATURES, 5090, Kind::StringArray),
-    (tag::SIGNATURE_FILE_SIGNATURE_LENGTH, 5091, Kind::Int32),
-    (tag::VERITY_SIGNATURES, tag::VERITY_SIGNATURES, Kind::StringArray),
-    (tag::VERITY_SIGNATURE_ALGORITHM, tag::VERITY_SIGNATURE_ALGORITHM, Kind::Int32),
-    (tag::SHA1_HEADER, tag::SHA1_HEADER, Kind::String),
-    (tag::SHA256_HEADER, tag::SHA256_HEADER, Kind::String),
-    (tag::DSA_HEADER, tag::DSA_HEADER, Kind::Binary),
-    (tag::RSA_HEADER, tag::RSA_HEADER, Kind::Binary),
-    (tag::LONG_SIGNATURE_SIZE, tag::LONG_SIGNATURE_SIZE, Kind::Int64),
-    (tag::LONG_ARCHIVE_SIZE, tag::LONG_ARCHIVE_SIZE, Kind::Int64),
-    // The last two came with format 6.
-    (tag::OPENPGP, tag::OPENPGP, Kind::StringArray),
-    (tag::SHA3_256_HEADER, tag::SHA3_256_HEADER, Kind::String),
+/// Each digest of the main header that is kept.
+const DIGESTS: [(u32, HexDigest); 3] = [
+    (tag::SHA1_HEADER, hex_digest::<sha1::Sha1>),
+    (tag::SHA256_HEADER, hex_digest::<sha2::Sha256>),
+    // Came with format 6.
+    (tag::SHA3_256_HEADER, hex_digest::<sha3::Sha3_256>),
 ];
 
-/// Tag of the MD5 of header and payload in the main header.
+type HexDigest = fn(&[u8]) -> String;
+
+/// Each signature of the main header that is kept, and the type that it must have.
+const SIGNATURES: [(u32, Kind); 3] = [
+    (tag::DSA_HEADER, Kind::Binary),
+    (tag::RSA_HEADER, Kind::Binary),
+    // Came with format 6.
+    (tag::OPENPGP, Kind::StringArray),
+];
+
+/// All signatures of a package together, in bytes. One by RSA takes half a kilobyte, the largest of those that
+/// withstand quantum computers 50.
+const SIGNATURES_LIMIT: usize = 128 << 10;
+
+/// Tag of the MD5 of header and payload, by which rpm looks packages up. It is never kept, so its table stays empty.
 pub(crate) const SIGNATURE_MD5: u32 = 261;
 
 /// A value that is added to a header.
@@ -80,15 +89,11 @@ impl<'a> Merged<'a> {
             return Err(DatabaseError::States { package: name(header), files, states: states.len() });
         }
         let mut added = BTreeMap::new();
-        for entry in signature.entries() {
-            let Some((_, to, kind)) = KEPT.iter().find(|(from, _, _)| *from == entry.tag) else { continue };
-            if entry.kind != *kind {
-                return Err(DatabaseError::SignatureTag { package: name(header), tag: entry.tag });
-            }
+        for entry in kept(signature, header)? {
             // What the main header says counts.
-            if !header.has(*to) {
+            if !header.has(entry.tag) {
                 let value = Value { kind: entry.kind, count: entry.count, data: entry.data.to_vec() };
-                added.insert(*to, value);
+                added.insert(entry.tag, value);
             }
         }
         let number = |number: u32| Value { kind: Kind::Int32, count: 1, data: number.to_be_bytes().to_vec() };
@@ -133,6 +138,41 @@ impl<'a> Merged<'a> {
         let size = i32::try_from(store.len()).map_err(|_| too_large(self.header))?;
         Ok([&entries.to_be_bytes()[..], &size.to_be_bytes(), &index, &store].concat())
     }
+}
+
+/// The entries of the signature header that come into the database.
+fn kept<'s>(signature: &'s Header, header: &Header) -> Result<Vec<Entry<'s>>, DatabaseError> {
+    let mut kept = Vec::new();
+    let mut size = 0;
+    for entry in signature.entries() {
+        let digest = DIGESTS.iter().find(|(tag, _)| *tag == entry.tag).map(|(_, digest)| digest);
+        let kind = match SIGNATURES.iter().find(|(tag, _)| *tag == entry.tag) {
+            Some((_, kind)) => *kind,
+            None if digest.is_some() => Kind::String,
+            None => continue,
+        };
+        if entry.kind != kind {
+            return Err(DatabaseError::SignatureTag { package: name(header), tag: entry.tag });
+        }
+        match digest {
+            Some(digest) => {
+                let expected = digest(header.bytes());
+                if entry.data.strip_suffix(b"\0") != Some(expected.as_bytes()) {
+                    return Err(DatabaseError::Digest { package: name(header), tag: entry.tag, expected });
+                }
+            }
+            None => size += entry.data.len(),
+        }
+        kept.push(entry);
+    }
+    if size > SIGNATURES_LIMIT {
+        return Err(DatabaseError::Signatures { package: name(header), size, limit: SIGNATURES_LIMIT });
+    }
+    Ok(kept)
+}
+
+fn hex_digest<D: Digest>(bytes: &[u8]) -> String {
+    D::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn name(header: &Header) -> String {

@@ -31,6 +31,28 @@ pub enum DatabaseError {
         /// The tag.
         tag: u32,
     },
+    /// The signature header names another digest of the main header than that has.
+    #[error(
+        "package {package}: tag {tag} of its signature header is not the digest {expected} of the main header"
+    )]
+    Digest {
+        /// Its name.
+        package: String,
+        /// The tag.
+        tag: u32,
+        /// What it should be, in hex.
+        expected: String,
+    },
+    /// The signatures are larger than any that is made in good faith.
+    #[error("package {package}: its signatures have {size} bytes together; the most are {limit}")]
+    Signatures {
+        /// Its name.
+        package: String,
+        /// Their size in bytes.
+        size: usize,
+        /// The most, in bytes.
+        limit: usize,
+    },
     /// With what is added, the header is too large for its format.
     #[error("package {package}: the header is too large to be installed")]
     TooLarge {

@@ -1,7 +1,7 @@
 //! What rpm looks packages up by: for each table, its definition and the rows that a header gives.
 //!
-//! A row is a key, the number of the package and a place: most often that of the key in the header's list. The rules are
-//! those of rpm's `tag2index` (lib/rpmdb.c).
+//! A row is a key, the number of the package and a place: most often that of the key in the header's list. The rules
+//! are those of rpm's `tag2index` (lib/rpmdb.c).
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! A database comes in, the headers of its packages go out. The database may come from anywhere, so nothing in it is run:
-//! of what SQLite offers, one plain query on one table is used.
+//! A database comes in, the headers of its packages go out. The database may come from anywhere, so nothing in it is
+//! run: of what SQLite offers, one plain query on one table is used.
 
 use std::io::Read as _;
 
