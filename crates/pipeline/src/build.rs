@@ -186,12 +186,12 @@ impl Factory<'_> {
     fn assemble(&self, inputs: &Inputs<'_>) -> Result<Rootfs> {
         let Inputs { definition, architecture, ref packages, epoch, .. } = *inputs;
         self.stop_if_interrupted()?;
-        let (universe, rules) = self.universe(inputs.universe)?;
+        let both @ (universe, rules) = self.universe(inputs.universe)?;
         self.fetch(universe, packages.iter().copied())?;
         self.settings.reporter.step(&format!("assembling {} for {architecture}", definition.id));
         let assembly = Assembly { definition, packages, rules, architecture, format: universe.format, epoch };
         let rootfs = assemble(&assembly, self.store())?;
-        self.refuse_unknown_scripts(&rootfs.packages, rules)?;
+        self.refuse_unknown_scripts(&rootfs.packages, both)?;
         self.stop_if_interrupted()?;
         Ok(rootfs)
     }

@@ -120,16 +120,19 @@ impl CatalogDirectory {
         Ok(Some(lock))
     }
 
-    /// Writes a lock, whole or not at all.
+    /// Writes a lock, whole or not at all; never one that could not be read again.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, or not be read.
     pub fn write_lock(&self, lock: &Lock) -> Result<PathBuf> {
         let path = self.lock_path(&lock.universe, &lock.family);
+        let text = lock.to_text();
+        Lock::parse(text.as_bytes())
+            .with_context(|| format!("{} would not be readable and is not written", path.display()))?;
         let directory = path.parent().unwrap_or(&self.root);
         fs_err::create_dir_all(directory)?;
         let mut staged = tempfile::NamedTempFile::new_in(directory)?;
-        staged.write_all(lock.to_text().as_bytes())?;
+        staged.write_all(text.as_bytes())?;
         // A temporary file is its maker's alone; a lock is for everyone to read.
         fs_err::set_permissions(staged.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
         staged.persist(&path).with_context(|| path.display().to_string())?;
@@ -143,4 +146,26 @@ fn read_text(path: &Path) -> Result<String> {
         bail!("{} has {size} bytes; catalog files have at most {FILE_LIMIT}", path.display());
     }
     Ok(fs_err::read_to_string(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_could_not_be_read_replaces_none() {
+        let directory = tempfile::tempdir().unwrap();
+        fs_err::create_dir(directory.path().join("images")).unwrap();
+        let catalog = CatalogDirectory::open(directory.path()).unwrap();
+        let text = include_str!("../../../catalog/locks/debian-sid/base.lock");
+        let good = Lock::parse(text.as_bytes()).unwrap();
+        let path = catalog.write_lock(&good).unwrap();
+        let mut bad = good.clone();
+        for packages in bad.packages.values_mut() {
+            packages[0].id = "a%41".to_owned();
+        }
+        let error = format!("{:#}", catalog.write_lock(&bad).unwrap_err());
+        assert!(error.contains("base.lock would not be readable") && error.contains("`a%41`"), "{error}");
+        assert_eq!(fs_err::read_to_string(path).unwrap(), good.to_text());
+    }
 }

@@ -8,7 +8,7 @@ use calypte_definition::ImageId;
 use calypte_resolve::{Lock, LockedPackage, Request, resolve};
 use calypte_rootfs::assemble::package_file;
 use calypte_rootfs::{UnpackedPackage, scripts, unpack};
-use calypte_universe::{Rules, SecurityUpdate, Universe, UniverseDefinition, Vouched};
+use calypte_universe::{PackageRecord, Rules, SecurityUpdate, Universe, UniverseDefinition};
 use serde::Serialize;
 
 use crate::diff::{PackageChange, Side, diff};
@@ -72,14 +72,15 @@ impl Factory<'_> {
     pub fn lock(&self, universe: &str, families: &[String]) -> Result<Vec<LockChange>> {
         let (definition, rules) = self.universe(universe)?;
         let universe = self.load_universe(universe)?;
-        let mut locks = Vec::new();
+        let (mut locks, mut records) = (Vec::new(), Vec::new());
         for family in families {
-            locks.push(self.resolve_family(family, &universe)?);
+            locks.push(self.resolve_family(family, &universe, &mut records)?);
         }
-        let packages = || locks.iter().flat_map(|lock| lock.packages.values().flatten());
-        self.fetch_with(&universe.fetcher(&self.fetcher(definition)), definition, packages())?;
-        self.vouch(definition, packages())?;
-        self.inspect(&mut locks, rules)?;
+        let packages = locks.iter().flat_map(|lock| lock.packages.values().flatten());
+        self.fetch_with(&universe.fetcher(&self.fetcher(definition)), definition, packages)?;
+        let (keys, now) = (self.keys(definition)?, self.settings.now);
+        calypte_universe::vouch(definition, &keys, self.store(), &records, now)?;
+        self.inspect(&mut locks, definition, rules)?;
         for lock in &mut locks {
             lock.images = self.seals(lock)?;
         }
@@ -167,8 +168,11 @@ impl Factory<'_> {
             let until = repository
                 .valid_until
                 .map_or_else(String::new, |until| format!(" (it was valid until {until})"));
+            let architecture = repository
+                .architecture
+                .map_or_else(String::new, |architecture| format!(" for {architecture}"));
             settings.reporter.warn(&format!(
-                "{name}: the index of {} is out of date{until}: the mirror is stale, security fixes may be missing; the lock records this",
+                "{name}: the index of {}{architecture} is out of date{until}: the mirror is stale, security fixes may be missing; the lock records this",
                 repository.name
             ));
         }
@@ -181,32 +185,18 @@ impl Factory<'_> {
         definition.keys().map(key).collect()
     }
 
-    /// Checks every package whose repository's index is not signed: it must itself be, by a key of the repository.
-    fn vouch<'l>(
+    /// Chooses the packages of every image of a family; the packages' dates are not known yet. Adds what the indexes say
+    /// of them to `records`.
+    fn resolve_family<'u>(
         &self,
-        definition: &UniverseDefinition,
-        packages: impl IntoIterator<Item = &'l LockedPackage>,
-    ) -> Result<()> {
-        let by_digest: BTreeMap<Digest, &LockedPackage> =
-            packages.into_iter().map(|package| (package.sha256, package)).collect();
-        let packages: Vec<Vouched<'_>> = by_digest
-            .into_iter()
-            .map(|(digest, package)| {
-                let file = package_file(package).file;
-                Vouched { repository: &package.repository, digest, file }
-            })
-            .collect();
-        let keys = self.keys(definition)?;
-        calypte_universe::vouch(definition, &keys, self.store(), &packages, self.settings.now)?;
-        Ok(())
-    }
-
-    /// Chooses the packages of every image of a family; the packages' dates are not known yet.
-    fn resolve_family(&self, family: &str, universe: &Universe) -> Result<Lock> {
-        self.settings.reporter.step(&format!("resolving {family}"));
+        family: &str,
+        universe: &'u Universe,
+        records: &mut Vec<PackageRecord<'u>>,
+    ) -> Result<Lock> {
         let requests = self.requests(family, &universe.definition.universe)?;
         let mut packages = BTreeMap::new();
         for (architecture, index) in &universe.packages {
+            self.settings.reporter.step(&format!("resolving {family} for {architecture}"));
             // By name and version: two streams may take two versions of one package.
             let mut chosen: BTreeMap<(&str, &str), LockedPackage> = BTreeMap::new();
             for (id, request) in &requests {
@@ -214,9 +204,10 @@ impl Factory<'_> {
                     resolve(index, request).with_context(|| format!("{id} for {architecture}"))?;
                 for selected in resolution.packages {
                     let record = selected.record;
-                    let locked = chosen
-                        .entry((record.name, record.version))
-                        .or_insert_with(|| locked_package(&record));
+                    let locked = chosen.entry((record.name, record.version)).or_insert_with(|| {
+                        records.push(record);
+                        locked_package(&record)
+                    });
                     locked.r#in.insert(id.key());
                     locked.by.extend(selected.by.into_iter().map(str::to_owned));
                 }
@@ -234,7 +225,7 @@ impl Factory<'_> {
     }
 
     /// Unpacks every package, to learn its date and to look up its maintainer scripts.
-    fn inspect(&self, locks: &mut [Lock], rules: &Rules) -> Result<()> {
+    fn inspect(&self, locks: &mut [Lock], definition: &UniverseDefinition, rules: &Rules) -> Result<()> {
         self.settings.reporter.step("reading packages");
         let all: BTreeMap<Digest, &LockedPackage> = locks
             .iter()
@@ -252,7 +243,7 @@ impl Factory<'_> {
                 unknown.extend(unknown_scripts(&package, rules));
             }
         }
-        refuse(unknown)?;
+        self.refuse(definition, unknown)?;
         for package in locks.iter_mut().flat_map(|lock| lock.packages.values_mut().flatten()) {
             package.date = dates.get(&package.sha256).copied().unwrap_or_default();
         }
@@ -260,8 +251,20 @@ impl Factory<'_> {
     }
 
     /// As locking does: a lock from elsewhere, or a review that was withdrawn, must not get around the table.
-    pub(crate) fn refuse_unknown_scripts(&self, packages: &[UnpackedPackage], rules: &Rules) -> Result<()> {
-        refuse(packages.iter().flat_map(|package| unknown_scripts(package, rules)).collect())
+    pub(crate) fn refuse_unknown_scripts(
+        &self,
+        packages: &[UnpackedPackage],
+        (definition, rules): &(UniverseDefinition, Rules),
+    ) -> Result<()> {
+        self.refuse(definition, packages.iter().flat_map(|package| unknown_scripts(package, rules)).collect())
+    }
+
+    fn refuse(&self, definition: &UniverseDefinition, unknown: BTreeSet<String>) -> Result<()> {
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let table = self.settings.catalog.shown(&format!("universes/{}/scripts.yaml", definition.rules));
+        Err(unreviewed(definition, &table, &unknown))
     }
 
     fn save(&self, lock: &Lock, updates: &BTreeSet<SecurityUpdate>) -> Result<LockChange> {
@@ -317,19 +320,21 @@ fn unknown_scripts(package: &UnpackedPackage, rules: &Rules) -> Vec<String> {
     unknown.iter().map(ToString::to_string).collect()
 }
 
-fn refuse(unknown: BTreeSet<String>) -> Result<()> {
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    let texts: Vec<String> = unknown.into_iter().collect();
-    Err(hinted(
-        format!("{} maintainer script(s) that nobody has reviewed:\n\n{}", texts.len(), texts.join("\n\n")),
-        "read each script, and add the entry below it to the table once you know what it does",
-    ))
+/// The refusal of scripts that are not in the table.
+fn unreviewed(definition: &UniverseDefinition, table: &str, unknown: &BTreeSet<String>) -> anyhow::Error {
+    let (one, several) = definition.scripts_name();
+    let (count, texts) = (unknown.len(), unknown.iter().map(String::as_str).collect::<Vec<_>>().join("\n\n"));
+    let name = if count == 1 { one } else { several };
+    hinted(
+        format!("{count} {name} that nobody has reviewed:\n\n{texts}"),
+        format!(
+            "read each {one}, and add the entry below it to {table} with its verdict once you know what it does"
+        ),
+    )
 }
 
 /// A package as a lock names it; its date is not known before it is unpacked.
-fn locked_package(record: &calypte_universe::PackageRecord<'_>) -> LockedPackage {
+fn locked_package(record: &PackageRecord<'_>) -> LockedPackage {
     LockedPackage {
         id: record.name.to_owned(),
         version: record.version.to_owned(),
@@ -343,5 +348,38 @@ fn locked_package(record: &calypte_universe::PackageRecord<'_>) -> LockedPackage
         date: Epoch::default(),
         r#in: BTreeSet::new(),
         by: BTreeSet::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use calypte_rootfs::scripts::UnknownScript;
+    use calypte_universe::rules::{MaintainerScript, Scripts};
+
+    #[test]
+    fn an_entry_that_is_pasted_unread_is_no_review() {
+        let text = include_str!("../../../catalog/universes/fedora-rawhide.yaml");
+        let definition = UniverseDefinition::parse("fedora-rawhide.yaml", text).unwrap();
+        let script = UnknownScript {
+            package: "nginx-core".to_owned(),
+            version: "1-1".to_owned(),
+            script: MaintainerScript::Post,
+            sha256: Digest::of(b"script"),
+            text: Some("#!/bin/sh\nkill -USR2 1\n".to_owned()),
+        };
+        let error =
+            unreviewed(&definition, "catalog/universes/fedora/scripts.yaml", &[script.to_string()].into());
+        let text = error.to_string();
+        assert!(
+            text.starts_with("1 scriptlet that nobody has reviewed:\n\nthe post of nginx-core 1-1"),
+            "{text}"
+        );
+        let hint = crate::hint(&error).unwrap();
+        assert!(hint.contains("add the entry below it to catalog/universes/fedora/scripts.yaml"), "{hint}");
+        let entry = &text[text.find("- package:").unwrap()..];
+        let parse = |entry: &str| calypte_definition::yaml::from_str::<Scripts>("scripts.yaml", entry);
+        assert!(parse(entry).unwrap_err().to_string().contains("verdict"), "{entry}");
+        assert_eq!(parse(&entry.replace("verdict:", "verdict: no-op")).unwrap().0.len(), 1);
     }
 }

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use calypte_base::{Architecture, Digest, Epoch, TreePath};
+use calypte_base::{Architecture, Digest, Epoch};
 use calypte_universe::FrozenRepository;
+use calypte_universe::table::{is_name_or_version, wrong_path};
 use serde::{Deserialize, Serialize};
 
 /// The form of locks that this program reads and writes.
@@ -161,13 +162,13 @@ impl Lock {
     }
 
     fn fault(&self, architecture: Architecture, package: &LockedPackage) -> Option<(&'static str, String)> {
-        let plain = |text: &str| {
-            !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._~^:".contains(&byte))
-        };
-        for (field, text) in [("id", &package.id), ("version", &package.version), ("source", &package.source)]
-        {
-            if !plain(text) {
+        for (field, text) in [
+            ("id", &package.id),
+            ("version", &package.version),
+            ("source", &package.source),
+            ("source_version", &package.source_version),
+        ] {
+            if !is_name_or_version(text) {
                 return Some((field, format!("`{text}` is neither a name nor a version")));
             }
         }
@@ -177,11 +178,8 @@ impl Lock {
                 format!("`{}` stands among those for {architecture}", package.architecture),
             ));
         }
-        if let Err(error) = TreePath::new(&package.url) {
-            return Some(("url", error.to_string()));
-        }
-        if package.url.starts_with('/') || package.url.contains("://") {
-            return Some(("url", format!("`{}` is not a path below a mirror", package.url)));
+        if let Some(message) = wrong_path(&package.url) {
+            return Some(("url", message));
         }
         if !self.repositories.iter().any(|repository| repository.name == package.repository) {
             return Some(("repository", format!("the lock has no repository `{}`", package.repository)));

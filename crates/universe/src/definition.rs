@@ -77,6 +77,18 @@ pub struct RpmLayout {
 /// In a path or address: the architecture as RPM calls it.
 pub const ARCHITECTURE: &str = "{arch}";
 
+impl Layout {
+    /// Whether the signature on the repository's index is about its packages too, since it names them by digest. Where it
+    /// is not, each package must be signed itself.
+    #[must_use]
+    pub const fn has_signed_index(&self) -> bool {
+        match self {
+            Self::Deb(_) => true,
+            Self::Rpm(_) => false,
+        }
+    }
+}
+
 impl RpmLayout {
     /// The directory of this architecture's repository, without a slash at its end.
     #[must_use]
@@ -130,6 +142,15 @@ impl UniverseDefinition {
             return Ok(definition);
         }
         Err(wrong.into_iter().map(|contradiction| contradiction.diagnostic(file, text)).collect())
+    }
+
+    /// What its packages call the programs that run when they are installed: one of them, and several.
+    #[must_use]
+    pub const fn scripts_name(&self) -> (&'static str, &'static str) {
+        match self.format {
+            PackageFormat::Deb => ("maintainer script", "maintainer scripts"),
+            PackageFormat::Rpm => ("scriptlet", "scriptlets"),
+        }
     }
 
     /// The key files that any of its repositories needs, each once.

@@ -49,6 +49,32 @@ pub enum UniverseError {
         /// Why not.
         source: RpmTrustError,
     },
+    /// The index of an RPM repository says something of a package that the signed package does not say.
+    #[error(
+        "package file {file}: the index says of {package}: {field}: `{index}`; the signed package says: `{signed}`"
+    )]
+    Contradicted {
+        /// The package's file name.
+        file: String,
+        /// The package as the index calls it, with its version.
+        package: String,
+        /// What they say different things of.
+        field: &'static str,
+        /// What the index says.
+        index: String,
+        /// What the package says.
+        signed: String,
+    },
+    /// A package comes from a repository that the universe does not have, so nobody can vouch for it.
+    #[error("package `{package}` comes from repository `{repository}`, which {universe} does not have")]
+    UnknownRepository {
+        /// The package.
+        package: String,
+        /// The repository.
+        repository: String,
+        /// The universe.
+        universe: String,
+    },
     /// What was signed is no `Release` file.
     #[error("{file}: {source}")]
     Release {
@@ -192,6 +218,19 @@ impl UniverseError {
             Self::NoArchitecture { .. } => {
                 Some("correct `architectures` of the universe, or leave the repository out of it".to_owned())
             }
+            Self::Contradicted { .. } => Some(
+                "the index is not signed: the mirror, or something on the way to it, changed it; use another mirror, and if \
+                 that says the same, tell the owner of the repository"
+                    .to_owned(),
+            ),
+            Self::UnknownRepository { .. } => {
+                Some("add the repository to the universe's definition, or lock anew".to_owned())
+            }
+            Self::Index { source, .. } if source.is_too_big() => Some(
+                "no distribution has that much: the mirror sends something else, use another one; a repository that really \
+                 is so large must be split"
+                    .to_owned(),
+            ),
             Self::Index { .. } => Some("the repository itself is broken: tell its owner, and use a mirror of an earlier state".to_owned()),
             Self::TooBig(_) => None,
             Self::Store(source) => source.hint(),

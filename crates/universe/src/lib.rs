@@ -2,7 +2,7 @@
 //!
 //! [`load`] takes a [`UniverseDefinition`] and gives a [`Universe`]: each repository's index of indexes checked and
 //! frozen by its digest ([`FrozenRepository`]), and a [`PackageIndex`] for each architecture, the same for both formats.
-//! [`vouch`] checks packages whose repository is not signed. [`Rules`] are the tables that people have reviewed for a
+//! [`vouch`] checks packages whose repository is not signed, and what the index said of them. [`Rules`] are the tables that people have reviewed for a
 //! distribution, since no maintainer script is run.
 
 pub mod contradiction;
@@ -12,6 +12,7 @@ pub mod index;
 mod load;
 pub mod relation;
 pub mod rules;
+mod signed;
 pub mod table;
 mod vouch;
 
@@ -21,4 +22,4 @@ pub use index::{PackageId, PackageIndex, PackageRecord};
 pub use load::{FrozenRepository, RELEASE_LIMIT, SecurityUpdate, Universe, load};
 pub use relation::{Choice, Clause, Objection, Operator, Relation};
 pub use rules::Rules;
-pub use vouch::{Vouched, vouch};
+pub use vouch::vouch;

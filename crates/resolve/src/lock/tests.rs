@@ -89,6 +89,7 @@ fn what_cannot_be_used_is_named_with_its_line_and_field() {
         ("{\n", "{,\n"),
         ("\"id\":\"zlib1g\"", "\"id\":\"a/../b\""),
         ("\"id\":\"zlib1g\"", "\"id\":\"libc5\""),
+        ("\"source_version\":\"1:1.3\"", "\"source_version\":\"1%41\""),
         ("pool/main/zlib1g", "../zlib1g"),
         ("pool/main/zlib1g", "/zlib1g"),
         ("pool/main/zlib1g", "http://evil/zlib1g"),

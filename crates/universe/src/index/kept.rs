@@ -6,7 +6,7 @@ use calypte_base::{Architecture, PackageFormat};
 use super::{Named, PackageId, PackageIndex};
 
 /// The form of kept indexes and of the tables in them. A new number makes the old ones count as absent.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 impl PackageIndex {
     /// The bytes to keep: the text, which is most of it, then the lists, then where they begin.

@@ -63,6 +63,12 @@ pub struct Written<'a> {
 }
 
 impl<'a> PackageRecord<'a> {
+    /// The name of its file.
+    #[must_use]
+    pub fn file(&self) -> &'a str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
+
     /// What the package requires, in the order of its fields.
     pub fn requirements(&self) -> impl Iterator<Item = Written<'a>> + use<'a> {
         let format = self.format;

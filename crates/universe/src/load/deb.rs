@@ -14,9 +14,10 @@ use calypte_store::{Download, FetchError, Fetcher, Store};
 use calypte_trust::{KeyRing, verify_clearsigned};
 
 use super::memory::{Memory, check_date, remembered};
-use super::{FrozenRepository, IndexFile, Opened, Packed, key_ring};
+use super::{FrozenRepository, IndexFile, Opened, Packed, key_ring, read_tables};
 use crate::definition::{DebLayout, RepositoryDefinition};
 use crate::error::UniverseError;
+use crate::table;
 
 /// The largest `InRelease` that is taken: Debian's have 200 kB.
 pub const RELEASE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -70,7 +71,8 @@ pub(super) fn open(
             }
         }
     }
-    let memory = Memory { date: verified.frozen.date, release: verified.frozen.release };
+    // It says itself until when it is up to date.
+    let memory = Memory { date: verified.frozen.date, release: verified.frozen.release, outdated: false };
     Ok(Opened {
         memories: vec![(format!("{}/InRelease", verified.shown), memory)],
         frozen: vec![verified.frozen],
@@ -78,6 +80,15 @@ pub(super) fn open(
         updates: Vec::new(),
         addresses: Vec::new(),
     })
+}
+
+/// The tables of the indexes of one architecture, in their order.
+pub(super) fn tables(
+    architecture: Architecture,
+    files: &[&IndexFile],
+    store: &Store,
+) -> Result<Vec<String>, UniverseError> {
+    read_tables(files, store, |_, reader| table::deb::read_packages(reader, architecture.deb()))
 }
 
 /// Fetches and verifies. When the network is not to be used, the one that was seen last is taken from the store.

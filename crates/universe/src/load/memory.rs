@@ -17,6 +17,9 @@ pub(super) struct Memory {
     pub(super) date: Epoch,
     /// SHA-256 of its index of indexes.
     pub(super) release: Digest,
+    /// Whether the distribution already had a newer one: without the network it still is an old one.
+    #[serde(default)]
+    pub(super) outdated: bool,
 }
 
 /// Whether a state made at this time may be used: it is not from the future, and not older than what was seen.

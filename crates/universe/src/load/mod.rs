@@ -2,13 +2,15 @@
 //! them. An index that was made once for a state of the repositories is kept, and read back as it was.
 
 mod deb;
+mod layout;
 mod memory;
 mod rpm;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
-use calypte_base::{Architecture, Digest, Epoch, PackageFormat};
+use calypte_base::{Architecture, Digest, Epoch};
 use calypte_formats::compression::{Compression, Decoder, decoder};
 use calypte_store::{Download, Fetcher, Progress, Store};
 use calypte_trust::KeyRing;
@@ -19,10 +21,10 @@ pub use self::deb::RELEASE_LIMIT;
 pub use self::updates::SecurityUpdate;
 
 use self::memory::Memory;
-use crate::definition::{Layout, RepositoryDefinition, UniverseDefinition};
+use crate::definition::{RepositoryDefinition, UniverseDefinition};
 use crate::error::UniverseError;
 use crate::index::{self, PackageIndex};
-use crate::table::{self, TableError};
+use crate::table::TableError;
 
 /// The kind under which indexes are kept in the store.
 const CACHE_KIND: &str = "package-index";
@@ -88,6 +90,9 @@ struct IndexFile {
     files: Option<Packed>,
 }
 
+/// What is in a file of a repository, decompressed.
+type Reader = Decoder<Box<dyn Read + Send>>;
+
 /// A compressed file that a repository vouches for.
 #[derive(Debug)]
 struct Packed {
@@ -100,8 +105,8 @@ struct Packed {
 }
 
 impl Packed {
-    fn open(&self, store: &Store) -> Result<Decoder<impl std::io::Read + use<>>, UniverseError> {
-        let reader = store.open_verified(&self.download.digest)?;
+    fn open(&self, store: &Store) -> Result<Reader, UniverseError> {
+        let reader: Box<dyn Read + Send> = Box::new(store.open_verified(&self.download.digest)?);
         decoder(self.compression, reader, self.limit)
             .map_err(|error| self.failed(TableError::Form(error.into())))
     }
@@ -125,9 +130,8 @@ pub fn load(
     progress: &dyn Progress,
 ) -> Result<Universe, UniverseError> {
     let architectures: Vec<Architecture> = definition.architectures.iter().copied().collect();
-    let open = |repository: &RepositoryDefinition| match &repository.layout {
-        Layout::Deb(layout) => deb::open(repository, layout, &architectures, keys, fetcher, now),
-        Layout::Rpm(layout) => rpm::open(repository, layout, &architectures, keys, fetcher, now),
+    let open = |repository: &RepositoryDefinition| {
+        repository.layout.open(repository, &architectures, keys, fetcher, now)
     };
     let opened = definition.repositories.par_iter().map(open).collect::<Result<Vec<Opened>, _>>()?;
 
@@ -192,22 +196,28 @@ fn package_index(
     }
     let more = |packed: Vec<&Packed>| fetch(fetcher, definition, packed, progress);
     more(files.iter().map(|file| &file.packages).collect())?;
-    let read = |file: &&IndexFile| {
-        let reader = file.packages.open(store)?;
-        let table = match definition.format {
-            PackageFormat::Deb => table::deb::read_packages(reader, architecture.deb()),
-            PackageFormat::Rpm => table::rpm::read_primary(reader, architecture, &file.base),
-        };
-        table.map_err(|source| file.packages.failed(source))
+    // All repositories of a universe are of one format; without a repository there is nothing to read.
+    let tables = match definition.repositories.first() {
+        Some(first) => first.layout.tables(architecture, files, store, more)?,
+        None => Vec::new(),
     };
-    let mut tables = files.par_iter().map(read).collect::<Result<Vec<String>, _>>()?;
-    if definition.format == PackageFormat::Rpm {
-        tables = rpm::complete(tables, files, store, more)?;
-    }
     let tables = files.iter().map(|file| file.repository.clone()).zip(tables).collect();
     let index = PackageIndex::new(&definition.universe, definition.format, architecture, tables)?;
     store.cache_put(CACHE_KIND, &key, &index.to_bytes())?;
     Ok(index)
+}
+
+/// Reads the index of each repository; `read` makes its table of what is in it.
+fn read_tables(
+    files: &[&IndexFile],
+    store: &Store,
+    read: impl Fn(&IndexFile, Reader) -> Result<String, TableError> + Sync,
+) -> Result<Vec<String>, UniverseError> {
+    let read = |file: &&IndexFile| {
+        let table = read(file, file.packages.open(store)?);
+        table.map_err(|source| file.packages.failed(source))
+    };
+    files.par_iter().map(read).collect()
 }
 
 fn fetch<'p>(

@@ -13,7 +13,7 @@ use calypte_formats::rpm_repository::repomd::{self, DataFile, Repomd};
 use calypte_store::{Download, FetchError, Fetcher, Store};
 
 use super::memory::{Memory, check_date, remembered};
-use super::{FrozenRepository, IndexFile, Opened, Packed, key_ring};
+use super::{FrozenRepository, IndexFile, Opened, Packed, key_ring, read_tables};
 use crate::definition::{ARCHITECTURE, RepositoryDefinition, RpmLayout, metalink_mirror, split_address};
 use crate::error::UniverseError;
 use crate::table;
@@ -21,8 +21,11 @@ use crate::table;
 /// The largest metalink and `repomd.xml` that are taken: Fedora's have 60 kB and 6 kB.
 const SMALL_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// The largest index that is read, in bytes when decompressed: Rawhide's list of files has 1.3 GB.
-const INDEX_LIMIT: u64 = 8 << 30;
+/// The largest files of an index that are read, in bytes when decompressed: Rawhide's primary has some hundred MB, its
+/// advisories less, its list of files 1.3 GB. What is kept of them in memory has limits of its own.
+const PRIMARY_LIMIT: u64 = 1 << 30;
+const UPDATES_LIMIT: u64 = 1 << 30;
+const FILES_LIMIT: u64 = 4 << 30;
 
 /// Mirrors that are taken from a metalink: the nearest come first, and each is asked only when those before it failed.
 const MIRRORS: usize = 5;
@@ -92,8 +95,8 @@ impl Place<'_> {
             valid_until,
             stale: found.outdated || valid_until.is_some_and(|until| until < self.now),
         });
-        opened.memories.push((file.clone(), Memory { date, release }));
-        let packages = self.packed(&file, &directory, &repomd, "primary")?;
+        opened.memories.push((file.clone(), Memory { date, release, outdated: found.outdated }));
+        let packages = self.packed(&file, &directory, &repomd, "primary", PRIMARY_LIMIT)?;
         let packages =
             packages.ok_or_else(|| UniverseError::NoData { file: file.clone(), kind: "primary" })?;
         opened.indexes.push(IndexFile {
@@ -101,12 +104,12 @@ impl Place<'_> {
             architecture: self.architecture,
             base: directory.clone(),
             packages,
-            files: self.packed(&file, &directory, &repomd, "filelists")?,
+            files: self.packed(&file, &directory, &repomd, "filelists", FILES_LIMIT)?,
         });
-        opened.updates.extend(self.packed(&file, &directory, &repomd, "updateinfo")?);
-        opened.addresses.extend(found.addresses);
-        opened.addresses.sort();
-        opened.addresses.dedup();
+        opened.updates.extend(self.packed(&file, &directory, &repomd, "updateinfo", UPDATES_LIMIT)?);
+        // Each architecture has a metalink; the order in each is that of preference.
+        let mut known: BTreeSet<String> = opened.addresses.iter().cloned().collect();
+        opened.addresses.extend(found.addresses.into_iter().filter(|address| known.insert(address.clone())));
         Ok(())
     }
 
@@ -125,7 +128,7 @@ impl Place<'_> {
                 if self.fetcher.store().has(&memory.release) =>
             {
                 let bytes = self.fetcher.store().read_verified(&memory.release)?;
-                Ok(Found { bytes, outdated: false, addresses: Vec::new() })
+                Ok(Found { bytes, outdated: memory.outdated, addresses: Vec::new() })
             }
             (fetched, _) => fetched,
         }
@@ -181,6 +184,7 @@ impl Place<'_> {
         directory: &str,
         repomd: &Repomd,
         kind: &'static str,
+        limit: u64,
     ) -> Result<Option<Packed>, UniverseError> {
         let Some(data) = repomd.data.get(kind) else { return Ok(None) };
         let DataFile { location, checksum, size, open_size, .. } = data;
@@ -194,7 +198,7 @@ impl Place<'_> {
         Ok(Some(Packed {
             shown: format!("{}/{directory}/{location}", self.repository.mirror),
             compression,
-            limit: open_size.unwrap_or(INDEX_LIMIT).min(INDEX_LIMIT),
+            limit: open_size.unwrap_or(limit).min(limit),
             download: Download {
                 mirror: self.repository.mirror.clone(),
                 path: format!("{directory}/{location}"),
@@ -212,14 +216,17 @@ fn digests(links: &Metalink) -> Option<Vec<Digest>> {
     Some(std::iter::once(links.hashes.sha256()?).chain(older).collect())
 }
 
-/// Leaves out of the tables what nothing asks for, and puts in the files that something does ask for and that only the
-/// lists of all files have. Those are fetched only then: they are the largest part of the metadata.
-pub(super) fn complete(
-    tables: Vec<String>,
+/// The tables of the indexes of one architecture, in their order, without what nothing asks for, and with the files that
+/// something does ask for and that only the lists of all files have. Those are fetched only then: they are the largest
+/// part of the metadata.
+pub(super) fn tables(
+    architecture: Architecture,
     files: &[&IndexFile],
     store: &Store,
     fetch: impl Fn(Vec<&Packed>) -> Result<(), UniverseError>,
 ) -> Result<Vec<String>, UniverseError> {
+    let tables =
+        read_tables(files, store, |file, reader| table::rpm::read_primary(reader, architecture, &file.base))?;
     let needed = table::rpm::Needed::by(&tables);
     let absent: BTreeSet<String> = needed.absent_paths(&tables);
     let mut found = vec![BTreeMap::new(); tables.len()];

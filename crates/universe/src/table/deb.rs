@@ -105,7 +105,7 @@ fn check(columns: &[&str; COLUMNS], line: usize) -> Result<(), TableError> {
         return Err(wrong(Column::Sha256, "SHA256", "a SHA-256 digest"));
     }
     let path = columns[Column::Path as usize];
-    if path.starts_with('/') || path.bytes().any(|byte| byte.is_ascii_whitespace()) {
+    if path.contains("://") || path.starts_with('/') || path.bytes().any(|byte| byte.is_ascii_whitespace()) {
         return Err(wrong(Column::Path, "Filename", "a path below the repository"));
     }
     match TreePath::new(path) {

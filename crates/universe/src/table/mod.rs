@@ -7,8 +7,10 @@
 pub mod deb;
 pub mod rpm;
 
+use calypte_base::TreePath;
 use calypte_base::path::PathError;
 use calypte_base::version::deb::DebVersionError;
+use calypte_formats::compression::CompressionError;
 use calypte_formats::deb822::Deb822Error;
 use calypte_formats::rpm_repository::RepositoryError;
 
@@ -113,12 +115,50 @@ pub enum TableError {
         /// What the index says.
         expected: String,
     },
+    /// It has more in it than is held in memory.
+    #[error("it holds more than {limit} bytes of {of}")]
+    TooBig {
+        /// Of what.
+        of: &'static str,
+        /// The most that is held.
+        limit: usize,
+    },
     /// The lists of files lack a package.
     #[error("it lists no files of {package}, which primary has")]
     NoFiles {
         /// The package: name, version and architecture.
         package: String,
     },
+}
+
+impl TableError {
+    /// Whether it is only that there is too much.
+    #[must_use]
+    pub fn is_too_big(&self) -> bool {
+        let of = |error| matches!(CompressionError::of(error), Some(CompressionError::LimitExceeded { .. }));
+        match self {
+            Self::TooBig { .. } => true,
+            Self::Form(Deb822Error::Io(error)) | Self::Repository(RepositoryError::Io(error)) => of(error),
+            _ => false,
+        }
+    }
+}
+
+/// Whether a text can be the name or version of a package in a table, and therefore in a lock: it becomes part of paths,
+/// addresses and messages. Looser than either format, so that it refuses nothing that a distribution has.
+#[must_use]
+pub fn is_name_or_version(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-._~^:".contains(&byte))
+}
+
+/// What is wrong with a text that is to be the path of a package file below a mirror; `None` when nothing is.
+#[must_use]
+pub fn wrong_path(text: &str) -> Option<String> {
+    let odd = text.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control());
+    if odd || text.is_empty() || text.starts_with('/') || text.contains("://") {
+        return Some(format!("`{text}` is not a path below a mirror"));
+    }
+    TreePath::new(text).err().map(|error| error.to_string())
 }
 
 /// Appends a package.

@@ -7,54 +7,77 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufReader, Read};
 
 use calypte_base::version::RpmVersion;
-use calypte_base::{Architecture, Digest, PackageFormat, TreePath};
+use calypte_base::{Architecture, Digest, PackageFormat};
 use calypte_formats::rpm_dependency::Operator;
 use calypte_formats::rpm_repository::primary::{Entry, Package};
 use calypte_formats::rpm_repository::{filelists, primary};
 
-use super::{COLUMNS, Column, TableError, push_row};
+use super::{COLUMNS, Column, TableError, is_name_or_version, push_row, wrong_path};
 use crate::relation::rpm::{SCRIPT, SEPARATOR, relations, shown};
 use crate::relation::{Choice, Clause, requirements};
 
 /// Read at once from the decompressor.
 const BUFFER: usize = 256 * 1024;
 
+/// The most bytes that a table may have, and the paths that are taken of a list of files: a file of some megabytes can
+/// unpack to more than a machine has. All of Rawhide for one architecture comes to less than a fifth of it.
+const TABLE_LIMIT: usize = 512 << 20;
+
 /// What only rpm itself must be able to do; the reader of packages refuses those that it cannot read.
-const RPMLIB: &str = "rpmlib(";
+pub(crate) const RPMLIB: &str = "rpmlib(";
 
 /// Reads `primary.xml` into a table. Packages of other architectures are left out. `base` stands before the paths.
 ///
 /// # Errors
-/// When the file is malformed: an index is not used in part.
+/// When the file is malformed: an index is not used in part. When the table would be larger than any distribution's.
 pub fn read_primary(reader: impl Read, architecture: Architecture, base: &str) -> Result<String, TableError> {
+    read_limited(reader, architecture, base, TABLE_LIMIT)
+}
+
+fn read_limited(
+    reader: impl Read,
+    architecture: Architecture,
+    base: &str,
+    limit: usize,
+) -> Result<String, TableError> {
     let mut table = String::new();
     let reader = BufReader::with_capacity(BUFFER, reader);
     primary::read(reader, &mut |package: &Package<'_>| {
         if package.arch == "noarch" || package.arch == architecture.rpm() {
-            append(&mut table, package, package.name, base)
+            append(&mut table, package, package.name, base)?;
         } else if architecture.secondary_rpm() == Some(package.arch) {
-            append(&mut table, package, &format!("{}.{}", package.name, package.arch), base)
-        } else {
-            Ok(())
+            append(&mut table, package, &secondary_name(package.name, package.arch), base)?;
         }
+        if table.len() > limit {
+            return Err(TableError::TooBig { of: "package data", limit });
+        }
+        Ok(())
     })?;
     Ok(table)
+}
+
+/// The name of a package of a secondary architecture.
+pub(crate) fn secondary_name(name: &str, architecture: &str) -> String {
+    format!("{name}.{architecture}")
 }
 
 fn append(table: &mut String, package: &Package<'_>, name: &str, base: &str) -> Result<(), TableError> {
     let version = evr(package.epoch, package.version, Some(package.release));
     let (source, source_version) = package.sourcerpm.and_then(source).unwrap_or((name, &version));
     let checked = Checked { package: name };
-    checked.word("name", name)?;
-    checked.word("source package", source)?;
-    checked.word("source package", source_version)?;
+    for (field, text) in [
+        ("name", name),
+        ("version", &version),
+        ("source package", source),
+        ("source package", source_version),
+    ] {
+        checked.word(field, text)?;
+    }
     if RpmVersion::parse(&version).is_err() {
         return Err(checked.wrong("version", &version, "a version"));
     }
     let path = format!("{base}/{}", package.location);
-    if path.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
-        || TreePath::new(&path).is_err()
-    {
+    if wrong_path(&path).is_some() {
         return Err(checked.wrong("location", package.location, "a path below the repository"));
     }
     let requires = package.requires.iter().filter(|entry| !entry.name.starts_with(RPMLIB));
@@ -103,11 +126,22 @@ pub(crate) fn evr(epoch: u32, version: &str, release: Option<&str>) -> String {
 }
 
 /// Name and version out of `nginx-1.28.0-1.fc44.src.rpm`.
-fn source(file: &str) -> Option<(&str, &str)> {
+pub(crate) fn source(file: &str) -> Option<(&str, &str)> {
     let nevr = file.strip_suffix(".src.rpm").or_else(|| file.strip_suffix(".nosrc.rpm"))?;
     let release = nevr.rfind('-')?;
     let version = nevr.get(..release)?.rfind('-')?;
     Some((nevr.get(..version)?, nevr.get(version + 1..)?))
+}
+
+/// An operator as it is written.
+pub(crate) const fn sign(operator: Operator) -> &'static str {
+    match operator {
+        Operator::Less => "<",
+        Operator::LessEqual => "<=",
+        Operator::Equal => "=",
+        Operator::GreaterEqual => ">=",
+        Operator::Greater => ">",
+    }
 }
 
 fn push_entry(field: &mut String, entry: &str) {
@@ -129,10 +163,9 @@ impl Checked<'_> {
         TableError::Value { package: cut(self.package), field, text: cut(text), expected }
     }
 
-    /// A name or version: no blank, no slash.
     fn word(self, field: &'static str, text: &str) -> Result<(), TableError> {
-        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
-        if plain { Ok(()) } else { Err(self.wrong(field, text, "a name of ASCII characters")) }
+        let expected = "a name or version of ASCII letters, digits and `+-._~^:`";
+        if is_name_or_version(text) { Ok(()) } else { Err(self.wrong(field, text, expected)) }
     }
 
     /// Anything that keeps its place in a table.
@@ -152,14 +185,8 @@ impl Checked<'_> {
             self.text("relation", entry.name)?;
             let mark = if scripts && entry.pre { SCRIPT.to_string() } else { String::new() };
             let text = match (entry.flags, entry.version) {
-                (Some(flags), Some(version)) => {
-                    let sign = match flags {
-                        Operator::Less => "<",
-                        Operator::LessEqual => "<=",
-                        Operator::Equal => "=",
-                        Operator::GreaterEqual => ">=",
-                        Operator::Greater => ">",
-                    };
+                (Some(operator), Some(version)) => {
+                    let sign = sign(operator);
                     let version = evr(entry.epoch, version, entry.release);
                     self.text("relation", &version)?;
                     format!("{mark}{} {sign} {version}", entry.name)
@@ -287,7 +314,7 @@ pub(crate) fn read_filelists(
             expected.insert(digest, (name, version, architecture));
         }
     }
-    let mut found = BTreeMap::new();
+    let (mut found, mut size) = (BTreeMap::new(), 0);
     let reader = BufReader::with_capacity(BUFFER, reader);
     filelists::read(reader, &mut |package: &filelists::Package<'_>| {
         let Some((name, version, architecture)) = expected.remove(&package.pkgid) else { return Ok(()) };
@@ -302,6 +329,10 @@ pub(crate) fn read_filelists(
         }
         let paths = package.files.iter().filter(|file| wanted.contains(file.path));
         let paths: Vec<String> = paths.map(|file| file.path.to_owned()).collect();
+        size += paths.iter().map(String::len).sum::<usize>();
+        if size > TABLE_LIMIT {
+            return Err(TableError::TooBig { of: "paths", limit: TABLE_LIMIT });
+        }
         if !paths.is_empty() {
             found.insert(package.pkgid, paths);
         }
@@ -311,6 +342,56 @@ pub(crate) fn read_filelists(
         None => Ok(found),
         Some((name, version, architecture)) => {
             Err(TableError::NoFiles { package: format!("{name}-{version} ({architecture})") })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::wrong_path;
+
+    const PRIMARY: &str = "<metadata xmlns=\"http://linux.duke.edu/metadata/common\" \
+        xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\" packages=\"1\"><package type=\"rpm\"><name>a+b</name>\
+        <arch>noarch</arch><version epoch=\"0\" ver=\"1~2^3\" rel=\"4\"/>\
+        <checksum type=\"sha256\" pkgid=\"YES\">e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855</checksum>\
+        <time file=\"1\" build=\"1\"/><size package=\"10\" installed=\"20\" archive=\"30\"/>\
+        <location href=\"Packages/a.rpm\"/><format><rpm:sourcerpm>a-1-4.src.rpm</rpm:sourcerpm></format></package></metadata>";
+
+    fn read(xml: &str, limit: usize) -> Result<String, TableError> {
+        read_limited(xml.as_bytes(), Architecture::Amd64, "base", limit)
+    }
+
+    #[test]
+    fn what_a_lock_could_not_hold_is_refused_with_its_package() {
+        assert!(read(PRIMARY, TABLE_LIMIT).unwrap().starts_with("a+b\t1~2^3-4\tnoarch\ta\t1-4\t"));
+        for (from, to, message) in [
+            ("a+b", "a%41", "package `a%41`: name: `a%41` is not a name or version of ASCII letters"),
+            ("1~2^3", "1%41", "package `a+b`: version: `1%41-4` is not a name or version"),
+            ("a-1-4.src.rpm", "a=-1-4.src.rpm", "source package: `a=` is not a name or version"),
+            ("a-1-4.src.rpm", "a-1=-4.src.rpm", "source package: `1=-4` is not a name or version"),
+            ("Packages/a.rpm", "http://a.rpm", "a.rpm"),
+        ] {
+            let error = read(&PRIMARY.replace(from, to), TABLE_LIMIT).unwrap_err().to_string();
+            assert!(error.contains(message), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_table_is_not_larger_than_its_limit() {
+        let size = read(PRIMARY, TABLE_LIMIT).unwrap().len();
+        assert!(read(PRIMARY, size).is_ok());
+        let error = read(PRIMARY, size - 1).unwrap_err();
+        assert_eq!(error.to_string(), format!("it holds more than {} bytes of package data", size - 1));
+    }
+
+    #[test]
+    fn paths_lie_below_a_mirror() {
+        for path in ["a/b.rpm", "pool/main/a/a_1%3a2.deb"] {
+            assert_eq!(wrong_path(path), None);
+        }
+        for path in ["", "/a", "../a", "a/../b", "http://a/b", "a b", "a\nb"] {
+            assert!(wrong_path(path).is_some(), "{path}");
         }
     }
 }

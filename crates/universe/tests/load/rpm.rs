@@ -237,8 +237,31 @@ fn a_mirror_that_is_behind_is_taken_as_stale_where_the_metalink_knows_its_state(
     let served = put(&mirror, "main/x86_64/os", MAIN, MAIN, MADE);
     mirror.put(LINK, metalink(&newer, MADE + 60, &[&served]).as_bytes());
     assert!(mirror.load(UNIVERSE, &keys(), NOW, false).unwrap().repositories[0].stale);
+    let offline = mirror.load(UNIVERSE, &keys(), NOW, true).unwrap();
+    assert!(offline.repositories[0].stale, "without the network it is as old as it was");
     mirror.put(LINK, metalink(&newer, MADE + 60, &[]).as_bytes());
     assert!(refused(&mirror, NOW).contains("main/x86_64/os/repodata/repomd.xml: expected sha256:"));
+}
+
+#[test]
+fn mirrors_are_asked_in_the_order_of_the_metalink() {
+    let mirror = served();
+    let repomd = put(&mirror, "main/x86_64/os", MAIN, MAIN, MADE);
+    let url = |address: &str, preference: u8| {
+        format!(
+            "<url protocol=\"http\" type=\"http\" location=\"DE\" preference=\"{preference}\">\
+             {address}/main/x86_64/os/repodata/repomd.xml</url>"
+        )
+    };
+    let (nearest, other) = (mirror.address.replace("127.0.0.1", "localhost"), "http://127.0.0.1:1");
+    let urls = [url(other, 10), url(&nearest, 100), url(other, 9)].concat();
+    let link = metalink(&repomd, MADE, &[]);
+    let (start, end) = (link.find("<url ").unwrap(), link.find("</resources>").unwrap());
+    mirror.put(LINK, format!("{}{urls}{}", &link[..start], &link[end..]).as_bytes());
+    // Where the user names no mirror: the universe's own address is the one that is known.
+    let definition = UNIVERSE.replace("http://main.example", &mirror.address);
+    let universe = mirror.load(&definition, &keys(), NOW, false).unwrap();
+    assert_eq!(universe.addresses["main"], [nearest.as_str(), other]);
 }
 
 #[test]
@@ -267,6 +290,18 @@ fn lists_of_files_must_be_of_the_same_packages() {
     let repomd = put(&mirror, "main/x86_64/os", MAIN, &lists, MADE);
     mirror.put(LINK, metalink(&repomd, MADE, &[]).as_bytes());
     assert!(refused(&mirror, NOW).contains(&format!("it lists no files of {}-1-1 (noarch)", missing.0)));
+}
+
+#[test]
+fn what_unpacks_to_more_than_it_says_is_named_with_a_cure() {
+    let mirror = served();
+    let repomd = put(&mirror, "main/x86_64/os", MAIN, MAIN, MADE);
+    let repomd = repomd.replacen("</size></data>", "</size><open-size>100</open-size></data>", 1);
+    mirror.put("/main/x86_64/os/repodata/repomd.xml", repomd.as_bytes());
+    mirror.put(LINK, metalink(&repomd, MADE, &[]).as_bytes());
+    let shown = refused(&mirror, NOW);
+    assert!(shown.contains("-primary.xml: ") && shown.contains("more than the allowed 100 bytes"), "{shown}");
+    assert!(shown.contains("hint: no distribution has that much"), "{shown}");
 }
 
 #[test]
