@@ -213,6 +213,14 @@ fn rebuild(world: &World) -> Result<()> {
 
 fn advisories(_: &World) -> Result<()> {
     let fedora = Fedora::new(Behaviour::Honest)?;
+    let first = fedora.json(&["lock", "nginx"])?;
+    ensure!(first["locks"][0]["advisories"].as_array().is_some_and(Vec::is_empty), "{first:#}");
+    // As if the version before had been locked.
+    let path = fedora.catalog().join("locks").join(UNIVERSE).join("nginx.lock");
+    let (new, old) = ("\"id\":\"nginx-core\",\"version\":\"2:", "\"id\":\"nginx-core\",\"version\":\"1:");
+    let text = fs_err::read_to_string(&path)?;
+    ensure!(text.contains(new), "{text}");
+    fs_err::write(&path, text.replace(new, old))?;
     let report = fedora.json(&["lock", "nginx"])?;
     let brought = report["locks"][0]["advisories"].as_array().context("no advisories")?;
     let [advisory] = brought.as_slice() else { anyhow::bail!("{report:#}") };

@@ -88,10 +88,15 @@ fn lay_out(tree: &Path, architecture: &str, packages: &[PathBuf], timestamp: u64
         .args(["--quiet", "--no-database", "--simple-md-filenames", "--workers", "2"])
         .args(["--revision", &revision, "--set-timestamp-to-revision"])
         .arg(&repository))?;
-    let advisories = tree.join(format!("updateinfo-{architecture}.xml"));
-    let version = packages.iter().find_map(|file| version_of_victim(&name_of(file))).unwrap_or_default();
-    fs_err::write(&advisories, UPDATEINFO.replace("{arch}", architecture).replace("{version}", &version))?;
-    add(&repository, "updateinfo", &advisories, "xz")?;
+    // They are about the victim, which the older state does not have.
+    if let Some(version) = packages.iter().find_map(|file| version_of_victim(&name_of(file))) {
+        let advisories = tree.join(format!("updateinfo-{architecture}.xml"));
+        fs_err::write(
+            &advisories,
+            UPDATEINFO.replace("{arch}", architecture).replace("{version}", &version),
+        )?;
+        add(&repository, "updateinfo", &advisories, "xz")?;
+    }
     set_timestamps(&repository, &revision)
 }
 
