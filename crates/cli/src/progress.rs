@@ -95,7 +95,8 @@ impl Progress for Terminal {
         self.event(&json!({"event": "download", "files": files, "bytes": bytes}));
         if self.bar.is_hidden() {
             if !self.quiet {
-                self.line(&format!("downloading {files} files, {}", crate::output::bytes(bytes)));
+                let word = if files == 1 { "file" } else { "files" };
+                self.line(&format!("downloading {files} {word}, {}", crate::output::bytes(bytes)));
             }
             return;
         }
