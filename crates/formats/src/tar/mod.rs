@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 pub use reader::{Body, Reader};
-pub use writer::Writer;
+pub use writer::{Writer, header};
 
 /// Size of a tar block in bytes: headers take one, bodies a whole number of them.
 pub const BLOCK_SIZE: usize = 512;
@@ -215,7 +215,8 @@ fn shown(path: &[u8]) -> String {
     path[..path.len().min(SHOWN)].escape_ascii().to_string()
 }
 
-/// Bytes from the end of a body to the next block.
-const fn padding(size: u64) -> u64 {
+/// Bytes from the end of a body of this size to the next block.
+#[must_use]
+pub const fn padding(size: u64) -> u64 {
     size.wrapping_neg() % BLOCK_SIZE as u64
 }

@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 
-use super::header::{self, Block};
+use super::header::{self as fields, Block};
 use super::{
     BLOCK_SIZE, Entry, EntryKind, PATH_LIMIT, PAX_LIMIT, TarError, XATTR_PREFIX, padding, pax, shown,
 };
@@ -77,27 +77,39 @@ impl<W: Write> Writer<W> {
     }
 
     fn append_header(&mut self, entry: &Entry) -> Result<(), TarError> {
-        check(entry)?;
-        let (block, records) = make_header(entry)?;
-        if !records.is_empty() {
-            let bytes = pax::render(&records);
-            if bytes.len() as u64 > PAX_LIMIT {
-                return Err(unwritable(
-                    entry,
-                    format!("its attributes take {} bytes, more than {PAX_LIMIT}", bytes.len()),
-                ));
-            }
-            self.inner.write_all(&pax_header(bytes.len() as u64))?;
-            self.inner.write_all(&bytes)?;
-            self.pad(bytes.len() as u64)?;
-        }
-        Ok(self.inner.write_all(&block)?)
+        Ok(self.inner.write_all(&header(entry)?)?)
     }
 
     fn pad(&mut self, size: u64) -> Result<(), TarError> {
         let zeros = [0; BLOCK_SIZE];
         Ok(self.inner.write_all(&zeros[..padding(size) as usize])?)
     }
+}
+
+/// The blocks that stand before an entry's body: its header, and the pax header for what ustar cannot hold. The body
+/// follows, and [`padding`] zeros to the next block.
+///
+/// # Errors
+/// When the entry cannot be written as it is.
+pub fn header(entry: &Entry) -> Result<Vec<u8>, TarError> {
+    check(entry)?;
+    let (block, records) = make_header(entry)?;
+    let mut blocks = Vec::with_capacity(BLOCK_SIZE);
+    if !records.is_empty() {
+        let bytes = pax::render(&records);
+        let size = bytes.len() as u64;
+        if size > PAX_LIMIT {
+            return Err(unwritable(
+                entry,
+                format!("its attributes take {size} bytes, more than {PAX_LIMIT}"),
+            ));
+        }
+        blocks.extend_from_slice(&pax_header(size));
+        blocks.extend_from_slice(&bytes);
+        blocks.resize(blocks.len() + padding(size) as usize, 0);
+    }
+    blocks.extend_from_slice(&block);
+    Ok(blocks)
 }
 
 fn unwritable(entry: &Entry, reason: String) -> TarError {
@@ -138,14 +150,14 @@ fn make_header(entry: &Entry) -> Result<(Block, pax::Records), TarError> {
         path.push(b'/');
     }
     put_path(&mut block, path, &mut records);
-    put_octal(&mut block[header::MODE], u64::from(entry.mode), "mode", &mut records);
-    put_octal(&mut block[header::UID], u64::from(entry.uid), "uid", &mut records);
-    put_octal(&mut block[header::GID], u64::from(entry.gid), "gid", &mut records);
-    put_octal(&mut block[header::SIZE], entry.size, "size", &mut records);
+    put_octal(&mut block[fields::MODE], u64::from(entry.mode), "mode", &mut records);
+    put_octal(&mut block[fields::UID], u64::from(entry.uid), "uid", &mut records);
+    put_octal(&mut block[fields::GID], u64::from(entry.gid), "gid", &mut records);
+    put_octal(&mut block[fields::SIZE], entry.size, "size", &mut records);
     match u64::try_from(entry.mtime) {
-        Ok(mtime) => put_octal(&mut block[header::MTIME], mtime, "mtime", &mut records),
+        Ok(mtime) => put_octal(&mut block[fields::MTIME], mtime, "mtime", &mut records),
         Err(_) => {
-            header::put_octal(&mut block[header::MTIME], 0);
+            fields::put_octal(&mut block[fields::MTIME], 0);
             records.insert("mtime".to_owned(), entry.mtime.to_string().into_bytes());
         }
     }
@@ -153,7 +165,7 @@ fn make_header(entry: &Entry) -> Result<(Block, pax::Records), TarError> {
     for (name, value) in &entry.xattrs {
         records.insert(format!("{XATTR_PREFIX}{name}"), value.clone());
     }
-    header::seal(&mut block);
+    fields::seal(&mut block);
     Ok((block, records))
 }
 
@@ -167,16 +179,16 @@ fn put_kind(block: &mut Block, entry: &Entry, records: &mut pax::Records) -> Res
         EntryKind::Directory => (b'5', 0, 0),
         EntryKind::Fifo => (b'6', 0, 0),
     };
-    block[header::TYPE] = flag;
+    block[fields::TYPE] = flag;
     // Pax has no records for device numbers.
-    if !header::put_octal(&mut block[header::DEVICE_MAJOR], u64::from(major))
-        || !header::put_octal(&mut block[header::DEVICE_MINOR], u64::from(minor))
+    if !fields::put_octal(&mut block[fields::DEVICE_MAJOR], u64::from(major))
+        || !fields::put_octal(&mut block[fields::DEVICE_MINOR], u64::from(minor))
     {
         return Err(unwritable(entry, format!("device number {major}:{minor} is too large for tar")));
     }
     if let EntryKind::Symlink(target) | EntryKind::HardLink(target) = &entry.kind {
-        put_start(&mut block[header::LINK_NAME], target);
-        if target.len() > header::LINK_NAME.len() || !target.is_ascii() {
+        put_start(&mut block[fields::LINK_NAME], target);
+        if target.len() > fields::LINK_NAME.len() || !target.is_ascii() {
             records.insert("linkpath".to_owned(), target.clone());
         }
     }
@@ -184,8 +196,8 @@ fn put_kind(block: &mut Block, entry: &Entry, records: &mut pax::Records) -> Res
 }
 
 fn put_octal(field: &mut [u8], value: u64, key: &str, records: &mut pax::Records) {
-    if !header::put_octal(field, value) {
-        header::put_octal(field, 0);
+    if !fields::put_octal(field, value) {
+        fields::put_octal(field, 0);
         records.insert(key.to_owned(), value.to_string().into_bytes());
     }
 }
@@ -193,26 +205,26 @@ fn put_octal(field: &mut [u8], value: u64, key: &str, records: &mut pax::Records
 /// Readers are free to take bytes beyond ASCII in a ustar header for any character set; pax is UTF-8.
 fn put_path(block: &mut Block, path: Vec<u8>, records: &mut pax::Records) {
     if path.is_ascii() {
-        if path.len() <= header::NAME.len() {
-            return put_start(&mut block[header::NAME], &path);
+        if path.len() <= fields::NAME.len() {
+            return put_start(&mut block[fields::NAME], &path);
         }
         if let Some((prefix, name)) = split(&path) {
-            put_start(&mut block[header::PREFIX], prefix);
-            return put_start(&mut block[header::NAME], name);
+            put_start(&mut block[fields::PREFIX], prefix);
+            return put_start(&mut block[fields::NAME], name);
         }
     }
-    put_start(&mut block[header::NAME], &path);
+    put_start(&mut block[fields::NAME], &path);
     records.insert("path".to_owned(), path);
 }
 
 /// Splits at the last slash that leaves the prefix short enough.
 fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    let searched = &path[..path.len().min(header::PREFIX.len() + 1)];
+    let searched = &path[..path.len().min(fields::PREFIX.len() + 1)];
     // The slash at the very end of a directory's name cannot be the one to split at.
     let searched = if searched.len() == path.len() { &path[..path.len() - 1] } else { searched };
     let slash = searched.iter().rposition(|byte| *byte == b'/').filter(|slash| *slash > 0)?;
     let (prefix, name) = (&path[..slash], &path[slash + 1..]);
-    (!name.is_empty() && name.len() <= header::NAME.len()).then_some((prefix, name))
+    (!name.is_empty() && name.len() <= fields::NAME.len()).then_some((prefix, name))
 }
 
 fn put_start(field: &mut [u8], bytes: &[u8]) {
@@ -222,14 +234,14 @@ fn put_start(field: &mut [u8], bytes: &[u8]) {
 
 fn pax_header(size: u64) -> Block {
     let mut block = [0; BLOCK_SIZE];
-    put_start(&mut block[header::NAME], PAX_NAME);
+    put_start(&mut block[fields::NAME], PAX_NAME);
     // Within PAX_LIMIT, so it always fits.
-    header::put_octal(&mut block[header::SIZE], size);
-    header::put_octal(&mut block[header::MODE], 0o644);
-    for field in [header::UID, header::GID, header::MTIME, header::DEVICE_MAJOR, header::DEVICE_MINOR] {
-        header::put_octal(&mut block[field], 0);
+    fields::put_octal(&mut block[fields::SIZE], size);
+    fields::put_octal(&mut block[fields::MODE], 0o644);
+    for field in [fields::UID, fields::GID, fields::MTIME, fields::DEVICE_MAJOR, fields::DEVICE_MINOR] {
+        fields::put_octal(&mut block[field], 0);
     }
-    block[header::TYPE] = b'x';
-    header::seal(&mut block);
+    block[fields::TYPE] = b'x';
+    fields::seal(&mut block);
     block
 }
