@@ -21,3 +21,4 @@ pub mod sysusers;
 pub mod tar;
 pub mod tmpfiles;
 pub mod xattr;
+pub mod zstd_chunked;
