@@ -37,6 +37,7 @@ impl Fixture {
             accounts: Vec::new(),
             entries: Vec::new(),
             date: Epoch(0),
+            changes: 0,
         })
     }
 

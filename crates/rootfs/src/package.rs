@@ -41,6 +41,9 @@ pub struct UnpackedPackage {
     pub entries: Vec<UnpackedEntry>,
     /// The newest modification time in the package.
     pub date: Epoch,
+    /// How often it changes: the entries of its changelog in the 365 days that end with the newest one, itself counted.
+    /// 0 when it has no changelog that can be read.
+    pub changes: u32,
 }
 
 impl UnpackedPackage {

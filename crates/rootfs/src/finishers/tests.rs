@@ -40,6 +40,7 @@ pub(crate) fn package(name: &str, entries: &[UnpackedEntry]) -> UnpackedPackage 
         accounts: Vec::new(),
         entries: entries.to_vec(),
         date: EPOCH,
+        changes: 0,
     }
 }
 

@@ -10,6 +10,7 @@ use calypte_formats::deb822;
 use calypte_formats::tar::Entry;
 use calypte_store::PackWriter;
 
+use super::changes::{Changelogs, Copying};
 use super::collect::{Collected, Failure, Gathered, Gathering};
 use super::members::Said;
 use crate::aliases;
@@ -24,6 +25,7 @@ pub struct DebCollector {
     gathering: Gathering,
     control: BTreeMap<String, Vec<u8>>,
     identity: Option<Identity>,
+    changelogs: Changelogs,
 }
 
 #[derive(Debug, Clone)]
@@ -40,7 +42,12 @@ struct Identity {
 impl DebCollector {
     /// Collects into this pack.
     pub fn new(writer: PackWriter) -> Self {
-        Self { gathering: Gathering::new(writer), control: BTreeMap::new(), identity: None }
+        Self {
+            gathering: Gathering::new(writer),
+            control: BTreeMap::new(),
+            identity: None,
+            changelogs: Changelogs::default(),
+        }
     }
 
     /// What was collected of the package with this digest.
@@ -80,6 +87,7 @@ impl DebCollector {
             accounts: Vec::new(),
             entries,
             date,
+            changes: self.changelogs.changes(),
         };
         Ok(Collected { writer, package, heads })
     }
@@ -92,6 +100,7 @@ impl DebVisitor for DebCollector {
         if name == "control" {
             let identity = Identity::read(bytes)?;
             self.gathering.begin(&identity.name, identity.installed);
+            self.changelogs = Changelogs::of(&identity.name, &identity.architecture);
             self.identity = Some(identity);
         } else {
             self.control.insert(name.to_owned(), bytes.to_vec());
@@ -101,7 +110,13 @@ impl DebVisitor for DebCollector {
 
     fn data_entry(&mut self, entry: &Entry, body: &mut dyn Read) -> Result<(), Failure> {
         let unreadable = |source| Failure::Deb(DebError::Io { member: "data.tar".to_owned(), source });
-        self.gathering.take(entry, Said::default(), body, unreadable)
+        let Some(which) = self.changelogs.which(entry) else {
+            return self.gathering.take(entry, Said::default(), body, unreadable);
+        };
+        let mut copying = Copying::of(body);
+        self.gathering.take(entry, Said::default(), &mut copying, unreadable)?;
+        self.changelogs.add(which, copying.kept());
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 //! one pack file of the store; no file of it appears on the disk, and memory does not grow with its size. What was
 //! learned is kept under the digest of the package and [`VERSION`], so a second build reads only that.
 
+mod changes;
 mod collect;
 mod deb;
 mod facts;
@@ -32,7 +33,7 @@ use crate::package::UnpackedPackage;
 use crate::tree::{Content, NodeKind};
 
 /// Goes into the key of everything that is kept: a new number when the meaning or the form of it changes.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Where the store keeps what was learned of packages.
 const CACHE: &str = "unpacked";

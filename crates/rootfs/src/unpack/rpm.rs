@@ -9,6 +9,7 @@ use calypte_base::{Architecture, Digest, Epoch, TreePath};
 use calypte_formats::rpm::{self, FileEntry, FileFlags, Header, Identity, RpmVisitor, Scriptlet};
 use calypte_store::PackWriter;
 
+use super::changes;
 use super::collect::{Collected, Failure, Gathered, Gathering};
 use super::members::Said;
 use crate::aliases;
@@ -24,6 +25,9 @@ pub struct RpmCollector {
     said: Option<Headers>,
 }
 
+/// Times of the changelog's entries, newest first (`RPMTAG_CHANGELOGTIME`).
+const CHANGELOG_TIME: u32 = 1080;
+
 /// What the headers say.
 #[derive(Debug)]
 struct Headers {
@@ -32,6 +36,7 @@ struct Headers {
     scripts: BTreeMap<String, Script>,
     accounts: Vec<String>,
     conffiles: Vec<TreePath>,
+    changes: u32,
 }
 
 impl RpmCollector {
@@ -44,7 +49,7 @@ impl RpmCollector {
     pub fn finish(self, digest: Digest) -> Result<Collected, Failure> {
         // The reader gives the headers before anything else, or an error.
         let said = self.said.ok_or_else(|| Failure::Payload("it has no header".to_owned()))?;
-        let Headers { identity, description, scripts, accounts, conffiles } = said;
+        let Headers { identity, description, scripts, accounts, conffiles, changes } = said;
         let Gathered { entries, newest, writer, heads } = self.gathering.finish()?;
         // A package without files has at least been built at some time.
         let date = if entries.is_empty() { Epoch(identity.build_time) } else { newest };
@@ -61,6 +66,7 @@ impl RpmCollector {
             accounts,
             entries,
             date,
+            changes,
         };
         Ok(Collected { writer, package, heads })
     }
@@ -81,6 +87,7 @@ impl RpmVisitor for RpmCollector {
             files.push(path);
         }
         conffiles.sort();
+        let changelog: Vec<i64> = header.u32s(CHANGELOG_TIME).into_iter().map(i64::from).collect();
         self.said = Some(Headers {
             description: RpmDescription {
                 signature: BASE64.encode(signature.bytes()),
@@ -90,6 +97,7 @@ impl RpmVisitor for RpmCollector {
             scripts: scripts(header.scriptlets()?),
             accounts: rpm::accounts(header)?,
             conffiles,
+            changes: changes::count(&changelog),
             identity,
         });
         Ok(())

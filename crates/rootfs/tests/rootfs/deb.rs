@@ -115,7 +115,7 @@ pub fn file(digest: Digest, size: usize) -> PackageFile {
     PackageFile { digest, size: size as u64, file: "sample_1.0-1_amd64.deb".to_owned() }
 }
 
-fn compress(compression: &Compression, bytes: &[u8]) -> (Vec<u8>, &'static str) {
+pub fn compress(compression: &Compression, bytes: &[u8]) -> (Vec<u8>, &'static str) {
     match compression {
         Compression::None => (bytes.to_vec(), ""),
         Compression::Gzip => {

@@ -1,6 +1,8 @@
 //! Real RPM packages through the gate that Debian's go through: what is remembered of each.
 
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 
 use calypte_base::Digest;
 use calypte_rootfs::unpack::{PackageFile, unpack};
@@ -8,11 +10,14 @@ use calypte_rootfs::{Script, UnpackedPackage};
 use calypte_store::Store;
 
 fn unpacked(name: &str) -> UnpackedPackage {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../formats/tests/data/rpm").join(name);
+    unpacked_file(&fs_err::read(file).unwrap(), name)
+}
+
+fn unpacked_file(bytes: &[u8], name: &str) -> UnpackedPackage {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).unwrap();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../formats/tests/data/rpm").join(name);
-    let bytes = fs_err::read(file).unwrap();
-    let digest: Digest = store.put(&bytes).unwrap();
+    let digest: Digest = store.put(bytes).unwrap();
     let file = PackageFile { digest, size: bytes.len() as u64, file: name.to_owned() };
     let first = unpack(&store, &file).unwrap().package;
     // A second time only what was remembered is read.
@@ -65,4 +70,42 @@ fn hard_links_are_one_file() {
 #[test]
 fn scriptlets_begin_with_their_interpreter() {
     insta::assert_snapshot!(listing(&unpacked("v6-scriptlets.rpm")));
+}
+
+/// A package `made` that rpmbuild makes: what `%install` does, its `%files`, its `%changelog`. None when there is no
+/// rpmbuild.
+fn made(install: &str, files: &str, changelog: &str) -> Option<UnpackedPackage> {
+    let directory = tempfile::tempdir().unwrap();
+    let specification = directory.path().join("made.spec");
+    let text = format!(
+        "Name: made\nVersion: 1\nRelease: 1\nSummary: Made\nLicense: MIT\nBuildArch: noarch\n%description\nMade.\n\
+         %install\nmkdir -p %{{buildroot}}\ncd %{{buildroot}}\n{install}\n%files\n{files}\n%changelog\n{changelog}\n"
+    );
+    fs_err::write(&specification, text).unwrap();
+    let output = Command::new("rpmbuild")
+        .arg("--define")
+        .arg(format!("_topdir {}", directory.path().display()))
+        .args(["--define", "__os_install_post %{nil}", "--define", "_changelog_trimtime 0", "-bb"])
+        .arg(&specification)
+        .output();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "skipped: rpmbuild cannot be run: {error}"));
+            return None;
+        }
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let file = directory.path().join("RPMS/noarch/made-1-1.noarch.rpm");
+    Some(unpacked_file(&fs_err::read(file).unwrap(), "made-1-1.noarch.rpm"))
+}
+
+#[test]
+fn the_entries_of_the_changelogs_last_year_are_counted() {
+    let changelog = "* Fri Jan 02 2026 A <a@example.org> - 1-3\n- c\n* Fri Jan 03 2025 A <a@example.org> - 1-2\n- b\n\
+                     * Thu Jan 02 2025 A <a@example.org> - 1-1\n- a\n";
+    for (changelog, changes) in [(changelog, 2), ("", 0)] {
+        let Some(package) = made("", "", changelog) else { return };
+        assert_eq!(package.changes, changes, "{changelog}");
+    }
 }

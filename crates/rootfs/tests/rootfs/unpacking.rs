@@ -6,7 +6,7 @@ use calypte_rootfs::unpack::{PackageFile, unpack_all};
 use calypte_rootfs::{FileFacts, NodeKind, Script, UnpackedPackage};
 use calypte_store::{Contents, Store};
 
-use crate::deb::{CONTROL, Compression, Deb, file, unpack_in};
+use crate::deb::{CONTROL, Compression, Deb, compress, file, unpack_in};
 
 fn path(text: &str) -> TreePath {
     TreePath::new(text).unwrap()
@@ -147,6 +147,34 @@ fn facts_of_programs_are_collected() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn the_entries_of_the_changelogs_last_year_are_counted() {
+    let entry =
+        |date: &str| format!("sample (1) sid; urgency=low\n\n  * x\n\n -- A <a@example.org>  {date}\n");
+    let text = [
+        "Fri, 02 Jan 2026 03:04:05 +0000",
+        "Thu, 01 Jan 2026 00:00:00 +0000",
+        "Mon, 01 Jan 2024 00:00:00 +0000",
+    ]
+    .map(entry)
+    .concat();
+    let gzip = compress(&Compression::Gzip, text.as_bytes()).0;
+    let changes = |deb: Deb| deb.unpack().unwrap().package.changes;
+    let directory = "./usr/share/doc/sample";
+    assert_eq!(changes(Deb::new()), 0);
+    assert_eq!(changes(Deb::new().file(&format!("{directory}/changelog.Debian.gz"), &gzip)), 2);
+    let rebuilt = compress(&Compression::Gzip, entry("Mon, 02 Feb 2026 00:00:00 +0000").as_bytes()).0;
+    let both = Deb::new()
+        .file(&format!("{directory}/changelog.Debian.amd64.gz"), &rebuilt)
+        .file(&format!("{directory}/changelog.Debian.gz"), &gzip)
+        .file(&format!("{directory}/changelog.gz"), b"upstream's");
+    assert_eq!(changes(both), 3);
+    assert_eq!(changes(Deb::new().file(&format!("{directory}/changelog.gz"), b"\x1f\x8bno gzip")), 0);
+    assert_eq!(changes(Deb::new().symlink(directory, "other")), 0);
+    let elsewhere = Deb::new().file("./usr/share/doc/other/changelog.gz", &gzip);
+    assert_eq!(changes(elsewhere), 0);
 }
 
 #[test]
