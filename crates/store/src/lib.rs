@@ -22,6 +22,7 @@ pub mod contents;
 pub mod error;
 pub mod fetch;
 pub mod pack;
+pub mod registry;
 mod staging;
 mod state;
 

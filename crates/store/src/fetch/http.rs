@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use ureq::http::header;
+use ureq::http::header::{self, HeaderName};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy, Timeout, http};
 
@@ -17,7 +17,7 @@ const MAX_REDIRECTS: u32 = 8;
 const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// One client for each scheme, since each has its own proxy.
-pub(super) struct Client {
+pub(crate) struct Client {
     http: Agent,
     https: Agent,
     connect_timeout: Duration,
@@ -25,17 +25,30 @@ pub(super) struct Client {
 }
 
 /// What came back.
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     /// Bytes in the body, if the server says so.
-    pub(super) length: Option<u64>,
+    pub(crate) length: Option<u64>,
     /// Where the part of the file starts that a `206` gives.
-    pub(super) part_start: Option<u64>,
-    pub(super) body: Box<dyn Read>,
+    pub(crate) part_start: Option<u64>,
+    headers: http::HeaderMap,
+    pub(crate) body: Box<dyn Read>,
+}
+
+impl Answer {
+    /// A header that is given once and is text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// All values of a header that are text.
+    pub(crate) fn headers(&self, name: &HeaderName) -> impl Iterator<Item = &str> {
+        self.headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+    }
 }
 
 impl Client {
-    pub(super) fn new(settings: &FetchSettings) -> Result<Self, FetchError> {
+    pub(crate) fn new(settings: &FetchSettings) -> Result<Self, FetchError> {
         let tls = TlsConfig::builder().root_certs(certificates(settings.certificates.as_deref())?).build();
         let agent = |proxy: Option<&String>| -> Result<Agent, FetchError> {
             let proxy = proxy.map(|proxy| parse_proxy(proxy, &settings.no_proxy)).transpose()?;
@@ -65,7 +78,7 @@ impl Client {
     }
 
     /// Asks for a file, or for what follows its first `start` bytes.
-    pub(super) fn get(&self, url: &str, start: u64, fresh: bool) -> Result<Answer, Failure> {
+    pub(crate) fn get(&self, url: &str, start: u64, fresh: bool) -> Result<Answer, Failure> {
         let agent = if url.starts_with("https:") { &self.https } else { &self.http };
         let mut request = agent.get(url);
         if start > 0 {
@@ -75,6 +88,17 @@ impl Client {
             // A cache on the way must ask the mirror whether its copy is still the newest.
             request = request.header(header::CACHE_CONTROL, "max-age=0");
         }
+        let response = request.call().map_err(|error| self.failure(&error))?;
+        Ok(answer(response))
+    }
+
+    /// One request with these headers. A redirect is an answer like any other: what may be sent to the next host is
+    /// for the caller to say.
+    pub(crate) fn send(&self, url: &str, headers: &[(HeaderName, String)]) -> Result<Answer, Failure> {
+        let agent = if url.starts_with("https:") { &self.https } else { &self.http };
+        let request = agent.get(url).config().max_redirects(0).build();
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(name, value.as_str()));
         let response = request.call().map_err(|error| self.failure(&error))?;
         Ok(answer(response))
     }
@@ -102,7 +126,7 @@ impl Client {
     }
 
     /// What an error of reading a body means.
-    pub(super) fn io_failure(&self, error: &std::io::Error) -> Failure {
+    pub(crate) fn io_failure(&self, error: &std::io::Error) -> Failure {
         if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>()) {
             return self.failure(inner);
         }
@@ -126,7 +150,8 @@ fn answer(response: http::Response<Body>) -> Answer {
         range.split_once('-')?.0.trim().parse().ok()
     });
     let status = response.status().as_u16();
-    Answer { status, length, part_start, body: Box::new(response.into_body().into_reader()) }
+    let (parts, body) = response.into_parts();
+    Answer { status, length, part_start, headers: parts.headers, body: Box::new(body.into_reader()) }
 }
 
 /// The certificates of a file, or those that the machine trusts, or else those that Mozilla trusts.

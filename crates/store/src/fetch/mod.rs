@@ -6,8 +6,8 @@
 //! where they broke; an address that is wrong for good is given up at once for the next.
 
 mod error;
-mod http;
-mod partial;
+pub(crate) mod http;
+pub(crate) mod partial;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -17,7 +17,7 @@ use crate::{CHUNK, Store};
 /// How often to look whether another process is done with the file.
 const POLL: Duration = Duration::from_millis(100);
 
-pub(super) struct Partial {
+pub(crate) struct Partial {
     file: fs_err::File,
     path: PathBuf,
     hasher: Hasher,
@@ -27,7 +27,7 @@ pub(super) struct Partial {
 impl Partial {
     /// Opens and locks the partial file of this digest, waits for another process that has it, and takes in what is
     /// there already.
-    pub(super) fn open(store: &Store, digest: &Digest, interrupted: &AtomicBool) -> Result<Self, FetchError> {
+    pub(crate) fn open(store: &Store, digest: &Digest, interrupted: &AtomicBool) -> Result<Self, FetchError> {
         let path = store.directory("partial").join(digest.hex());
         let file = loop {
             let mut options = fs_err::OpenOptions::new();
@@ -57,16 +57,16 @@ impl Partial {
     }
 
     /// Number of bytes so far.
-    pub(super) const fn length(&self) -> u64 {
+    pub(crate) const fn length(&self) -> u64 {
         self.length
     }
 
     /// The digest of the bytes so far.
-    pub(super) fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         self.hasher.clone().finish()
     }
 
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file.write_all(bytes).map_err(StoreError::io("write", &self.path))?;
         self.hasher.update(bytes);
         self.length += bytes.len() as u64;
@@ -74,7 +74,7 @@ impl Partial {
     }
 
     /// Throws away what is there.
-    pub(super) fn restart(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn restart(&mut self) -> Result<(), StoreError> {
         self.file.set_len(0).map_err(StoreError::io("write", &self.path))?;
         self.file.seek(SeekFrom::Start(0)).map_err(StoreError::io("write", &self.path))?;
         self.hasher = Hasher::new();
@@ -83,7 +83,7 @@ impl Partial {
     }
 
     /// Makes the file the blob of this digest.
-    pub(super) fn publish(self, store: &Store, digest: &Digest) -> Result<(), StoreError> {
+    pub(crate) fn publish(self, store: &Store, digest: &Digest) -> Result<(), StoreError> {
         let target = store.blob_path(digest);
         if let Some(directory) = target.parent() {
             fs_err::create_dir_all(directory).map_err(StoreError::io("create directory", directory))?;
@@ -92,14 +92,14 @@ impl Partial {
     }
 
     /// Removes the file if it has nothing worth keeping.
-    pub(super) fn close(self) {
+    pub(crate) fn close(self) {
         if self.length == 0 {
             drop(fs_err::remove_file(&self.path));
         }
     }
 
     /// Removes the file: another process brought the blob.
-    pub(super) fn discard(self) {
+    pub(crate) fn discard(self) {
         drop(fs_err::remove_file(&self.path));
     }
 }

@@ -4,6 +4,8 @@ mod archive;
 mod disk_full;
 mod fetch;
 mod files;
+mod registry;
+mod registry_server;
 mod server;
 
 /// A store in a directory that goes away with the first value.
