@@ -30,6 +30,11 @@ pub const SOURCE_DATE_EPOCH: Variable = Variable {
     name: "SOURCE_DATE_EPOCH",
     about: "Seconds since 1970: the newest time that an image may hold, in place of the newest date of its packages in the lock.",
 };
+/// How layers are compressed.
+pub const COMPRESSION: Variable = Variable {
+    name: "CALYPTE_COMPRESSION",
+    about: "How layers are compressed where `--compression` does not say it: `zstd`, `zstd:LEVEL`, `gzip` or `none`. A low level (`zstd:3`) is quick, for trying things out; it gives other digests.",
+};
 /// No colour.
 pub const NO_COLOR: Variable = Variable { name: "NO_COLOR", about: "Set to anything: no colour." };
 /// Proxy for https.
@@ -52,6 +57,7 @@ pub const ALL: &[Variable] = &[
     XDG_CACHE_HOME,
     HOME,
     SOURCE_DATE_EPOCH,
+    COMPRESSION,
     NO_COLOR,
     HTTPS_PROXY,
     HTTP_PROXY,

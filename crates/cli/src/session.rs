@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use calypte_base::Epoch;
+use calypte_image::LayerCompression;
 use calypte_pipeline::{CatalogDirectory, Factory, FactorySettings};
 use calypte_store::{FetchSettings, Store};
 
@@ -93,6 +94,17 @@ impl Session {
         given.map(|text| text.parse().with_context(|| environment::SOURCE_DATE_EPOCH.name)).transpose()
     }
 
+    /// How layers are compressed where no option says it.
+    ///
+    /// # Errors
+    /// When the environment names no compression.
+    fn compression(&self) -> Result<LayerCompression> {
+        let given = environment::COMPRESSION.text();
+        let given =
+            given.map(|text| text.parse().with_context(|| environment::COMPRESSION.name)).transpose()?;
+        Ok(given.unwrap_or_default())
+    }
+
     /// The factory over catalog and store.
     ///
     /// # Errors
@@ -123,6 +135,7 @@ impl Session {
             },
             now: Epoch(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
             source_date_epoch: self.source_date_epoch()?,
+            compression: self.compression()?,
             reporter: &self.terminal,
             interrupted: Arc::clone(&self.interrupted),
         })

@@ -25,7 +25,7 @@ pub enum ImageError {
         /// The node.
         path: TreePath,
         /// The layer's name.
-        layer: &'static str,
+        layer: String,
         /// Why not.
         source: io::Error,
     },
@@ -33,7 +33,7 @@ pub enum ImageError {
     #[error("cannot finish the {layer} layer: {source}")]
     Finish {
         /// The layer's name.
-        layer: &'static str,
+        layer: String,
         /// Why not.
         source: io::Error,
     },

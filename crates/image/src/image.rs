@@ -144,18 +144,21 @@ fn descriptor(media_type: &str, blob: Blob) -> oci::Descriptor {
 
 fn layer_descriptor(layer: &Layer) -> oci::Descriptor {
     let media_type = match layer.compression {
-        LayerCompression::Zstd => oci::MEDIA_TYPE_LAYER_ZSTD,
+        LayerCompression::Zstd(_) => oci::MEDIA_TYPE_LAYER_ZSTD,
         LayerCompression::Gzip => oci::MEDIA_TYPE_LAYER_GZIP,
         LayerCompression::None => oci::MEDIA_TYPE_LAYER,
     };
-    descriptor(media_type, Blob { digest: layer.digest, size: layer.size })
+    oci::Descriptor {
+        annotations: layer.annotations(),
+        ..descriptor(media_type, Blob { digest: layer.digest, size: layer.size })
+    }
 }
 
 fn config(layers: &Layers, metadata: &ImageMetadata, labels: BTreeMap<String, String>) -> oci::ImageConfig {
     let created = metadata.created.to_string();
     let history = |layer: &Layer| oci::History {
         created: Some(created.clone()),
-        created_by: Some(format!("calypte: {} layer", layer.name)),
+        created_by: Some(format!("calypte: {}", layer.name)),
         ..oci::History::default()
     };
     let set = |names: &BTreeSet<String>| names.iter().map(|name| (name.clone(), BTreeMap::new())).collect();

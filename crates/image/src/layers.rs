@@ -1,22 +1,67 @@
-//! FileTree + contents → Layers, in the store. Bytes stream from the packs through tar, the diff id's hash, the
-//! compressor and the blob's hash into the store; memory does not grow with the tree's size in bytes.
+//! FileTree + contents → Layers, in the store. Bytes stream from the packs through the compressor into the store; memory
+//! does not grow with the tree's size in bytes.
 //!
-//! A layer that was once made from the same nodes with the same compressor is taken from the store's cache.
+//! What was compressed once is kept: a layer that was made from the same nodes with the same compressor is taken as it
+//! is, and a package's segment of a layer that must be made anew is copied out of the layer in which it was first made.
 
-use std::io::{self, Read, Write};
+use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::{Digest, Epoch, Hasher};
-use calypte_formats::tar;
-use calypte_rootfs::{Content, FileTree};
-use calypte_store::{ContentReader, Contents, Store};
+use calypte_rootfs::FileTree;
+use calypte_store::{Contents, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::compression::{Compressor, LayerCompression};
+use crate::compression::LayerCompression;
 use crate::error::ImageError;
-use crate::split::{LayerNode, LayerNodeKind, LayerNodes, split};
+use crate::packing::PreviousLayer;
+use crate::plan::{LayerPlan, key, plan};
+use crate::segments::{self, LayerWriter};
 
 /// The kind of the store's cache under which layers are kept.
 const CACHE: &str = "layer";
+
+/// The annotation of a layer's descriptor that names the layer.
+pub const NAME_ANNOTATION: &str = "dev.calypte.layer.name";
+
+/// The annotation that names the groups in it (source packages), sorted, with commas between them.
+pub const GROUPS_ANNOTATION: &str = "dev.calypte.layer.packages";
+
+/// The annotation that names compressor, level and library: what a client must have to make the same bytes.
+pub const COMPRESSION_ANNOTATION: &str = "dev.calypte.layer.compression";
+
+/// How a tree is made into layers.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerSettings<'a> {
+    /// How they are compressed.
+    pub compression: LayerCompression,
+    /// Most layers, from [`crate::packing::FEWEST_LAYERS`] to [`crate::packing::MOST_LAYERS`].
+    pub limit: usize,
+    /// No modification time is later.
+    pub epoch: Epoch,
+    /// What is known of the packages, by the names by which nodes name their owners. A package that is not here is a
+    /// group of its own, of which nothing is known.
+    pub packages: &'a BTreeMap<String, PackageFacts>,
+    /// How the image before was packed, to be kept; empty: packed anew.
+    pub previous: &'a [PreviousLayer],
+}
+
+/// What is known of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackageFacts {
+    /// Its source package: the group in which it is packed.
+    pub source: String,
+    /// Bytes of the package file.
+    pub size: u64,
+    /// Entries of its changelog in the year before the newest one.
+    pub changes: u32,
+}
+
+impl LayerSettings<'_> {
+    /// The group of a package.
+    pub(crate) fn group<'s>(&'s self, package: &'s str) -> &'s str {
+        self.packages.get(package).map_or(package, |facts| facts.source.as_str())
+    }
+}
 
 /// The layers of one image, lowest first: disjoint but for directories, which are repeated with the same metadata
 /// where something lies in them; applied in order they give the tree. The blobs are in the store.
@@ -28,8 +73,10 @@ pub struct Layers(Vec<Layer>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
-    /// What is in it: `packages` or `generated`.
+    /// A source package, `shared/…`, or `image/generated` ([`crate::packing`]).
     pub name: String,
+    /// The source packages in it.
+    pub groups: BTreeSet<String>,
     /// How the blob is compressed.
     pub compression: LayerCompression,
     /// SHA-256 of the blob in the store.
@@ -40,6 +87,22 @@ pub struct Layer {
     pub diff_id: Digest,
     /// Size of the uncompressed tar archive in bytes.
     pub tar_size: u64,
+    /// Where the table of contents lies, as annotations of the descriptor; empty without one.
+    pub contents: BTreeMap<String, String>,
+}
+
+impl Layer {
+    /// The annotations of its descriptor.
+    pub(crate) fn annotations(&self) -> BTreeMap<String, String> {
+        let groups: Vec<_> = self.groups.iter().map(String::as_str).collect();
+        let own = [
+            (NAME_ANNOTATION, self.name.clone()),
+            (GROUPS_ANNOTATION, groups.join(",")),
+            (COMPRESSION_ANNOTATION, self.compression.identity()),
+        ];
+        let own = own.into_iter().filter(|(_, value)| !value.is_empty());
+        own.map(|(key, value)| (key.to_owned(), value)).chain(self.contents.clone()).collect()
+    }
 }
 
 impl Layers {
@@ -48,47 +111,46 @@ impl Layers {
     pub fn as_slice(&self) -> &[Layer] {
         &self.0
     }
-
-    /// Whether every blob is in the store with its right size.
-    #[must_use]
-    pub fn are_in(&self, store: &Store) -> bool {
-        self.0.iter().all(|layer| is_in(store, layer))
-    }
 }
 
-/// Splits a tree into layers and writes each that is not in the store yet.
-///
-/// One layer holds what packages own, the other what finishers and the definition made. No modification time is later
-/// than `epoch`.
+/// Plans the layers of a tree and writes each that is not in the store yet.
 ///
 /// # Errors
 /// When a node cannot be in a layer, a content is missing or damaged, or the store cannot be written to.
 pub fn layers(
     tree: &FileTree,
     contents: &Contents,
-    epoch: Epoch,
-    compression: LayerCompression,
+    settings: &LayerSettings<'_>,
     store: &Store,
 ) -> Result<Layers, ImageError> {
-    let made = split(tree, epoch)?.iter().map(|nodes| layer(nodes, contents, compression, store)).collect();
-    Ok(Layers(Result::from_iter::<Vec<_>>(made)?))
+    let plans = plan(tree, settings)?.into_iter();
+    let made = plans.map(|plan| layer(plan, contents, settings.compression, store));
+    Ok(Layers(made.collect::<Result<_, _>>()?))
 }
 
 fn layer(
-    nodes: &LayerNodes<'_>,
+    plan: LayerPlan<'_>,
     contents: &Contents,
     compression: LayerCompression,
     store: &Store,
 ) -> Result<Layer, ImageError> {
-    let key = nodes.key(compression);
-    let cached = store.cache_get(CACHE, &key).and_then(|bytes| serde_json::from_slice::<Layer>(&bytes).ok());
-    if let Some(layer) = cached.filter(|layer| is_in(store, layer)) {
-        return Ok(layer);
+    let keys: Vec<Digest> = plan.segments.iter().map(|members| key(members, compression)).collect();
+    let mut whole = Hasher::new();
+    whole.update(key(&plan.directories, compression).bytes());
+    for key in &keys {
+        whole.update(key.bytes());
     }
-    let layer = write_layer(nodes, contents, compression, store)?;
+    let whole = whole.finish();
+    let cached =
+        store.cache_get(CACHE, &whole).and_then(|bytes| serde_json::from_slice::<Layer>(&bytes).ok());
+    if let Some(layer) = cached.filter(|layer| is_in(store, layer)) {
+        // Name and groups are not of the blob: two images may pack the same package alone and beside others.
+        return Ok(Layer { name: plan.name, groups: plan.groups, ..layer });
+    }
+    let layer = write_layer(plan, &keys, contents, compression, store)?;
     let json =
         serde_json::to_vec(&layer).map_err(|source| ImageError::Json { document: "layer record", source })?;
-    store.cache_put(CACHE, &key, &json)?;
+    store.cache_put(CACHE, &whole, &json)?;
     Ok(layer)
 }
 
@@ -98,125 +160,38 @@ fn is_in(store: &Store, layer: &Layer) -> bool {
 }
 
 fn write_layer(
-    nodes: &LayerNodes<'_>,
+    plan: LayerPlan<'_>,
+    keys: &[Digest],
     contents: &Contents,
     compression: LayerCompression,
     store: &Store,
 ) -> Result<Layer, ImageError> {
-    let name = nodes.part.name();
-    let finish = |source| ImageError::Finish { layer: name, source };
-    let compressor = compression.compressor(store.writer()?).map_err(finish)?;
-    let mut archive = tar::Writer::new(DiffId { compressor, hasher: Hasher::new(), size: 0 });
-    for member in &nodes.nodes {
-        append(&mut archive, member, contents).map_err(|error| ImageError::Write {
-            path: member.path.clone(),
-            layer: name,
-            source: into_io(error),
-        })?;
-    }
-    let DiffId { compressor, hasher, size: tar_size } = archive.finish().map_err(into_io).map_err(finish)?;
-    let (digest, size) = compressor.finish().map_err(finish)?.finish()?;
-    Ok(Layer { name: name.to_owned(), compression, digest, size, diff_id: hasher.finish(), tar_size })
-}
-
-fn append<W: Write>(
-    archive: &mut tar::Writer<W>,
-    member: &LayerNode<'_>,
-    contents: &Contents,
-) -> Result<(), tar::TarError> {
-    let entry = tar_entry(member);
-    match member.kind {
-        LayerNodeKind::File(content) => archive.append(&entry, &mut CheckedContent::open(contents, content)?),
-        _ => archive.append_bytes(&entry, &[]),
-    }
-}
-
-fn tar_entry(member: &LayerNode<'_>) -> tar::Entry {
-    let path = if member.path.is_root() { "." } else { member.path.as_str() };
-    let mut size = 0;
-    let kind = match member.kind {
-        LayerNodeKind::Directory => tar::EntryKind::Directory,
-        LayerNodeKind::File(content) => {
-            size = content.size;
-            tar::EntryKind::File
-        }
-        LayerNodeKind::Symlink(target) => tar::EntryKind::Symlink(target.into()),
-        LayerNodeKind::HardLink(target) => tar::EntryKind::HardLink(target.as_str().into()),
-        LayerNodeKind::CharDevice(major, minor) => tar::EntryKind::CharDevice { major, minor },
-        LayerNodeKind::Fifo => tar::EntryKind::Fifo,
-    };
-    let node = member.node;
-    tar::Entry {
-        path: path.into(),
-        kind,
-        mode: node.mode,
-        uid: node.uid,
-        gid: node.gid,
-        mtime: member.mtime,
-        size,
-        // On a hard link too: engines set the owner through each name, and the kernel drops a file's capabilities
-        // when its owner is set, so that each name must bring them back.
-        xattrs: node.xattrs.clone(),
-    }
-}
-
-fn into_io(error: tar::TarError) -> io::Error {
-    match error {
-        tar::TarError::Io(error) => error,
-        other => io::Error::new(io::ErrorKind::InvalidInput, other),
-    }
-}
-
-/// Hashes and counts the tar archive on its way into the compressor.
-struct DiffId<W: Write> {
-    compressor: Compressor<W>,
-    hasher: Hasher,
-    size: u64,
-}
-
-impl<W: Write> Write for DiffId<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.compressor.write_all(bytes)?;
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.compressor.flush()
-    }
-}
-
-/// Reads a content and checks its digest at the end: a damaged pack must not become a well-formed image.
-struct CheckedContent<'a> {
-    contents: &'a Contents,
-    content: Content,
-    reader: ContentReader,
-    /// Until the digest was checked.
-    hasher: Option<Hasher>,
-}
-
-impl<'a> CheckedContent<'a> {
-    fn open(contents: &'a Contents, content: Content) -> io::Result<Self> {
-        let reader = contents.open(&content.digest)?;
-        Ok(Self { contents, content, reader, hasher: Some(Hasher::new()) })
-    }
-}
-
-impl Read for CheckedContent<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        if count > 0 {
-            if let Some(hasher) = &mut self.hasher {
-                hasher.update(&buffer[..count]);
+    let finish = |source| ImageError::Finish { layer: plan.name.clone(), source };
+    let mut writer = LayerWriter::new(compression, store.writer()?);
+    writer.append(&plan.directories, contents, &plan.name)?;
+    let mut made = Vec::new();
+    for (members, key) in plan.segments.iter().zip(keys) {
+        match segments::kept(store, key) {
+            Some(segment) => writer.append_kept(members, &segment, store).map_err(finish)?,
+            None => {
+                let begun = writer.begin_segment().map_err(finish)?;
+                writer.append(members, contents, &plan.name)?;
+                made.push((key, writer.end_segment(begun).map_err(finish)?));
             }
-        } else if !buffer.is_empty()
-            && self.hasher.take().is_some_and(|hasher| hasher.finish() != self.content.digest)
-        {
-            // The store's own check finds the same, removes the pack and says so.
-            self.contents.copy(&self.content.digest, &mut io::sink())?;
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the content changed while it was read"));
         }
-        Ok(count)
     }
+    let written = writer.finish().map_err(finish)?;
+    for (key, segment) in made {
+        segments::keep(store, key, segment, written.digest)?;
+    }
+    Ok(Layer {
+        name: plan.name,
+        groups: plan.groups,
+        compression,
+        digest: written.digest,
+        size: written.size,
+        diff_id: written.diff_id,
+        tar_size: written.tar_size,
+        contents: written.annotations,
+    })
 }

@@ -3,7 +3,10 @@
 use std::io::{self, Read};
 
 use calypte_base::{Architecture, Digest, Epoch};
-use calypte_image::{Image, ImageMetadata, Index, LayerCompression, Output, layers, read_layout};
+use calypte_image::packing::DEFAULT_LAYERS;
+use calypte_image::{
+    Image, ImageMetadata, Index, LayerCompression, LayerSettings, Level, Output, layers, read_layout,
+};
 use calypte_rootfs::{Content, FileTree, Node, Owner};
 use calypte_store::{Contents, Store};
 
@@ -46,11 +49,19 @@ fn three_hundred_megabytes_stream_through() {
     let content = Content { digest: packed.digest, size: packed.size };
     tree.insert(calypte_base::TreePath::new("big").unwrap(), Node::file(content, 0, owner)).unwrap();
     for (compression, forms) in [
-        (LayerCompression::Zstd, ["oci", "docker-archive"].as_slice()),
+        (LayerCompression::Zstd(Level::FAST), ["oci", "docker-archive"].as_slice()),
         (LayerCompression::Gzip, &["oci-archive"]),
         (LayerCompression::None, &["oci"]),
     ] {
-        let layers = layers(&tree, &contents, Epoch(1), compression, &store).unwrap();
+        let packages = std::collections::BTreeMap::new();
+        let settings = LayerSettings {
+            compression,
+            limit: DEFAULT_LAYERS,
+            epoch: Epoch(1),
+            packages: &packages,
+            previous: &[],
+        };
+        let layers = layers(&tree, &contents, &settings, &store).unwrap();
         let image = Image::new(layers, &ImageMetadata::new(Architecture::Amd64, Epoch(1)), &store).unwrap();
         let index = Index::new(vec![image], &store).unwrap();
         for form in forms {

@@ -1,10 +1,16 @@
 //! Building: the packages of a lock → tree → layers → image, for each architecture, and the index over them.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use calypte_base::{Architecture, Digest, Epoch};
 use calypte_definition::{ImageDefinition, ImageId};
 use calypte_image::cache::{self, InputKey};
-use calypte_image::{Image, ImageMetadata, Index, LayerCompression, layers};
+use calypte_image::packing::{DEFAULT_LAYERS, PreviousLayer};
+use calypte_image::{
+    Image, ImageMetadata, Index, LayerCompression, LayerSettings, PackageFacts, layers, read_layout,
+};
 use calypte_resolve::{Lock, LockedPackage};
 use calypte_rootfs::assemble::{Assembly, Rootfs, assemble};
 use calypte_universe::Rules;
@@ -23,8 +29,50 @@ pub struct BuildRequest {
     pub universe: String,
     /// For which machines; empty: all that the lock has.
     pub architectures: Vec<Architecture>,
-    /// How layers are compressed.
+    /// How layers are packed and compressed.
+    pub layers: LayerOptions,
+}
+
+/// How layers are packed and compressed.
+#[derive(Debug, Clone)]
+pub struct LayerOptions {
+    /// How they are compressed.
     pub compression: LayerCompression,
+    /// Most layers of an image.
+    pub limit: usize,
+    /// How the images before were packed, which is kept; none: packed anew.
+    pub previous: BTreeMap<Architecture, Vec<PreviousLayer>>,
+}
+
+impl LayerOptions {
+    /// As images are packed where nothing else is asked for.
+    #[must_use]
+    pub fn new(compression: LayerCompression) -> Self {
+        Self { compression, limit: DEFAULT_LAYERS, previous: BTreeMap::new() }
+    }
+
+    /// Takes over how the images of a layout are packed.
+    ///
+    /// # Errors
+    /// When the layout cannot be read, or none of its images says how it is packed.
+    pub fn keep(&mut self, layout: &Path) -> Result<()> {
+        for image in read_layout(layout)?.images() {
+            let previous = PreviousLayer::of(&image.manifest);
+            let architecture = image.descriptor.platform.as_ref().and_then(|platform| {
+                Architecture::ALL.into_iter().find(|each| each.oci() == platform.architecture)
+            });
+            if let Some(architecture) = architecture.filter(|_| !previous.is_empty()) {
+                self.previous.insert(architecture, previous);
+            }
+        }
+        if self.previous.is_empty() {
+            return Err(hinted(
+                format!("{}: no image there says how it is packed", layout.display()),
+                "only images made by calypte do",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// What was built.
@@ -87,7 +135,7 @@ impl Factory<'_> {
         let mut built = Vec::new();
         for architecture in architectures {
             let inputs = self.inputs(&lock, &request.image, architecture)?;
-            let image = self.image(&inputs, request.compression)?;
+            let image = self.image(&inputs, &request.layers)?;
             let layers = image.layers().as_slice();
             built.push(BuiltImage {
                 architecture,
@@ -167,15 +215,24 @@ impl Factory<'_> {
     }
 
     /// One architecture's image: from the cache when nothing that it is made from has changed.
-    fn image(&self, inputs: &Inputs<'_>, compression: LayerCompression) -> Result<Image> {
-        let key = self.key(inputs, compression)?;
+    fn image(&self, inputs: &Inputs<'_>, options: &LayerOptions) -> Result<Image> {
+        let key = self.key(inputs, options)?;
         if let Some(image) = cache::get(self.store(), &key) {
             return Ok(image);
         }
         let Inputs { definition, architecture, epoch, .. } = *inputs;
         let rootfs = self.assemble(inputs)?;
         self.settings.reporter.step(&format!("packing {} for {architecture}", definition.id));
-        let layers = layers(&rootfs.tree, &rootfs.contents, epoch, compression, self.store())?;
+        let facts =
+            inputs.packages.iter().map(|package| (package.id.clone(), package_facts(package, &rootfs)));
+        let settings = LayerSettings {
+            compression: options.compression,
+            limit: options.limit,
+            epoch,
+            packages: &facts.collect(),
+            previous: options.previous.get(&architecture).map_or(&[], Vec::as_slice),
+        };
+        let layers = layers(&rootfs.tree, &rootfs.contents, &settings, self.store())?;
         let mut metadata = ImageMetadata::of(definition, architecture, epoch);
         metadata.version = self.version(inputs)?;
         let image = Image::new(layers, &metadata, self.store())?;
@@ -209,7 +266,7 @@ impl Factory<'_> {
 
     /// The digest of everything that the image is made from: package by package, definition and rules, and this
     /// program's own sources (`CALYPTE_SOURCES`, from the build script).
-    fn key(&self, inputs: &Inputs<'_>, compression: LayerCompression) -> Result<Digest> {
+    fn key(&self, inputs: &Inputs<'_>, options: &LayerOptions) -> Result<Digest> {
         let packages = inputs.packages.iter().map(|package| (&package.id, &package.version, &package.sha256));
         let packages: Vec<_> = packages.collect();
         // The table of scripts decides whether there is a lock, and nothing in an image.
@@ -220,8 +277,20 @@ impl Factory<'_> {
             .with("definition", &serde_json::to_vec(inputs.definition)?)
             .with("rules", format!("{:?}", (assumed, slices, accounts, alternatives, effects)).as_bytes())
             .with("architecture", inputs.architecture.oci().as_bytes())
-            .with("compression", &serde_json::to_vec(&compression)?)
+            .with("compression", options.compression.identity().as_bytes())
+            .with("layers", &options.limit.to_le_bytes())
+            .with("previous", format!("{:?}", options.previous.get(&inputs.architecture)).as_bytes())
             .with("epoch", &inputs.epoch.0.to_le_bytes())
             .finish())
+    }
+}
+
+/// What decides the layer of a package's files.
+fn package_facts(package: &LockedPackage, rootfs: &Rootfs) -> PackageFacts {
+    let unpacked = rootfs.packages.iter().find(|unpacked| unpacked.name == package.id);
+    PackageFacts {
+        source: package.source.clone(),
+        size: package.size,
+        changes: unpacked.map_or(0, |unpacked| unpacked.changes),
     }
 }

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context as _, Result, bail};
 use calypte_base::Epoch;
 use calypte_definition::{Catalog, ImageId};
+use calypte_image::LayerCompression;
 use calypte_resolve::LockedPackage;
 use calypte_store::{Download, FetchSettings, Fetcher, Store};
 use calypte_universe::{RepositoryDefinition, Rules, UniverseDefinition};
 
+use crate::build::LayerOptions;
 use crate::catalog::{CatalogDirectory, Mistakes};
 use crate::hints::hinted;
 use crate::report::Reporter;
@@ -31,6 +33,8 @@ pub struct FactorySettings<'a> {
     pub now: Epoch,
     /// The newest time that images may hold, in place of the newest date in their lock.
     pub source_date_epoch: Option<Epoch>,
+    /// How layers are compressed where nothing else is asked for.
+    pub compression: LayerCompression,
     /// Whom to tell.
     pub reporter: &'a dyn Reporter,
     /// Set when the work is to stop.
@@ -105,6 +109,12 @@ impl<'a> Factory<'a> {
             let known: Vec<&str> = self.universes.keys().map(String::as_str).collect();
             hinted(format!("no universe is called `{name}`"), format!("universes: {}", known.join(", ")))
         })
+    }
+
+    /// How layers are made where nothing else is asked for.
+    #[must_use]
+    pub fn layer_options(&self) -> LayerOptions {
+        LayerOptions::new(self.settings.compression)
     }
 
     /// What downloads, for the repositories of a universe.

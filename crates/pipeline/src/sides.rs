@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use calypte_base::Architecture;
 use calypte_image::read::{ImageFileKind, Layout, LayoutImage};
-use calypte_image::{LayerCompression, read_layout};
+use calypte_image::read_layout;
 use calypte_resolve::Lock;
 use calypte_rootfs::{Node, NodeKind, records};
 
@@ -43,7 +43,7 @@ impl Factory<'_> {
             image,
             universe: universe.to_owned(),
             architectures: vec![architecture],
-            compression: LayerCompression::Zstd,
+            layers: self.layer_options(),
         };
         let size = self.build(&request)?.images.iter().map(|image| image.size).sum();
         let packages =

@@ -7,7 +7,7 @@ use anyhow::Result;
 use calypte_base::{Architecture, Digest};
 use calypte_definition::tags::{TagValues, expand};
 use calypte_definition::{DEFAULT_VARIANT, ImageId};
-use calypte_image::{LayerCompression, Output};
+use calypte_image::Output;
 use serde::Serialize;
 
 use crate::build::{BuildRequest, Built};
@@ -189,7 +189,7 @@ impl Factory<'_> {
             image: image.clone(),
             universe: request.universe.clone(),
             architectures: Vec::new(),
-            compression: LayerCompression::Zstd,
+            layers: self.layer_options(),
         };
         let built = self.build(&build)?;
         report.stale |= built.stale;

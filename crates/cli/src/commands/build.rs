@@ -1,7 +1,10 @@
 //! `calypte build`: an image out of its lock, to a layout or an archive.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 use calypte_base::Architecture;
+use calypte_image::packing::{DEFAULT_LAYERS, FEWEST_LAYERS, MOST_LAYERS};
 use calypte_image::{LayerCompression, Output};
 use calypte_pipeline::build::{BuildRequest, Built};
 use serde::Serialize;
@@ -29,18 +32,25 @@ pub struct Arguments {
     /// Where to: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]
     #[arg(short, long, value_name = "OUTPUT")]
     output: Option<Output>,
-    /// How layers are compressed
-    #[arg(long, value_name = "HOW", default_value = "zstd", value_parser = compression)]
-    compression: LayerCompression,
+    /// How layers are compressed: zstd, zstd:LEVEL, gzip or none [default: $CALYPTE_COMPRESSION, or zstd, which is
+    /// zstd:19]
+    #[arg(long, value_name = "HOW")]
+    compression: Option<LayerCompression>,
+    /// Most layers of an image
+    #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_LAYERS, value_parser = limit)]
+    layers: usize,
+    /// Keep the packing of an image built before, so that no package changes its layer: a layout's directory or an
+    /// archive
+    #[arg(long, value_name = "PATH")]
+    previous: Option<PathBuf>,
 }
 
-fn compression(text: &str) -> Result<LayerCompression> {
-    match text {
-        "zstd" => Ok(LayerCompression::Zstd),
-        "gzip" => Ok(LayerCompression::Gzip),
-        "none" => Ok(LayerCompression::None),
-        _ => bail!("`{text}` is none of zstd, gzip, none"),
+fn limit(text: &str) -> Result<usize> {
+    let limit = text.parse()?;
+    if !(FEWEST_LAYERS..=MOST_LAYERS).contains(&limit) {
+        bail!("an image has {FEWEST_LAYERS} to {MOST_LAYERS} layers: more cannot be mounted");
     }
+    Ok(limit)
 }
 
 #[derive(Debug, Serialize)]
@@ -60,11 +70,17 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     if architectures.is_empty() && arguments.output.as_ref().is_some_and(|output| !output.holds_several()) {
         architectures.push(super::native_architecture());
     }
+    let mut layers = factory.layer_options();
+    layers.limit = arguments.layers;
+    layers.compression = arguments.compression.unwrap_or(layers.compression);
+    if let Some(previous) = &arguments.previous {
+        layers.keep(previous)?;
+    }
     let request = BuildRequest {
         image: factory.image_id(&arguments.image, &arguments.universe)?,
         universe: arguments.universe.clone(),
         architectures,
-        compression: arguments.compression,
+        layers,
     };
     let built = factory.build(&request)?;
     if let Some(output) = &arguments.output {

@@ -126,7 +126,7 @@ struct Uncompressed<'a> {
 impl<'a> Uncompressed<'a> {
     fn open(layer: &'a Layer, store: &'a Store) -> Result<Self, OutputError> {
         let form = match layer.compression {
-            LayerCompression::Zstd => compression::Compression::Zstd,
+            LayerCompression::Zstd(_) => compression::Compression::Zstd,
             LayerCompression::Gzip => compression::Compression::Gzip,
             LayerCompression::None => compression::Compression::None,
         };

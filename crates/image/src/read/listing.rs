@@ -12,7 +12,7 @@ use calypte_base::path::PathError;
 use calypte_base::{Digest, Hasher, TreePath};
 use calypte_formats::tar::{self, TarError};
 
-use crate::split::WHITEOUT_PREFIX;
+use crate::plan::WHITEOUT_PREFIX;
 
 /// Most paths in an image: the largest distributions have 300,000 files in one system.
 const MOST_PATHS: usize = 1_000_000;

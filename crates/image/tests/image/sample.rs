@@ -3,12 +3,49 @@
 use std::collections::BTreeMap;
 
 use calypte_base::{Architecture, Epoch, TreePath};
-use calypte_image::{Image, ImageMetadata, Index, LayerCompression, layers};
+use calypte_image::packing::DEFAULT_LAYERS;
+use calypte_image::{
+    Image, ImageError, ImageMetadata, Index, LayerCompression, LayerSettings, Layers, Level,
+    layers as make_layers,
+};
 use calypte_rootfs::{Content, FileTree, Node, NodeKind, Owner};
 use calypte_store::{Contents, Store};
 
 /// 2026-10-30T08:08:01Z.
 pub const EPOCH: Epoch = Epoch(1_793_347_681);
+
+/// zstd at a level that does not make the tests slow.
+pub const ZSTD: LayerCompression = LayerCompression::Zstd(Level::FAST);
+
+/// One of each kind.
+pub const COMPRESSIONS: [LayerCompression; 3] = [ZSTD, LayerCompression::Gzip, LayerCompression::None];
+
+/// The kind in a word, for names of files.
+pub const fn word(compression: LayerCompression) -> &'static str {
+    match compression {
+        LayerCompression::Zstd(_) => "zstd",
+        LayerCompression::Gzip => "gzip",
+        LayerCompression::None => "none",
+    }
+}
+
+/// Layers of packages of which nothing is known.
+pub fn layers(
+    tree: &FileTree,
+    contents: &Contents,
+    epoch: Epoch,
+    compression: LayerCompression,
+    store: &Store,
+) -> Result<Layers, ImageError> {
+    let settings = LayerSettings {
+        compression,
+        limit: DEFAULT_LAYERS,
+        epoch,
+        packages: &BTreeMap::new(),
+        previous: &[],
+    };
+    make_layers(tree, contents, &settings, store)
+}
 
 /// A tree with the bytes of its files.
 #[derive(Debug)]
@@ -23,6 +60,10 @@ pub fn path(text: &str) -> TreePath {
 
 pub fn package(name: &str) -> Owner {
     Owner::Package(name.to_owned())
+}
+
+pub fn finisher(name: &str) -> Owner {
+    Owner::Finisher { name: name.to_owned(), package: None }
 }
 
 impl Sample {
@@ -55,10 +96,7 @@ impl Sample {
         let link = |to: &str| Node { kind: NodeKind::HardLink(path(to)), ..program.clone() };
         sample.put("usr/bin/tool-again", link("usr/bin/tool"));
         // Made by a finisher, but a name of a package's file: belongs to the layer of the file.
-        sample.put(
-            "usr/bin/tool-alias",
-            Node { owner: Owner::Finisher("alternatives".into()), ..link("usr/bin/tool") },
-        );
+        sample.put("usr/bin/tool-alias", Node { owner: finisher("alternatives"), ..link("usr/bin/tool") });
         let library = sample.file(b"library", package("libz"));
         sample.put("usr/lib/libz.so.1.3", library);
         sample.put("usr/lib/libz.so.1", Node::symlink("libz.so.1.3".into(), 1_700_000_000, package("libz")));
@@ -67,7 +105,7 @@ impl Sample {
         let long = format!("usr/share/{}/{}", "long-name-".repeat(12), "file-".repeat(30));
         let long_file = sample.file(b"", package("tool"));
         sample.put(&long, Node { mode: 0o4755, uid: 3_000_000, gid: 7, ..long_file });
-        let accounts = sample.file(b"root:x:0:0::/root:\n", Owner::Finisher("users".into()));
+        let accounts = sample.file(b"root:x:0:0::/root:\n", finisher("users"));
         // Later than the epoch: to be clamped.
         sample.put("etc/passwd", Node { mtime: EPOCH.0 + 1000, ..accounts });
         let unicode = sample.file("grüße".as_bytes(), Owner::Definition);

@@ -9,7 +9,7 @@ use calypte_image::{Index, LayerCompression, Output};
 use calypte_rootfs::{Node, Owner};
 use calypte_store::Store;
 
-use crate::sample::{Sample, path, store};
+use crate::sample::{COMPRESSIONS, Sample, ZSTD, path, store, word};
 
 /// Whether a tool can be run; says so when not.
 fn has(tool: &str) -> bool {
@@ -68,9 +68,9 @@ fn skopeo_inspects_and_copies_every_form() {
         return;
     }
     let (directory, store) = store();
-    for compression in LayerCompression::ALL {
+    for compression in COMPRESSIONS {
         let index = sample().index(&[HOST], compression, &store);
-        for (number, text) in outputs(directory.path(), &index, &store, compression.name()).iter().enumerate()
+        for (number, text) in outputs(directory.path(), &index, &store, word(compression)).iter().enumerate()
         {
             let inspect = |extra: &[&str]| {
                 let arguments = ["--override-arch", "amd64", "--override-os", "linux", "inspect"];
@@ -82,7 +82,7 @@ fn skopeo_inspects_and_copies_every_form() {
             assert_eq!(seen["Created"], "2026-10-30T08:08:01Z");
             let config: serde_json::Value = serde_json::from_str(&inspect(&["--config"])).unwrap();
             assert_eq!(config["config"]["User"], "65532:65532");
-            let target = directory.path().join(format!("copy-{compression}-{number}"));
+            let target = directory.path().join(format!("copy-{}-{number}", word(compression)));
             // skopeo checks every digest and diff id on the way.
             run(Command::new("skopeo")
                 .args(["copy", "--quiet", text])
@@ -99,7 +99,7 @@ fn skopeo_finds_the_right_image_of_an_index() {
         return;
     }
     let (directory, store) = store();
-    let index = sample().index(&Architecture::ALL, LayerCompression::Zstd, &store);
+    let index = sample().index(&Architecture::ALL, ZSTD, &store);
     let text = format!("oci:{}/both:1.2", directory.path().display());
     text.parse::<Output>().unwrap().write(&index, &store).unwrap();
     for (image, name) in index.images().iter().zip(["amd64", "arm64"]) {
@@ -126,7 +126,7 @@ fn umoci_unpacks_the_tree() {
     // umoci 0.4 knows no zstd.
     for compression in [LayerCompression::Gzip, LayerCompression::None] {
         let index = sample().index(&[HOST], compression, &store);
-        let layout = directory.path().join(compression.name());
+        let layout = directory.path().join(word(compression));
         Output::Oci { directory: layout.clone(), tag: "1".into() }.write(&index, &store).unwrap();
         let bundle = directory.path().join(format!("bundle-{compression}"));
         let image = format!("{}:1", layout.display());
@@ -161,9 +161,9 @@ fn podman_loads_every_form() {
     if !podman(&["info"]).output().is_ok_and(|output| output.status.success()) {
         return report("podman", "cannot make a storage here");
     }
-    for compression in LayerCompression::ALL {
+    for compression in COMPRESSIONS {
         let index = sample().index(&[HOST], compression, &store);
-        for text in outputs(directory.path(), &index, &store, compression.name()) {
+        for text in outputs(directory.path(), &index, &store, word(compression)) {
             // A path becomes a part of the image's name there, and must not have upper-case letters.
             let text = text.replace(&format!("{}/", directory.path().display()), "");
             let mut command = match text.strip_prefix("oci:") {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::Result;
 use calypte_base::Architecture;
 use calypte_definition::ImageId;
-use calypte_image::{LayerCompression, Output};
+use calypte_image::Output;
 use serde::Serialize;
 
 pub use engine::{EngineKind, ImageUnderTest};
@@ -68,7 +68,7 @@ impl Factory<'_> {
             image: image.clone(),
             universe: universe.to_owned(),
             architectures: vec![architecture],
-            compression: LayerCompression::Zstd,
+            layers: self.layer_options(),
         };
         let built = self.build(&request)?;
         let definition = self.images.image(image)?;
