@@ -45,7 +45,7 @@ pub(crate) fn link(tree: &mut FileTree, epoch: Epoch) {
         let real = tree.resolve(&target).ok().flatten();
         let is_directory = real.and_then(|real| tree.get(&real)).is_some_and(Node::is_directory);
         if tree.get(&path).is_none() && is_directory {
-            let link = Node::symlink(format!("usr/{name}"), epoch.0, Owner::Finisher(FINISHER.to_owned()));
+            let link = Node::symlink(format!("usr/{name}"), epoch.0, Owner::finisher(FINISHER));
             // The root is always a directory, so nothing can be in the way.
             drop(tree.insert(path, link));
         }

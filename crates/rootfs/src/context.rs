@@ -25,6 +25,32 @@ pub struct FinishContext<'a> {
     pub packages: &'a [UnpackedPackage],
     /// The bytes of the tree's files; generated ones are added here.
     pub contents: &'a mut Contents,
-    /// The time of everything that is generated.
+    /// The time of everything that is generated out of more than one package.
     pub epoch: Epoch,
+}
+
+impl<'a> FinishContext<'a> {
+    /// The times of what is generated.
+    #[must_use]
+    pub const fn dates(&self) -> Dates<'a> {
+        Dates { epoch: self.epoch, packages: self.packages }
+    }
+}
+
+/// The times of what is generated: that of the one package whose data it is made of, or the image's.
+#[derive(Debug, Clone, Copy)]
+pub struct Dates<'a> {
+    /// The time of what is made out of more than one package.
+    pub epoch: Epoch,
+    /// The packages in the tree.
+    pub packages: &'a [UnpackedPackage],
+}
+
+impl Dates<'_> {
+    /// The time of what is made for this package, or for the image as a whole.
+    #[must_use]
+    pub fn of(&self, package: Option<&str>) -> Epoch {
+        let found = package.and_then(|name| self.packages.iter().find(|package| package.name == name));
+        found.map_or(self.epoch, |package| package.date)
+    }
 }

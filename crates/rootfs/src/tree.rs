@@ -69,17 +69,45 @@ pub struct Content {
 pub enum Owner {
     /// A package, by its name.
     Package(String),
-    /// A finisher, by its name.
-    Finisher(String),
+    /// A finisher, or what writes the records of packages.
+    Finisher {
+        /// Its name.
+        name: String,
+        /// The package out of whose own data alone it made the node; none when more went into it. Such a node changes
+        /// only when its package does, and has the package's time.
+        package: Option<String>,
+    },
     /// The image's definition (`fs:`).
     Definition,
+}
+
+impl Owner {
+    /// A finisher, of what it makes out of more than one package.
+    #[must_use]
+    pub fn finisher(name: &str) -> Self {
+        Self::Finisher { name: name.to_owned(), package: None }
+    }
+
+    /// The package that brought the node, or out of whose own data alone it was made; none for what belongs to the image
+    /// as a whole.
+    #[must_use]
+    pub fn package(&self) -> Option<&str> {
+        match self {
+            Self::Package(name) => Some(name),
+            Self::Finisher { package, .. } => package.as_deref(),
+            Self::Definition => None,
+        }
+    }
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Package(name) => write!(formatter, "package {name}"),
-            Self::Finisher(name) => write!(formatter, "finisher {name}"),
+            Self::Finisher { name, package: None } => write!(formatter, "finisher {name}"),
+            Self::Finisher { name, package: Some(package) } => {
+                write!(formatter, "finisher {name}, for package {package}")
+            }
             Self::Definition => formatter.write_str("the definition"),
         }
     }

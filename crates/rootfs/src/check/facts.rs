@@ -10,7 +10,8 @@ use calypte_formats::elf::ElfFacts;
 use calypte_store::Contents;
 
 use crate::package::{FileFacts, UnpackedPackage};
-use crate::tree::{FileTree, Node, NodeKind};
+use crate::records;
+use crate::tree::{FileTree, Node, NodeKind, Owner};
 
 /// More than this is no `#!` line (`BINPRM_BUF_SIZE`).
 const SCRIPT_HEAD: usize = 256;
@@ -65,7 +66,13 @@ impl<'a> Facts<'a> {
             None => {}
         }
         let NodeKind::File(content) = node.kind else { return None };
-        if matches!(node.owner, crate::tree::Owner::Package(_)) || content.size > SCRIPT_SIZE {
+        let known = match &node.owner {
+            Owner::Package(_) => true,
+            // Of a package's scripts in dpkg's database nothing is run before the package is changed.
+            Owner::Finisher { name, .. } => name == records::NAME,
+            Owner::Definition => false,
+        };
+        if known || content.size > SCRIPT_SIZE {
             return None;
         }
         let bytes = contents.read(&content.digest).ok()?;

@@ -22,7 +22,7 @@ const DEFAULT: &str = "DEFAULT";
 /// # Errors
 /// When the policy that is chosen is not in the tree.
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     if !site.leads_somewhere(&site.path(&format!("{SOURCE}/{DEFAULT}"))?)? {
         return Ok(());
     }
@@ -35,6 +35,7 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
         let problem = format!("the policy `{policy}` is not among those that the package has ready");
         return Err(FinishError::BadFile { path: configuration, problem });
     }
+    site.make_for(site.sole_package(found.iter().chain(chosen.as_ref().map(|_| &configuration))));
     let line = || format!("{policy}\n").into_bytes();
     if chosen.is_none() {
         site.write(&configuration, line(), Access::root(0o644))?;
@@ -88,6 +89,8 @@ mod tests {
         assert_eq!(bench.text("etc/crypto-policies/state/current"), "DEFAULT\n");
         assert_eq!(bench.text("etc/crypto-policies/state/CURRENT.pol"), "hash = SHA2-256");
         assert_eq!(bench.text("etc/crypto-policies/back-ends/openssl.config"), "ciphers");
+        let owner = bench.owner("etc/crypto-policies/back-ends/openssl.config");
+        assert_eq!(owner, "finisher crypto-policies, for package p");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub const NAME: &str = "defaults";
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
     let (packages, architecture) = (context.packages, context.architecture);
     let accounts = Accounts::new(&context.rules.accounts, &context.definition.user);
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     for Scripted { package, only_with, effects, .. } in &context.rules.effects.0 {
         let wanted = match only_with {
             Some(path) => site.leads_somewhere(&site.path(path)?)?,
@@ -36,6 +36,12 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
             let (user, group) = effect.owner().unwrap_or(("root", "root"));
             let wanted_by = || format!("a script of {package}");
             let (uid, gid) = (accounts.uid(user, wanted_by)?, accounts.gid(group, wanted_by)?);
+            let own = match effect {
+                // It may be another package's file.
+                Effect::Copy(CopyEffect { copy, .. }) => site.package_of(&site.path(copy)?),
+                _ => Some(package.clone()),
+            };
+            site.make_for(own.filter(|own| own == package));
             one(&mut site, effect, uid, gid, architecture.deb())?;
         }
     }

@@ -23,7 +23,7 @@ const OURS: [&str; 4] = ["VARIANT", "VARIANT_ID", "IMAGE_ID", "IMAGE_VERSION"];
 /// When the file cannot be read.
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
     let definition = context.definition;
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     let Some(path) = site.tree.resolve(&site.path(PATH)?)? else { return Ok(()) };
     let Some(mut text) = site.read_text(&path)? else { return Ok(()) };
     let ours = |line: &str| line.split_once('=').is_some_and(|(key, _)| OURS.contains(&key));

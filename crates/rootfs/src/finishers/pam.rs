@@ -32,7 +32,7 @@ struct Profile {
 /// # Errors
 /// When a profile or a template cannot be read.
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     let mut profiles = Vec::new();
     for path in site.list(&site.path("usr/share/pam-configs")?, "")? {
         let name = path.file_name().to_owned();

@@ -23,7 +23,7 @@ const STATE: &str = "var/lib/shells.state";
 /// # Errors
 /// When a list cannot be read.
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     let template = site.path(TEMPLATE)?;
     let Some(mut text) = site.read_text(&template)? else { return Ok(()) };
     let mut sources = vec![template];

@@ -3,10 +3,11 @@
 
 use std::io;
 
-use calypte_base::{Epoch, TreePath};
+use calypte_base::TreePath;
 use calypte_store::Contents;
 
 use super::FinishError;
+use crate::context::Dates;
 use crate::tree::{Content, FileTree, Node, NodeKind, Owner};
 
 /// The tree under a finisher's hands.
@@ -14,8 +15,10 @@ use crate::tree::{Content, FileTree, Node, NodeKind, Owner};
 pub(crate) struct Site<'a> {
     pub(crate) tree: &'a mut FileTree,
     contents: &'a mut Contents,
-    epoch: Epoch,
+    dates: Dates<'a>,
     finisher: &'static str,
+    /// The package that [`Site::make_for`] named.
+    package: Option<String>,
 }
 
 /// Mode and owner of what is made.
@@ -36,11 +39,41 @@ impl Access {
 impl<'a> Site<'a> {
     pub(crate) fn new(
         tree: &'a mut FileTree,
+        dates: Dates<'a>,
         contents: &'a mut Contents,
-        epoch: Epoch,
         finisher: &'static str,
     ) -> Self {
-        Self { tree, contents, epoch, finisher }
+        Self { tree, contents, dates, finisher, package: None }
+    }
+
+    /// What is made from now on, is made out of the data of this package alone; with none, out of more. Missing
+    /// directories above are the image's in either case: who needs them first depends on what else is there.
+    pub(crate) fn make_for(&mut self, package: Option<String>) {
+        self.package = package;
+    }
+
+    /// The package for which things are made now.
+    pub(crate) fn package(&self) -> Option<String> {
+        self.package.clone()
+    }
+
+    /// The time of what is made now.
+    pub(crate) fn time(&self) -> i64 {
+        self.dates.of(self.package.as_deref()).0
+    }
+
+    /// The package that brought what a path leads to, or for which it was made.
+    pub(crate) fn package_of(&self, path: &TreePath) -> Option<String> {
+        let real = self.tree.resolve(path).ok()??;
+        self.tree.get(&real)?.owner.package().map(str::to_owned)
+    }
+
+    /// The one package that all these paths are of, as [`Site::package_of`] has it; none when there are two, or one of
+    /// the paths is of no package.
+    pub(crate) fn sole_package<'p>(&self, paths: impl IntoIterator<Item = &'p TreePath>) -> Option<String> {
+        let mut packages = paths.into_iter().map(|path| self.package_of(path));
+        let first = packages.next()??;
+        packages.all(|package| package.as_ref() == Some(&first)).then_some(first)
     }
 
     /// A path from text that is known to be one, or comes out of a package's file.
@@ -169,10 +202,10 @@ impl<'a> Site<'a> {
 
     fn place(&mut self, path: &TreePath, kind: NodeKind, access: Access) -> Result<(), FinishError> {
         let path = self.real(path)?;
-        let owner = Owner::Finisher(self.finisher.to_owned());
-        self.tree.create_parents(&path, self.epoch.0, &owner)?;
+        self.tree.create_parents(&path, self.dates.epoch.0, &Owner::finisher(self.finisher))?;
+        let owner = Owner::Finisher { name: self.finisher.to_owned(), package: self.package.clone() };
         let Access { mode, uid, gid } = access;
-        self.tree.insert(path, Node { kind, mode, uid, gid, ..Node::directory(self.epoch.0, owner) })?;
+        self.tree.insert(path, Node { kind, mode, uid, gid, ..Node::directory(self.time(), owner) })?;
         Ok(())
     }
 }

@@ -222,10 +222,23 @@ impl Bench {
         String::from_utf8(self.contents.read(&content.digest).unwrap()).unwrap()
     }
 
+    /// Who put what is at a path, no link followed.
+    pub fn owner(&self, name: &str) -> String {
+        let node = self.tree.get(&path(name)).unwrap_or_else(|| panic!("nothing at {name}"));
+        node.owner.to_string()
+    }
+
+    /// Gives a path to another package.
+    pub fn given_to(mut self, name: &str, package: &str) -> Self {
+        *self.tree.get_mut(&path(name)).unwrap().owner = Owner::Package(package.into());
+        self
+    }
+
     /// All that finishers made, one line each: path, mode, owner, and where a link leads.
     pub fn made(&self) -> String {
         let mut lines = String::new();
-        for (path, node) in self.tree.iter().filter(|(_, node)| matches!(node.owner, Owner::Finisher(_))) {
+        for (path, node) in self.tree.iter().filter(|(_, node)| matches!(node.owner, Owner::Finisher { .. }))
+        {
             let kind = match &node.kind {
                 NodeKind::Directory => "/".to_owned(),
                 NodeKind::Symlink(target) => format!(" -> {target}"),
@@ -307,7 +320,7 @@ fn names_are_unique_and_nodes_bear_them() {
         Bench::new().packages(&["tzdata"]).file("usr/share/zoneinfo/Etc/UTC", "").directory("etc");
     bench.run(super::defaults::apply).unwrap();
     let node = bench.tree.get(&path("etc/localtime")).unwrap();
-    assert_eq!(node.owner, Owner::Finisher("defaults".into()));
+    assert_eq!(node.owner, Owner::Finisher { name: "defaults".into(), package: Some("tzdata".into()) });
     assert_eq!(node.mtime, EPOCH.0);
 }
 

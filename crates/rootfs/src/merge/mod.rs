@@ -192,7 +192,7 @@ fn place(
     replacements: &Replacements<'_>,
     epoch: Epoch,
 ) -> Result<FileTree, MergeError> {
-    let root = Node::directory(epoch.0, Owner::Finisher(aliases::FINISHER.to_owned()));
+    let root = Node::directory(epoch.0, Owner::finisher(aliases::FINISHER));
     let mut tree = FileTree::new(root);
     for (path, claims) in claims {
         let claim = settle(path, &claims, replacements)?;

@@ -9,10 +9,10 @@ use calypte_base::TreePath;
 use calypte_formats::dpkg::{Conffile, Md5};
 use md5::Digest as _;
 
-use super::{DebPackage, RecordError, Recorder, shared, stanza};
+use super::{DebPackage, RecordError, Recorder, made_for, shared, stanza};
 use crate::aliases;
 use crate::package::UnpackedPackage;
-use crate::tree::{NodeKind, Owner};
+use crate::tree::NodeKind;
 
 const DIRECTORY: &str = "var/lib/dpkg";
 
@@ -70,7 +70,7 @@ fn brought(package: &UnpackedPackage, path: &TreePath) -> Option<calypte_base::D
 
 /// The package's files in `info`: what lay in its control archive, and the list of its paths.
 fn info(recorder: &mut Recorder<'_>, package: &DebPackage<'_>) -> Result<(), RecordError> {
-    let owner = Owner::Package(package.unpacked.name.clone());
+    let owner = made_for(package);
     // Packages that can be installed for several architectures at once are told apart by the name (format 1).
     let same = package.deb.field("Multi-Arch") == Some("same");
     let qualifier = if same { format!(":{}", package.unpacked.architecture) } else { String::new() };

@@ -9,7 +9,8 @@
 //! All say what is in the tree, not what was in the packages: what a slice or the definition took out is not listed,
 //! so that `dpkg -V` finds nothing missing and a scanner ascribes no file that is not there.
 //!
-//! What belongs to one package (its record, its lists, its scripts) is owned by it; what all share is [`NAME`]'s.
+//! What belongs to one package (its record, its lists, its scripts) is made for it alone, and has its time: so it can lie
+//! in the layer of its package. What all share is the image's.
 
 mod database;
 mod exclude;
@@ -19,7 +20,7 @@ mod status_d;
 
 use std::io;
 
-use calypte_base::{Epoch, TreePath};
+use calypte_base::TreePath;
 use calypte_definition::Allowance;
 use calypte_formats::dpkg::{self, Conffile, DpkgError};
 use calypte_rpmdb::DatabaseError;
@@ -30,11 +31,11 @@ pub use self::read::{is_record, packages};
 use self::rpm::RpmPackage;
 
 use crate::aliases;
-use crate::context::FinishContext;
+use crate::context::{Dates, FinishContext};
 use crate::package::{DebDescription, UnpackedPackage};
 use crate::tree::{Content, FileTree, Node, Owner, TreeError};
 
-/// The owner of the files that all packages share.
+/// Who makes the records.
 pub const NAME: &str = "records";
 
 /// Why the records cannot be written.
@@ -88,7 +89,7 @@ pub fn write(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     let full = context.definition.allow.contains(&Allowance::PackageManager);
     let mut packages = DebPackage::among(context.packages);
     packages.sort_by_key(|package| &package.unpacked.name);
-    let mut recorder = Recorder { tree, contents: &mut *context.contents, epoch: context.epoch };
+    let mut recorder = Recorder { tree, dates: context.dates(), contents: &mut *context.contents };
     match (packages.is_empty(), full) {
         (true, _) => {}
         (false, true) => {
@@ -119,7 +120,7 @@ impl<'a> DebPackage<'a> {
 struct Recorder<'a> {
     tree: &'a mut FileTree,
     contents: &'a mut Contents,
-    epoch: Epoch,
+    dates: Dates<'a>,
 }
 
 impl Recorder<'_> {
@@ -127,17 +128,19 @@ impl Recorder<'_> {
     fn file(&mut self, path: &str, text: &[u8], mode: u32, owner: &Owner) -> Result<(), RecordError> {
         let path = record_path(path, owner)?;
         let (digest, size) = self.contents.add(text.to_vec());
-        let node = Node { mode, ..Node::file(Content { digest, size }, self.epoch.0, owner.clone()) };
-        self.tree.create_parents(&path, self.epoch.0, &shared())?;
+        let time = self.dates.of(owner.package()).0;
+        let node = Node { mode, ..Node::file(Content { digest, size }, time, owner.clone()) };
+        self.tree.create_parents(&path, self.dates.epoch.0, &shared())?;
         Ok(self.tree.insert(path, node)?)
     }
 
     /// Makes a directory where there is none.
     fn directory(&mut self, path: &str) -> Result<(), RecordError> {
         let path = record_path(path, &shared())?;
-        self.tree.create_parents(&path, self.epoch.0, &shared())?;
+        let time = self.dates.epoch.0;
+        self.tree.create_parents(&path, time, &shared())?;
         if self.tree.get(&path).is_none() {
-            self.tree.insert(path, Node::directory(self.epoch.0, shared()))?;
+            self.tree.insert(path, Node::directory(time, shared()))?;
         }
         Ok(())
     }
@@ -157,11 +160,18 @@ impl Recorder<'_> {
 }
 
 fn shared() -> Owner {
-    Owner::Finisher(NAME.to_owned())
+    Owner::finisher(NAME)
+}
+
+fn made_for(package: &DebPackage<'_>) -> Owner {
+    Owner::Finisher { name: NAME.to_owned(), package: Some(package.unpacked.name.clone()) }
 }
 
 fn record_path(path: &str, owner: &Owner) -> Result<TreePath, RecordError> {
-    TreePath::new(path).map_err(|source| RecordError::Path { package: owner.to_string(), source })
+    TreePath::new(path).map_err(|source| RecordError::Path {
+        package: owner.package().unwrap_or_default().to_owned(),
+        source,
+    })
 }
 
 /// The package's paragraph in a status file.

@@ -73,7 +73,7 @@ pub(super) fn write(recorder: &mut Recorder<'_>, packages: &[RpmPackage<'_>]) ->
     }
     let installed: Vec<Installed<'_>> =
         parts.iter().map(|(signature, header, states)| Installed { signature, header, states }).collect();
-    let time = u32::try_from(recorder.epoch.0).unwrap_or(0);
+    let time = u32::try_from(recorder.dates.epoch.0).unwrap_or(0);
     let bytes = database(&installed, time)?;
     recorder.file(PATH, &bytes, 0o644, &shared())
 }

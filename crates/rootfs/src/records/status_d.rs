@@ -1,15 +1,14 @@
 //! `/var/lib/dpkg/status.d`: for each package a file of its name with its status paragraph, and beside it the
 //! checksums of its files. dpkg does not read it; syft, trivy and grype do.
 
-use super::{DebPackage, RecordError, Recorder, stanza};
-use crate::tree::Owner;
+use super::{DebPackage, RecordError, Recorder, made_for, stanza};
 
 /// Where the records lie.
 pub(super) const DIRECTORY: &str = "var/lib/dpkg/status.d";
 
 pub(super) fn write(recorder: &mut Recorder<'_>, packages: &[DebPackage<'_>]) -> Result<(), RecordError> {
     for package in packages {
-        let owner = Owner::Package(package.unpacked.name.clone());
+        let owner = made_for(package);
         let path = format!("{DIRECTORY}/{}", package.unpacked.name);
         recorder.file(&path, stanza(package, &[])?.as_bytes(), 0o644, &owner)?;
         let md5sums = recorder.md5sums(package, true)?;

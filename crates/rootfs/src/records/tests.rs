@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use calypte_base::Epoch;
 use calypte_universe::rules::{Slice, Slices};
 
 use super::*;
@@ -39,7 +40,9 @@ fn packages() -> Vec<UnpackedPackage> {
         "# comment\ninterest-noawait /lib/x\ninterest x-cache # why\nactivate-noawait ldconfig\n\
                           interest-await /usr/share/x\ninterest ../../etc/x\n"
             .to_owned();
-    vec![program.0, library.0]
+    let mut packages = vec![program.0, library.0];
+    packages.iter_mut().for_each(|package| package.date = Epoch(3));
+    packages
 }
 
 /// Everything below a directory after the records were written: path, mode and owner, and the text of files.
@@ -54,11 +57,13 @@ fn recorded(write: impl FnOnce(&mut Recorder<'_>, &[DebPackage<'_>]) -> Result<(
     packages.sort_by(|one, other| one.name.cmp(&other.name));
     let ordered = DebPackage::among(&packages);
     let before = tree.clone();
-    write(&mut Recorder { tree: &mut tree, contents: &mut contents, epoch: Epoch(5) }, &ordered).unwrap();
+    let dates = Dates { epoch: Epoch(5), packages: &packages };
+    write(&mut Recorder { tree: &mut tree, contents: &mut contents, dates }, &ordered).unwrap();
     let mut text = String::new();
     for (path, node) in tree.iter().filter(|(path, _)| before.get(path).is_none()) {
         text.push_str(&format!("== {path} {:o} {}\n", node.mode, node.owner));
-        assert_eq!((node.mtime, node.uid), (5, 0));
+        let time = if node.owner.package().is_some() { 3 } else { 5 };
+        assert_eq!((node.mtime, node.uid), (time, 0));
         if let Some(content) = tree.file(path) {
             text.push_str(&String::from_utf8(contents.read(&content.digest).unwrap()).unwrap());
         }
@@ -83,7 +88,8 @@ fn what_the_definition_changed_is_not_ascribed_to_the_package() {
     *tree.get_mut(&path("usr/bin/x")).unwrap().owner = Owner::Definition;
     let program = packages.remove(0);
     let program = DebPackage { unpacked: &program, deb: program.deb().unwrap() };
-    let recorder = Recorder { tree: &mut tree, contents: &mut Contents::new(), epoch: Epoch(5) };
+    let dates = Dates { epoch: Epoch(5), packages: &[] };
+    let recorder = Recorder { tree: &mut tree, contents: &mut Contents::new(), dates };
     let manual = format!("{MANUAL}  usr/share/man/man1/x.1.gz\n");
     assert_eq!(recorder.md5sums(&program, true).unwrap(), manual);
     assert_eq!(recorder.md5sums(&program, false).unwrap(), format!("{PROGRAM}  usr/bin/x\n{manual}"));

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::{Architecture, Digest, Epoch, PackageFormat, TreePath};
-use calypte_definition::{Catalog, ImageDefinition};
+use calypte_definition::{Catalog, ImageDefinition, yaml};
+use calypte_formats::tar::{Entry, EntryKind};
 use calypte_resolve::LockedPackage;
-use calypte_rootfs::{AssembleError, Assembly, Rootfs, assemble};
+use calypte_rootfs::{AssembleError, Assembly, Node, Rootfs, assemble};
 use calypte_store::Store;
 use calypte_universe::Rules;
 use calypte_universe::rules::{Slice, Slices};
@@ -19,6 +20,8 @@ struct Bench {
     store: Store,
     packages: Vec<LockedPackage>,
     definition: ImageDefinition,
+    rules: Rules,
+    epoch: Epoch,
     _directory: tempfile::TempDir,
 }
 
@@ -33,7 +36,15 @@ impl Bench {
         let catalog = Catalog::load([("catalog/images/sample.yaml".to_owned(), text)])
             .unwrap_or_else(|errors| panic!("{}", errors[0]));
         let definition = catalog.image(&catalog.parse_id("sample").unwrap()).unwrap().clone();
-        Self { store, packages: Vec::new(), definition, _directory: directory }
+        let slice = Slice {
+            drop: vec!["usr/share/doc/**".to_owned()],
+            title: String::new(),
+            keep: Vec::new(),
+            marked: Default::default(),
+        };
+        let slices = Slices(BTreeMap::from([("docs".to_owned(), slice)]));
+        let rules = Rules { slices, ..Rules::default() };
+        Self { store, packages: Vec::new(), definition, rules, epoch: EPOCH, _directory: directory }
     }
 
     fn package(mut self, name: &str, deb: Deb) -> Self {
@@ -56,22 +67,14 @@ impl Bench {
     }
 
     fn assemble(&self) -> Result<Rootfs, AssembleError> {
-        let slice = Slice {
-            drop: vec!["usr/share/doc/**".to_owned()],
-            title: String::new(),
-            keep: Vec::new(),
-            marked: Default::default(),
-        };
-        let rules =
-            Rules { slices: Slices(BTreeMap::from([("docs".to_owned(), slice)])), ..Rules::default() };
         let packages: Vec<&LockedPackage> = self.packages.iter().collect();
         let assembly = Assembly {
             definition: &self.definition,
             packages: &packages,
-            rules: &rules,
+            rules: &self.rules,
             architecture: Architecture::Amd64,
             format: PackageFormat::Deb,
-            epoch: EPOCH,
+            epoch: self.epoch,
         };
         assemble(&assembly, &self.store)
     }
@@ -128,7 +131,13 @@ fn packages_slices_verbs_and_records_come_together() {
     assert_eq!(text(&rootfs, "etc/one.conf"), "level 2\n");
     assert_eq!(rootfs.tree.get(&TreePath::new("var/lib/one").unwrap()).unwrap().uid, 65532);
     let records = paths(&rootfs, "var/lib/dpkg/status.d");
-    assert_eq!(records, ["/var/lib/dpkg/status.d/one package one", "/var/lib/dpkg/status.d/two package two"]);
+    assert_eq!(
+        records,
+        [
+            "/var/lib/dpkg/status.d/one finisher records, for package one",
+            "/var/lib/dpkg/status.d/two finisher records, for package two"
+        ]
+    );
     assert!(
         text(&rootfs, "var/lib/dpkg/status.d/one")
             .starts_with("Package: one\nStatus: install ok installed\n")
@@ -199,4 +208,97 @@ fn each_error_names_the_image_and_what_is_wrong() {
     /usr/bin/four (package three): links to none, and /usr/bin/none is not in the image
       = help: add the package that has the target, or drop the link with `fs: [{delete: /usr/bin/four}]`
     ");
+}
+
+/// A package with something for each finisher that makes files of one package's data.
+fn busy(name: &str, time: i64) -> Deb {
+    let file = |path: String, text: &str| (path, text.to_owned());
+    let files = [
+        file(format!("./etc/{name}.conf"), "configuration"),
+        file(format!("./usr/bin/{name}"), name),
+        file(format!("./usr/lib/systemd/system/{name}.service"), "[Install]\nWantedBy=multi-user.target\n"),
+        file(
+            format!("./usr/lib/tmpfiles.d/{name}.conf"),
+            &format!("f /var/lib/{name}/state - - - - text\nC /etc/{name}.d/copy - - - - /usr/bin/{name}\n"),
+        ),
+        file(format!("./usr/share/{name}/default"), "default"),
+    ];
+    let mut deb = Deb::new()
+        .control("md5sums", format!("{:032}  usr/bin/{name}\n", 0))
+        .control("conffiles", format!("/etc/{name}.conf\n"));
+    for (path, text) in files {
+        let mode = if path.contains("/bin/") { 0o755 } else { 0o644 };
+        let size = text.len() as u64;
+        deb = deb
+            .entry(&Entry { size, mode, mtime: time, ..Entry::new(path, EntryKind::File) }, text.as_bytes());
+    }
+    deb.hard_link(&format!("./usr/bin/{name}-again"), &format!("./usr/bin/{name}"))
+}
+
+/// The same for the tables of a universe.
+fn busy_rules(names: &[&str]) -> Rules {
+    let of = |form: &str| names.iter().map(|name| form.replace("NAME", name)).collect::<String>();
+    let effects = of(
+        "- package: NAME\n  effects:\n    - {file: /etc/NAME.made, mode: \"0600\", content: made}\n    \
+         - {copy: /usr/share/NAME/default, to: /etc/NAME.default}\n    - {link: /etc/NAME.link, target: NAME.made}\n",
+    );
+    let alternatives = of(
+        "- package: NAME\n  link: /usr/bin/NAME-any\n  name: NAME-any\n  path: /usr/bin/NAME\n  priority: 1\n",
+    );
+    let accounts =
+        "users: [{name: root, uid: 0, group: root, home: /root}]\ngroups: [{name: root, gid: 0}]\n";
+    Rules {
+        accounts: yaml::from_str("accounts.yaml", accounts).unwrap(),
+        effects: yaml::from_str("effects.yaml", &effects).unwrap(),
+        alternatives: yaml::from_str("alternatives.yaml", &alternatives).unwrap(),
+        ..Rules::default()
+    }
+}
+
+#[test]
+fn what_is_of_a_package_depends_on_no_other_and_not_on_the_build_s_date() {
+    for more in ["", "allow: [package-manager]\n"] {
+        let assembled = |names: &[&str], epoch: i64| {
+            let mut bench = Bench::new(more);
+            for (number, name) in names.iter().enumerate() {
+                let time = if *name == "two" { 2_000 } else { 1_000 + number as i64 };
+                let mut deb = busy(name, time);
+                if *name == "two" {
+                    deb = deb.file("./usr/lib/systemd/systemd", b"");
+                }
+                bench = bench.package(name, deb);
+            }
+            (bench.rules, bench.epoch) = (busy_rules(&["extra", "one", "two"]), Epoch(epoch));
+            bench.assemble().unwrap()
+        };
+        let of_packages = |rootfs: &Rootfs| -> BTreeMap<TreePath, Node> {
+            let nodes = rootfs.tree.iter().filter(|(_, node)| !node.is_directory());
+            let own = nodes.filter(|(_, node)| matches!(node.owner.package(), Some("one" | "two")));
+            own.map(|(path, node)| (path.clone(), node.clone())).collect()
+        };
+        let without = assembled(&["one", "two"], EPOCH.0);
+        let with = assembled(&["one", "two", "extra"], EPOCH.0 + 77);
+        let found = of_packages(&without);
+        assert_eq!(found, of_packages(&with), "{more}");
+        assert!(found.values().all(|node| node.mtime <= 2_000), "no time is the build's");
+        let made: Vec<String> = found
+            .iter()
+            .filter(|(path, node)| {
+                path.as_str().contains("one") && node.owner.to_string().starts_with("finisher")
+            })
+            .map(|(path, node)| format!("{path} {} {}", node.owner, node.mtime))
+            .collect();
+        insta::with_settings!({snapshot_suffix => if more.is_empty() { "small" } else { "with_dpkg" }}, {
+            insta::assert_snapshot!("made_for_one_package", made.join("\n"));
+        });
+        let image: Vec<&str> = without
+            .tree
+            .iter()
+            .filter(|(_, node)| !node.is_directory() && node.owner.package().is_none())
+            .map(|(path, _)| path.as_str())
+            .collect();
+        insta::with_settings!({snapshot_suffix => if more.is_empty() { "small" } else { "with_dpkg" }}, {
+            insta::assert_snapshot!("made_for_the_image", image.join("\n"));
+        });
+    }
 }

@@ -29,7 +29,7 @@ const DPKG_STATE: &str = "var/lib/dpkg/alternatives";
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
     let packages = context.packages;
     let has = |name: &str| packages.iter().any(|package| package.name == name);
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     let mut groups: BTreeMap<&str, Vec<&Registration>> = BTreeMap::new();
     let registrations = context.rules.alternatives.0.iter();
     for registration in registrations.filter(|registration| has(&registration.package)) {
@@ -42,12 +42,16 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
         choices.sort_by_key(|choice| &choice.path);
         // Of equals the first: `max_by_key` gives the last, so it looks from the end.
         let Some(best) = choices.iter().rev().max_by_key(|choice| choice.priority) else { continue };
+        // What a name leads to is the best package's word, whatever else was to choose from; the state lists all.
+        site.make_for(Some(best.package.clone()));
         choose(&mut site, &best.link, name, &best.path)?;
         for Follower { link, name, path } in &best.followers {
             if site.leads_somewhere(&site.path(path)?)? {
                 choose(&mut site, link, name, path)?;
             }
         }
+        let alone = choices.iter().all(|choice| choice.package == best.package);
+        site.make_for(Some(best.package.clone()).filter(|_| alone));
         let states = [(has("dpkg"), DPKG_STATE, "\n"), (chkconfig, CHKCONFIG_STATE, "")];
         for (_, directory, end) in states.into_iter().filter(|(wanted, ..)| *wanted) {
             let text = format!("{}{end}", state(&choices));

@@ -49,7 +49,7 @@ const PREAMBLE: &str = "\
 /// # Errors
 /// When a template cannot be read.
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     let mut chosen = None;
     for profile in CHOICES {
         if site.leads_somewhere(&site.path(&format!("{PROFILES}/{profile}/system-auth"))?)? {
@@ -60,9 +60,14 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     let configuration = site.path(&format!("{TARGET}/authselect.conf"))?;
     // A configuration that is there is somebody's choice.
     let Some(profile) = chosen.filter(|_| site.tree.get(&configuration).is_none()) else { return Ok(()) };
+    let mut templates = Vec::new();
+    for (name, _) in FILES {
+        templates.push(site.path(&format!("{PROFILES}/{profile}/{name}"))?);
+    }
+    let there = templates.iter().filter(|path| site.tree.file(path).is_some());
+    site.make_for(site.sole_package(there));
     let features: BTreeSet<String> = FEATURES.map(str::to_owned).into();
-    for (name, link) in FILES {
-        let path = site.path(&format!("{PROFILES}/{profile}/{name}"))?;
+    for ((name, link), path) in FILES.into_iter().zip(templates) {
         let template = site.read_text(&path)?.unwrap_or_default();
         let text = template::render(&template, &features)
             .map_err(|problem| FinishError::BadFile { path, problem })?;
@@ -132,6 +137,7 @@ mod tests {
         );
         assert_eq!(bench.text("etc/authselect/smartcard-auth"), PREAMBLE);
         assert_eq!(bench.text("etc/authselect/authselect.conf"), "local\nwith-silent-lastlog\n");
+        assert_eq!(bench.owner("etc/nsswitch.conf"), "finisher authselect, for package p");
     }
 
     #[test]

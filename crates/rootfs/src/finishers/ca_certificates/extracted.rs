@@ -42,11 +42,11 @@ const fn purpose(number: u8) -> [u8; 8] {
     [0x2b, 6, 1, 5, 5, 7, 3, number]
 }
 
-/// Writes everything, if the tree has sources of trust. `time` in seconds is what Java's key store dates its entries
-/// by.
-pub(super) fn apply(site: &mut Site<'_>, time: i64) -> Result<(), FinishError> {
+/// Writes everything, if the tree has sources of trust.
+pub(super) fn apply(site: &mut Site<'_>) -> Result<(), FinishError> {
     link_legacy(site)?;
     let store = TrustStore::read(site)?;
+    site.make_for(site.sole_package(&store.sources));
     if store.items.is_empty() {
         return Ok(());
     }
@@ -56,7 +56,7 @@ pub(super) fn apply(site: &mut Site<'_>, time: i64) -> Result<(), FinishError> {
         (TLS_BUNDLE, bundle(&server)),
         ("pem/email-ca-bundle.pem", bundle(&store.anchors(EMAIL))),
         ("pem/objsign-ca-bundle.pem", bundle(&store.anchors(CODE))),
-        ("java/cacerts", java_key_store(&server, time)),
+        ("java/cacerts", java_key_store(&server, site.time())),
         ("edk2/cacerts.bin", signature_lists(&server)),
     ];
     for (name, bytes) in files {
@@ -75,6 +75,7 @@ fn link_legacy(site: &mut Site<'_>) -> Result<(), FinishError> {
     });
     let link = site.path(link)?;
     if !disabled && site.leads_somewhere(&site.path(bundle)?)? && !site.exists(&link)? {
+        site.make_for(site.package_of(&site.path(bundle)?));
         site.link(&link, &format!("/{bundle}"))?;
     }
     Ok(())

@@ -49,15 +49,15 @@ const SELECTION_HEADER: &str = "\
 /// # Errors
 /// When a certificate cannot be read or is none.
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
-    extracted::apply(&mut site, context.epoch.0)?;
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
+    extracted::apply(&mut site)?;
     let directory = site.path(SOURCE)?;
     let found: Vec<TreePath> = certificates(&site, &directory);
     if found.is_empty() {
         return Ok(());
     }
     let mut bundle = Vec::new();
-    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut names: BTreeMap<String, (String, Option<String>)> = BTreeMap::new();
     for path in &found {
         let bytes = site.read(path)?.unwrap_or_default();
         let hash = subject_hash::of_pem(&bytes)
@@ -67,11 +67,14 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
             bundle.push(b'\n');
         }
         let name = link_name(path);
+        let package = site.package_of(path);
+        site.make_for(package.clone());
         site.link(&site.path(&format!("{TARGET}/{name}"))?, &path.to_string())?;
-        names.insert(name, hash);
+        names.insert(name, (hash, package));
     }
-    site.write(&site.path(BUNDLE)?, bundle, Access::root(0o644))?;
     link_by_hash(&mut site, &names)?;
+    site.make_for(site.sole_package(&found));
+    site.write(&site.path(BUNDLE)?, bundle, Access::root(0o644))?;
     write_selection(&mut site, &directory, &found)
 }
 
@@ -87,10 +90,14 @@ fn link_name(path: &TreePath) -> String {
     format!("{safe}.pem")
 }
 
-/// `4042bcee.0` and so on, in the order of the files' names, as `openssl rehash` numbers them.
-fn link_by_hash(site: &mut Site<'_>, names: &BTreeMap<String, String>) -> Result<(), FinishError> {
+/// Links by hash to the files of these names, given with the hash and the package of each: `4042bcee.0` and so on, in the order of the files' names, as `openssl rehash` numbers them.
+fn link_by_hash(
+    site: &mut Site<'_>,
+    names: &BTreeMap<String, (String, Option<String>)>,
+) -> Result<(), FinishError> {
     let mut used: BTreeMap<&str, u32> = BTreeMap::new();
-    for (name, hash) in names {
+    for (name, (hash, package)) in names {
+        site.make_for(package.clone());
         let number = used.entry(hash).or_default();
         site.link(&site.path(&format!("{TARGET}/{hash}.{number}"))?, name)?;
         *number += 1;

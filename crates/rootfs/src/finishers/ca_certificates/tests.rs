@@ -49,6 +49,25 @@ fn one_bundle_and_links_by_name_and_hash() {
 }
 
 #[test]
+fn each_link_is_its_certificates_package_s_and_the_bundle_is_the_only_one_s() {
+    let bench = || {
+        Bench::new()
+            .file("usr/share/ca-certificates/mozilla/A.crt", CERTIFICATE)
+            .file("usr/share/ca-certificates/mozilla/B.crt", CERTIFICATE)
+    };
+    let mut alone = bench();
+    alone.run(apply).unwrap();
+    assert_eq!(alone.owner(BUNDLE), "finisher ca-certificates, for package p");
+    let mut two = bench().given_to("usr/share/ca-certificates/mozilla/B.crt", "q");
+    two.run(apply).unwrap();
+    assert_eq!(two.owner(BUNDLE), "finisher ca-certificates");
+    for (link, package) in [("A.pem", "p"), ("0b9bc432.0", "p"), ("B.pem", "q"), ("0b9bc432.1", "q")] {
+        let owner = two.owner(&format!("{TARGET}/{link}"));
+        assert_eq!(owner, format!("finisher ca-certificates, for package {package}"), "{link}");
+    }
+}
+
+#[test]
 fn what_is_no_certificate_names_the_file() {
     let mut bench = Bench::new().file("usr/share/ca-certificates/x.crt", "x");
     let error = bench.run(apply).unwrap_err();
@@ -73,10 +92,8 @@ fn oracle_update_ca_certificates_makes_the_same() {
     };
     let directory = tempfile::tempdir().unwrap();
     let list = directory.path().join("list");
-    let found = certificates(
-        &Site::new(&mut bench.tree, &mut bench.contents, crate::finishers::tests::EPOCH, NAME),
-        &path(SOURCE),
-    );
+    let (tree, context) = bench.context();
+    let found = certificates(&Site::new(tree, context.dates(), context.contents, NAME), &path(SOURCE));
     let names: String = found.iter().map(|path| format!("mozilla/{}\n", path.file_name())).collect();
     fs_err::write(&list, names).unwrap();
     let target = directory.path().join("certs");

@@ -54,6 +54,8 @@ pub(super) struct Item {
 #[derive(Debug, Default)]
 pub(super) struct TrustStore {
     pub items: Vec<Item>,
+    /// The files that were read.
+    pub sources: Vec<TreePath>,
     blocked_keys: BTreeSet<Vec<u8>>,
     /// Whole issuer, whole serial number.
     blocked_serials: BTreeSet<(Vec<u8>, Vec<u8>)>,
@@ -97,6 +99,7 @@ impl TrustStore {
                     store
                         .read_file(&mut source, &path, &bytes, place)
                         .map_err(|problem| FinishError::BadFile { path: path.clone(), problem })?;
+                    store.sources.push(path);
                 }
             }
             store.add(source)?;

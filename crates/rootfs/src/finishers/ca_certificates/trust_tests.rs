@@ -81,6 +81,11 @@ fn everything_that_update_ca_trust_makes() {
     assert_eq!(bench.text("etc/ssl/certs/ca-certificates.crt"), format!("# The Root\n{CERTIFICATE}"));
     assert_eq!(bench.text(&format!("{EXTRACTED}/pem/email-ca-bundle.pem")), bench.text(TLS));
     assert_eq!(bench.text(&format!("{EXTRACTED}/pem/objsign-ca-bundle.pem")), "");
+    assert_eq!(bench.owner(TLS), "finisher ca-certificates, for package p");
+    let mut bench = bench.file("etc/pki/ca-trust/source/anchors/own.pem", CERTIFICATE);
+    bench = bench.given_to("etc/pki/ca-trust/source/anchors/own.pem", "q");
+    bench.run(apply).unwrap();
+    assert_eq!(bench.owner(TLS), "finisher ca-certificates");
 }
 
 #[test]

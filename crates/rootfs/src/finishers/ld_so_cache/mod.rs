@@ -44,7 +44,7 @@ struct Library<'a> {
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
     let (architecture, packages) = (context.architecture, context.packages);
     let directories = library_directories(tree, context.contents, architecture);
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     let mut glibc = false;
     for loader in LOADERS {
         glibc |= site.leads_somewhere(&site.path(loader)?)?;
@@ -69,6 +69,7 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
             }
         }
     }
+    site.make_for(None);
     let path = site.path(CACHE)?;
     let bytes = ld_cache::write(&entries, &generator(packages))
         .map_err(|error| FinishError::BadFile { path: path.clone(), problem: error.to_string() })?;
@@ -132,7 +133,11 @@ fn link_soname(
         return Ok(());
     }
     let path = site.path(&format!("{directory}/{soname}"))?;
-    if site.exists(&path)? { Ok(()) } else { site.link(&path, &library.name) }
+    if site.exists(&path)? {
+        return Ok(());
+    }
+    site.make_for(site.package_of(&site.path(&format!("{directory}/{}", library.name))?));
+    site.link(&path, &library.name)
 }
 
 fn subdirectories(site: &Site<'_>, directory: &TreePath) -> Result<BTreeSet<TreePath>, FinishError> {

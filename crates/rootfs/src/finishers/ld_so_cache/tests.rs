@@ -60,6 +60,8 @@ fn libraries_are_found_by_their_soname() {
     0644 0:0 /etc/ld.so.cache
     0777 0:0 /usr/lib/x86_64-linux-gnu/libz.so.1 -> libz.so.1.3
     ");
+    assert_eq!(bench.owner(&format!("{TRIPLET}/libz.so.1")), "finisher ld-so-cache, for package p");
+    assert_eq!(bench.owner(CACHE), "finisher ld-so-cache");
 }
 
 #[test]

@@ -54,7 +54,7 @@ struct Scope {
 /// # Errors
 /// When a preset or an `[Install]` section cannot be used.
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     if !site.leads_somewhere(&site.path(SYSTEMD)?)? {
         return Ok(());
     }
@@ -90,6 +90,7 @@ fn apply_scope(site: &mut Site<'_>, scope: &Scope) -> Result<(), FinishError> {
         let occupied = site.node(&path)?.is_some_and(|node| !matches!(node.kind, NodeKind::Symlink(_)));
         // A file there is a unit that an administrator put in the place of the package's.
         if !occupied {
+            site.make_for(site.package_of(&target));
             site.link(&path, &target.to_string())?;
         }
     }

@@ -30,8 +30,9 @@ const NOT_OURS: [&str; 4] = ["dev", "proc", "sys", "tmp"];
 /// When a file is malformed, or an account has no fixed id.
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
     let accounts = Accounts::new(&context.rules.accounts, &context.definition.user);
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     for (file, lines) in read(&site)? {
+        site.make_for(site.package_of(&file));
         let bad = |problem: String| FinishError::BadFile { path: file.clone(), problem };
         for line in &lines {
             let owner = Ownership::of(line, &accounts, &file)?;
@@ -213,10 +214,13 @@ fn copy(site: &mut Site<'_>, source: &str, path: &TreePath, owner: &Ownership) -
         .map(|(below, node)| (below.as_str()[source.as_str().len()..].to_owned(), node.clone()))
         .collect();
     let first = Access { mode: owner.mode.map_or(node.mode, |mode| mode.bits), ..owner.made(0) };
+    let package = site.package();
     for (below, node, access) in std::iter::once((String::new(), node, first))
         .chain(whole.into_iter().map(|(below, node)| (below, node.clone(), Access::root(node.mode))))
     {
         let target = site.path(&format!("{path}{below}"))?;
+        // A line may copy what another package brought.
+        site.make_for(package.clone().filter(|package| node.owner.package() == Some(package)));
         let kind = match &node.kind {
             NodeKind::HardLink(file) => site.tree.get(file).map(|node| node.kind.clone()),
             kind => Some(kind.clone()),
@@ -228,6 +232,7 @@ fn copy(site: &mut Site<'_>, source: &str, path: &TreePath, owner: &Ownership) -
             _ => {}
         }
     }
+    site.make_for(package);
     Ok(())
 }
 

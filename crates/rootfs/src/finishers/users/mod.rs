@@ -38,7 +38,7 @@ const EVERYWHERE: [&str; 2] = ["root", "nobody"];
 pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(), FinishError> {
     let accounts = Accounts::new(&context.rules.accounts, &context.definition.user);
     let (packages, epoch) = (context.packages, context.epoch);
-    let mut site = Site::new(tree, context.contents, context.epoch, NAME);
+    let mut site = Site::new(tree, context.dates(), context.contents, NAME);
     let mut database = start(&site)?;
     let wanted = Wanted::collect(&site, packages, &context.rules.effects)?;
     database.check(&accounts, &wanted)?;
