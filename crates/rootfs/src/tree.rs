@@ -126,8 +126,8 @@ pub enum TreeError {
         parent: TreePath,
         /// What that is.
         kind: &'static str,
-        /// Whose it is.
-        owner: Owner,
+        /// Whose it is; boxed, for errors that carry this one are to stay small.
+        owner: Box<Owner>,
     },
     /// A directory with entries cannot be replaced by something else.
     #[error("{path} is a directory with entries and cannot be replaced by {kind}")]
@@ -327,7 +327,7 @@ impl FileTree {
                         } else {
                             node.kind.noun()
                         },
-                        owner: node.owner.clone(),
+                        owner: Box::new(node.owner.clone()),
                         parent: nearest,
                     });
                 }
