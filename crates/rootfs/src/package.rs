@@ -108,7 +108,8 @@ pub struct RpmDescription {
     /// The main header.
     pub header: String,
     /// Where each file of the header's list went, usrmerged as the entries are, in the header's order; none for what is
-    /// not put where the header says ([`crate::merge::follow`]).
+    /// not put where the header says ([`crate::merge::follow`]), or is not what it says (a kernel module, which is
+    /// uncompressed).
     pub files: Vec<Option<TreePath>>,
 }
 

@@ -11,6 +11,7 @@ use calypte_store::{PackWriter, StoreError};
 
 use super::facts::Head;
 use super::members::{self, Members, Said};
+use super::modules;
 use super::problem::{MemberProblem, UnpackError};
 use crate::package::{FileFacts, UnpackedEntry, UnpackedPackage};
 use crate::tree::NodeKind;
@@ -83,6 +84,8 @@ pub struct Gathering {
     members: Members,
     newest: i64,
     size: u64,
+    /// The size of the kernel modules that were uncompressed.
+    modules: u64,
     /// The size that the package says that it unpacks to, in KiB.
     installed: u64,
 }
@@ -103,7 +106,15 @@ pub struct Gathered {
 impl Gathering {
     /// Gathers into this pack.
     pub fn new(writer: PackWriter) -> Self {
-        Self { writer, heads: BTreeMap::new(), members: Members::new(""), newest: 0, size: 0, installed: 0 }
+        Self {
+            writer,
+            heads: BTreeMap::new(),
+            members: Members::new(""),
+            newest: 0,
+            size: 0,
+            modules: 0,
+            installed: 0,
+        }
     }
 
     /// Learns whose files are to come, and how many KiB the package says that they have.
@@ -125,13 +136,31 @@ impl Gathering {
         self.count_size(entry).map_err(refused)?;
         self.newest = self.newest.max(entry.mtime);
         let content = if accepted.is_file() {
+            let module = match accepted.module() {
+                None => None,
+                Some(compression) => {
+                    let packed = read(body, entry.size).map_err(unreadable)?;
+                    let bytes = modules::unpack(compression, &packed, self.modules);
+                    let bytes = bytes.map_err(|error| refused(MemberProblem::Module(error.to_string())))?;
+                    self.modules = self.modules.saturating_add(bytes.len() as u64);
+                    Some(bytes)
+                }
+            };
+            let mut module = module.as_deref();
+            let (body, size): (&mut dyn Read, u64) = match &mut module {
+                None => (body, entry.size),
+                Some(bytes) => {
+                    let size = bytes.len() as u64;
+                    (bytes, size)
+                }
+            };
             let mut head = Head::over(body);
             // A failed copy is the disk's fault when the store says so, and the package's otherwise.
             let failed = |error: io::Error| match error.downcast::<StoreError>() {
                 Ok(source) => Failure::Store(source),
                 Err(source) => unreadable(source),
             };
-            let content = self.writer.append(&mut head, entry.size).map_err(failed)?;
+            let content = self.writer.append(&mut head, size).map_err(failed)?;
             if let Some(head) = head.finish() {
                 self.heads.insert(content.digest, head);
             }
@@ -158,6 +187,13 @@ impl Gathering {
             .map_err(|(path, problem)| Failure::Member { member: path.as_str().to_owned(), problem })?;
         Ok(Gathered { entries, newest: Epoch(self.newest), writer: self.writer, heads: self.heads })
     }
+}
+
+/// All of a body that has this size. Memory is taken as the bytes come.
+fn read(body: &mut dyn Read, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    body.take(size).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == size { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Puts the facts of each content to all files that have it.

@@ -8,15 +8,18 @@
 //!   alias; the name that was not decides its mode, owner and time.
 //! - Nothing lies below anything but a directory, so nothing can be written through a link.
 //! - Files, directories, symbolic and hard links only; a hard link names a file that came before it.
+//! - Compressed kernel modules lie there uncompressed, under the name that says so (module [`super::modules`]).
 //! - All names of one file share its mode, owner, time and attributes; the first in path order is the file.
 
 use std::collections::BTreeMap;
 
 use calypte_base::TreePath;
 use calypte_base::path::PathError;
+use calypte_formats::compression::Compression;
 use calypte_formats::tar::{Entry, EntryKind};
 use calypte_store::PackedContent;
 
+use super::modules;
 use super::problem::MemberProblem;
 use crate::package::{Mark, UnpackedEntry};
 use crate::tree::{Content, Node, NodeKind, Owner};
@@ -54,6 +57,8 @@ struct Found {
     said: Said,
     /// Whether the path was reached by a top-level alias.
     aliased: bool,
+    /// Whether it is a kernel module that was compressed, or another name of one.
+    unpacked: bool,
 }
 
 /// A member that may be in a package; a regular file's content is still to come.
@@ -62,6 +67,7 @@ pub struct Accepted {
     path: TreePath,
     aliased: bool,
     kind: Kind,
+    module: Option<Compression>,
 }
 
 #[derive(Debug)]
@@ -69,10 +75,15 @@ enum Kind {
     Directory,
     File,
     Symlink(String),
-    HardLink(TreePath),
+    HardLink { target: TreePath, unpacked: bool },
 }
 
 impl Accepted {
+    /// How it is compressed, if it is a kernel module that belongs uncompressed into the pack.
+    pub const fn module(&self) -> Option<Compression> {
+        self.module
+    }
+
     /// Whether the member is a regular file, so that its content belongs into the pack.
     pub const fn is_file(&self) -> bool {
         matches!(self.kind, Kind::File)
@@ -92,8 +103,9 @@ impl Members {
             return Err(MemberProblem::TooMany(self.count));
         }
         let raw = name(&entry.path)?;
-        let kind = self.kind(entry)?;
+        let mut kind = self.kind(entry)?;
         let (path, aliased) = place(raw, &kind)?;
+        let (path, module) = uncompressed(path, &mut kind);
         if let Some(before) = self.entries.get(&path) {
             let both = before.node.is_directory() && matches!(kind, Kind::Directory);
             if !both || before.aliased == aliased {
@@ -101,19 +113,20 @@ impl Members {
             }
         }
         check_ids_and_attributes(entry)?;
-        Ok(Accepted { path, aliased, kind })
+        Ok(Accepted { path, aliased, kind, module })
     }
 
     /// Takes in an accepted member, with its content when it is a regular file.
     pub fn add(&mut self, entry: &Entry, accepted: Accepted, said: Said, content: Option<PackedContent>) {
-        let Accepted { path, aliased, kind } = accepted;
+        let Accepted { path, aliased, kind, module } = accepted;
         if aliased && self.entries.contains_key(&path) {
             return;
         }
+        let unpacked = module.is_some() || matches!(kind, Kind::HardLink { unpacked: true, .. });
         let kind = match (kind, content) {
             (Kind::Directory, _) => NodeKind::Directory,
             (Kind::Symlink(target), _) => NodeKind::Symlink(target),
-            (Kind::HardLink(target), _) => NodeKind::HardLink(target),
+            (Kind::HardLink { target, .. }, _) => NodeKind::HardLink(target),
             (Kind::File, content) => {
                 let (digest, size) = content.map_or_else(
                     || (calypte_base::Digest::of(b""), 0),
@@ -132,7 +145,7 @@ impl Members {
             owner: self.owner.clone(),
         };
         let offset = content.filter(|content| content.size > 0).map(|content| content.offset);
-        self.entries.insert(path, Found { node, offset, said, aliased });
+        self.entries.insert(path, Found { node, offset, said, aliased, unpacked });
     }
 
     fn kind(&self, entry: &Entry) -> Result<Kind, MemberProblem> {
@@ -142,11 +155,20 @@ impl Members {
             EntryKind::Symlink(target) => link_target(target).map(Kind::Symlink),
             EntryKind::HardLink(target) => {
                 let shown = || MemberProblem::HardLink(shown(target));
-                let target = aliases::real_path(name(target).map_err(|_| shown())?);
-                match self.entries.get(&target).map(|found| &found.node.kind) {
-                    Some(NodeKind::File(_)) => Ok(Kind::HardLink(target)),
+                let mut target = aliases::real_path(name(target).map_err(|_| shown())?);
+                if let Some((plain, _)) = modules::uncompressed(&target)
+                    && self.entries.get(&plain).is_some_and(|found| found.unpacked)
+                {
+                    target = plain;
+                }
+                let Some(Found { node, unpacked, .. }) = self.entries.get(&target) else {
+                    return Err(shown());
+                };
+                let unpacked = *unpacked;
+                match &node.kind {
+                    NodeKind::File(_) => Ok(Kind::HardLink { target, unpacked }),
                     // A link to a link is a link to its file.
-                    Some(NodeKind::HardLink(file)) => Ok(Kind::HardLink(file.clone())),
+                    NodeKind::HardLink(file) => Ok(Kind::HardLink { target: file.clone(), unpacked }),
                     _ => Err(shown()),
                 }
             }
@@ -222,6 +244,27 @@ fn place(raw: TreePath, kind: &Kind) -> Result<(TreePath, bool), MemberProblem> 
             Ok((raw, false))
         }
         _ => Err(MemberProblem::TopLevel(real)),
+    }
+}
+
+/// The place of a kernel module when it is uncompressed, and how it is compressed if this is the file itself; each other
+/// member stays. A link has the new name when what it leads to has.
+fn uncompressed(path: TreePath, kind: &mut Kind) -> (TreePath, Option<Compression>) {
+    let follows = match kind {
+        Kind::Directory => false,
+        Kind::File => true,
+        Kind::Symlink(target) => match modules::uncompressed_target(&path, target) {
+            Some(plain) => {
+                *target = plain;
+                true
+            }
+            None => false,
+        },
+        Kind::HardLink { unpacked, .. } => *unpacked,
+    };
+    match modules::uncompressed(&path).filter(|_| follows) {
+        Some((plain, compression)) => (plain, matches!(kind, Kind::File).then_some(compression)),
+        None => (path, None),
     }
 }
 

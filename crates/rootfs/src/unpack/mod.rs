@@ -9,6 +9,7 @@ mod collect;
 mod deb;
 mod facts;
 mod members;
+mod modules;
 mod problem;
 mod rpm;
 
@@ -33,7 +34,7 @@ use crate::package::UnpackedPackage;
 use crate::tree::{Content, NodeKind};
 
 /// Goes into the key of everything that is kept: a new number when the meaning or the form of it changes.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Where the store keeps what was learned of packages.
 const CACHE: &str = "unpacked";

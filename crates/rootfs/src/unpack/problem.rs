@@ -125,6 +125,9 @@ pub enum MemberProblem {
     /// A hard link to what the package did not have before it.
     #[error("it is a hard link to `{0}`, which is no regular file before it in the package")]
     HardLink(String),
+    /// A compressed kernel module that is damaged, or too large.
+    #[error("the kernel module cannot be unpacked: {0}")]
+    Module(String),
     /// A symlink's target is no path.
     #[error("the target of the symbolic link is empty, not UTF-8, holds a control character or is too long")]
     LinkTarget,

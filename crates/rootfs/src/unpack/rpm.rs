@@ -12,8 +12,9 @@ use calypte_store::PackWriter;
 use super::changes;
 use super::collect::{Collected, Failure, Gathered, Gathering};
 use super::members::Said;
+use super::modules;
 use crate::aliases;
-use crate::package::{Description, Mark, RpmDescription, Script, UnpackedPackage};
+use crate::package::{Description, Mark, RpmDescription, Script, UnpackedEntry, UnpackedPackage};
 
 /// Who owns what no one else does; its id is the same everywhere.
 const ROOT: &str = "root";
@@ -49,8 +50,17 @@ impl RpmCollector {
     pub fn finish(self, digest: Digest) -> Result<Collected, Failure> {
         // The reader gives the headers before anything else, or an error.
         let said = self.said.ok_or_else(|| Failure::Payload("it has no header".to_owned()))?;
-        let Headers { identity, description, scripts, accounts, conffiles, changes } = said;
+        let Headers { identity, mut description, scripts, accounts, conffiles, changes } = said;
         let Gathered { entries, newest, writer, heads } = self.gathering.finish()?;
+        for file in &mut description.files {
+            let moved = |path: &TreePath| {
+                modules::uncompressed(path)
+                    .is_some_and(|(plain, _)| !has(&entries, path) && has(&entries, &plain))
+            };
+            if file.as_ref().is_some_and(moved) {
+                *file = None;
+            }
+        }
         // A package without files has at least been built at some time.
         let date = if entries.is_empty() { Epoch(identity.build_time) } else { newest };
         let package = UnpackedPackage {
@@ -118,6 +128,10 @@ pub fn name(identity: &Identity) -> String {
         Some(secondary) => format!("{}.{secondary}", identity.name),
         None => identity.name.clone(),
     }
+}
+
+fn has(entries: &[UnpackedEntry], path: &TreePath) -> bool {
+    entries.binary_search_by(|entry| entry.path.cmp(path)).is_ok()
 }
 
 fn place(file: &FileEntry) -> Result<TreePath, Failure> {

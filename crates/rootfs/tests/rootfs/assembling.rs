@@ -11,7 +11,7 @@ use calypte_store::Store;
 use calypte_universe::Rules;
 use calypte_universe::rules::{Slice, Slices};
 
-use crate::deb::{CONTROL, Compression, Deb};
+use crate::deb::{CONTROL, Compression, Deb, compress};
 
 const EPOCH: Epoch = Epoch(1_700_000_000);
 
@@ -301,4 +301,22 @@ fn what_is_of_a_package_depends_on_no_other_and_not_on_the_build_s_date() {
             insta::assert_snapshot!("made_for_the_image", image.join("\n"));
         });
     }
+}
+
+#[test]
+fn records_name_kernel_modules_as_they_lie_there() {
+    let module = compress(&Compression::Xz, b"module").0;
+    let sums = format!("{0:032}  lib/modules/6.1/a.ko.xz\n{0:032}  usr/share/x\n", 0);
+    let kernel = Deb::new()
+        .control("md5sums", sums)
+        .file("./lib/modules/6.1/a.ko.xz", &module)
+        .file("./usr/share/x", b"x");
+    let bench = Bench::new("allow: [package-manager]\n").package("linux-image", kernel);
+    let rootfs = bench.assemble().unwrap();
+    assert!(text(&rootfs, "var/lib/dpkg/info/linux-image.list").contains("\n/usr/lib/modules/6.1/a.ko\n"));
+    assert_eq!(
+        text(&rootfs, "var/lib/dpkg/info/linux-image.md5sums"),
+        format!("{:032}  usr/share/x\n", 0),
+        "the checksum of the compressed module is that of nothing in the image"
+    );
 }

@@ -7,7 +7,7 @@ use calypte_base::Digest;
 use calypte_formats::tar::{Entry, EntryKind};
 use calypte_store::Store;
 
-use crate::deb::{CONTROL, Compression, Deb, archive, file, refused, unpack_in};
+use crate::deb::{CONTROL, Compression, Deb, archive, compress, file, refused, unpack_in};
 
 #[test]
 fn names_that_lead_out_of_the_root() {
@@ -77,6 +77,23 @@ fn owners_and_attributes_that_no_image_may_get() {
     insta::assert_snapshot!(change(|entry| entry.uid = u32::MAX), @"member `./etc/x`: its owner or group is 4294967295, which is no id");
     let selinux = |entry: &mut Entry| drop(entry.xattrs.insert("security.selinux".to_owned(), b"x".to_vec()));
     insta::assert_snapshot!(change(selinux), @"member `./etc/x`: the extended attribute `security.selinux` is not one that a package may set (security.capability, user.*)");
+}
+
+#[test]
+fn kernel_modules_that_are_none() {
+    let name = "./lib/modules/6.1/a.ko.xz";
+    insta::assert_snapshot!(Deb::new().file(name, b"x").refused(), @"member `./lib/modules/6.1/a.ko.xz`: the kernel module cannot be unpacked: xz data end early");
+    insta::assert_snapshot!(Deb::new().file(name, b"").refused(), @"member `./lib/modules/6.1/a.ko.xz`: the kernel module cannot be unpacked: xz data end early");
+    let packed = compress(&Compression::Xz, &[0; 1000]).0;
+    let cut = &packed[..packed.len() / 2];
+    insta::assert_snapshot!(Deb::new().file(name, cut).refused(), @"member `./lib/modules/6.1/a.ko.xz`: the kernel module cannot be unpacked: xz data end early");
+    let mut damaged = packed.clone();
+    damaged[40] ^= 0x55;
+    insta::assert_snapshot!(Deb::new().file(name, &damaged).refused(), @"member `./lib/modules/6.1/a.ko.xz`: the kernel module cannot be unpacked: xz data cannot be unpacked: lzma data error");
+    let twice = Deb::new().file("./usr/lib/modules/6.1/a.ko", b"module").file(name, &packed);
+    insta::assert_snapshot!(twice.refused(), @"member `./lib/modules/6.1/a.ko.xz`: /usr/lib/modules/6.1/a.ko is there twice");
+    let link = Deb::new().file("./lib/modules/6.1/a.ko", b"x").hard_link("./lib/modules/6.1/b.ko", name);
+    insta::assert_snapshot!(link.refused(), @"member `./lib/modules/6.1/b.ko`: it is a hard link to `./lib/modules/6.1/a.ko.xz`, which is no regular file before it in the package");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use calypte_base::Digest;
 use calypte_rootfs::unpack::{PackageFile, unpack};
-use calypte_rootfs::{Script, UnpackedPackage};
+use calypte_rootfs::{NodeKind, Script, UnpackedPackage};
 use calypte_store::Store;
 
 fn unpacked(name: &str) -> UnpackedPackage {
@@ -108,4 +108,32 @@ fn the_entries_of_the_changelogs_last_year_are_counted() {
         let Some(package) = made("", "", changelog) else { return };
         assert_eq!(package.changes, changes, "{changelog}");
     }
+}
+
+#[test]
+fn kernel_modules_lie_uncompressed_and_not_where_the_header_says() {
+    let install = "mkdir -p usr/lib/modules/6.1/weak\nprintf module | xz > usr/lib/modules/6.1/a.ko.xz\n\
+                   ln -s ../a.ko.xz usr/lib/modules/6.1/weak/a.ko.xz\nprintf 'a.ko.xz:' > usr/lib/modules/6.1/modules.dep";
+    let Some(package) = made(install, "/usr/lib/modules/6.1", "") else { return };
+    let listed: Vec<String> = package
+        .entries
+        .iter()
+        .map(|entry| match &entry.node.kind {
+            NodeKind::File(content) => format!("{} {}", entry.path, content.size),
+            NodeKind::Symlink(target) => format!("{} -> {target}", entry.path),
+            kind => format!("{} {}", entry.path, kind.noun()),
+        })
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            "/usr/lib/modules/6.1 a directory",
+            "/usr/lib/modules/6.1/a.ko 6",
+            "/usr/lib/modules/6.1/modules.dep 8",
+            "/usr/lib/modules/6.1/weak a directory",
+            "/usr/lib/modules/6.1/weak/a.ko -> ../a.ko",
+        ]
+    );
+    let files = &package.rpm().unwrap().files;
+    assert_eq!((files.len(), files.iter().filter(|file| file.is_none()).count()), (5, 2), "{files:?}");
 }

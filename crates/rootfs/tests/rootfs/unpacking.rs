@@ -122,6 +122,44 @@ fn the_first_name_of_a_file_is_the_file() {
 }
 
 #[test]
+fn kernel_modules_lie_uncompressed() {
+    let module = b"a module of a kernel ".repeat(100);
+    let packed = |compression| compress(&compression, &module).0;
+    let unpacked = Deb::new()
+        .file("./lib/modules/6.1/a.ko.xz", &packed(Compression::Xz))
+        .file("./usr/lib/modules/6.1/b.ko.gz", &packed(Compression::Gzip))
+        .file("./usr/lib/modules/6.1/c.ko.zst", &packed(Compression::Zstd))
+        .file("./usr/lib/modules/6.1/modules.dep", b"a.ko.xz:\n")
+        .hard_link("./usr/lib/modules/6.1/d.ko.xz", "./lib/modules/6.1/a.ko.xz")
+        .hard_link("./usr/lib/modules/6.1/e.ko.xz", "./usr/lib/modules/6.1/d.ko.xz")
+        .symlink("./usr/lib/modules/6.1/f.ko.zst", "c.ko.zst")
+        .symlink("./usr/lib/modules/6.1/g.ko.xz", "/opt/g.ko.xz")
+        .symlink("./usr/share/h", "/lib/modules/6.1/a.ko.xz")
+        .file("./usr/share/i.ko.xz", b"no module")
+        .unpack()
+        .unwrap();
+    let content = Digest::of(&module);
+    assert_eq!(
+        listed(&unpacked.package),
+        [
+            "/usr/lib/modules/6.1/a.ko 644 file of 2100",
+            "/usr/lib/modules/6.1/b.ko 644 file of 2100",
+            "/usr/lib/modules/6.1/c.ko 644 file of 2100",
+            "/usr/lib/modules/6.1/d.ko 644 name of /usr/lib/modules/6.1/a.ko",
+            "/usr/lib/modules/6.1/e.ko 644 name of /usr/lib/modules/6.1/a.ko",
+            "/usr/lib/modules/6.1/f.ko 777 link to c.ko",
+            "/usr/lib/modules/6.1/g.ko.xz 777 link to /opt/g.ko.xz",
+            "/usr/lib/modules/6.1/modules.dep 644 file of 9",
+            "/usr/share/h 777 link to /lib/modules/6.1/a.ko",
+            "/usr/share/i.ko.xz 644 file of 9",
+        ]
+    );
+    let mut contents = Contents::new();
+    unpacked.add_to(&mut contents).unwrap();
+    assert_eq!(contents.read(&content).unwrap(), module);
+}
+
+#[test]
 fn facts_of_programs_are_collected() {
     let script = |text: &str| {
         let unpacked = Deb::new().file("./usr/bin/x", text.as_bytes()).unpack().unwrap();
