@@ -1,7 +1,7 @@
 //! Each check on a tree that fails it, and on one that does not.
 
 use calypte_definition::Allowance;
-use calypte_formats::elf::ElfKind;
+use calypte_formats::elf::{ElfFacts, ElfKind};
 
 use super::*;
 use crate::finishers::tests::{Bench, library, program};
@@ -59,6 +59,43 @@ fn missing_libraries_loaders_and_other_machines() {
     [libraries] /usr/lib/foreign.so (package p): is for another machine (ELF machine 183, the image's is 62)
       = help: build the image for that architecture, or drop the file
     ");
+}
+
+#[test]
+fn private_libraries_are_found_where_their_program_finds_them() {
+    let private = format!("{TRIPLET}/systemd");
+    let bench = |program: ElfFacts| {
+        glibc()
+            .elf("usr/lib/systemd/systemd", program)
+            .elf(&format!("{private}/libcore.so"), library("libcore.so", &["libshared.so", "libc.so.6"]))
+            .elf(&format!("{private}/libshared.so"), library("libshared.so", &["libc.so.6"]))
+            .elf(&format!("{private}/libouter.so"), library("libouter.so", &[]))
+    };
+    let runpath = |needed: &[&str], directory: &str| {
+        let mut program = program(LOADER, needed);
+        program.runpath = vec![directory.to_owned()];
+        program
+    };
+    let alias = "/lib/x86_64-linux-gnu/systemd";
+    assert_eq!(failures(&mut bench(runpath(&["libcore.so", "libshared.so"], alias))), "");
+    let mut inherits = runpath(&["libcore.so"], "$ORIGIN/../x86_64-linux-gnu/systemd");
+    std::mem::swap(&mut inherits.runpath, &mut inherits.rpath);
+    assert_eq!(failures(&mut bench(inherits)), "");
+    let missing = "[libraries] /usr/lib/x86_64-linux-gnu/systemd/libcore.so (package p): needs libshared.so, which is not in the \
+                   image\n  = help: add the package that has libshared.so, or drop the file if nothing uses it\n";
+    for (program, why) in [
+        (runpath(&["libcore.so"], alias), "a run path does not count for what a library needs"),
+        (runpath(&["libshared.so"], alias), "it does not load the library"),
+        (runpath(&["libc.so.6"], alias), "it loads neither"),
+        (program(LOADER, &["libc.so.6"]), "nothing looks there"),
+    ] {
+        assert_eq!(failures(&mut bench(program)), missing, "{why}");
+    }
+    // By way of another library, which finds both itself.
+    let mut outer = library("libouter.so", &["libcore.so", "libshared.so"]);
+    outer.runpath = vec!["$ORIGIN".to_owned()];
+    let mut indirect = bench(runpath(&["libouter.so"], alias)).elf(&format!("{private}/libouter.so"), outer);
+    assert_eq!(failures(&mut indirect), "");
 }
 
 #[test]
