@@ -20,7 +20,7 @@ const ENDING: &str = ".ko";
 /// The largest module, in bytes. Graphics drivers with all their tables have some 30 MiB.
 const MODULE_LIMIT: u64 = 512 << 20;
 
-/// All modules of one package, in bytes. Those of a whole kernel, for every machine, have about 1 GiB.
+/// All modules of one package, in bytes. Those of a whole kernel have some 500 MiB.
 pub const PACKAGE_LIMIT: u64 = 8 << 30;
 
 /// Where a compressed module goes, and how it is compressed; none for every other path.
