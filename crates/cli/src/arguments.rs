@@ -77,6 +77,8 @@ pub enum Command {
     Diff(commands::diff::Arguments),
     /// Run an image's tests in a container engine
     Test(commands::test::Arguments),
+    /// Fetch an image from a registry, without what is on the machine already
+    Pull(commands::pull::Arguments),
     /// Save every package that locks name, so that a rebuild outlives the mirror
     Archive(commands::archive::Arguments),
     /// Print a completion script for a shell

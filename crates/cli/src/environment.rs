@@ -49,6 +49,26 @@ pub const SSL_CERT_FILE: Variable = Variable {
     name: "SSL_CERT_FILE",
     about: "PEM file of the certificates that https mirrors are checked against.",
 };
+/// Logins.
+pub const REGISTRY_AUTH_FILE: Variable = Variable {
+    name: "REGISTRY_AUTH_FILE",
+    about: "The file with the logins to registries, in place of podman's and docker's own.",
+};
+/// Where podman keeps logins.
+pub const XDG_RUNTIME_DIR: Variable = Variable {
+    name: "XDG_RUNTIME_DIR",
+    about: "Where podman keeps logins to registries: `containers/auth.json` below this.",
+};
+/// Where podman's kept logins lie.
+pub const XDG_CONFIG_HOME: Variable = Variable {
+    name: "XDG_CONFIG_HOME",
+    about: "Where further logins are looked for: `containers/auth.json` below this, or below `~/.config`.",
+};
+/// Where docker keeps logins.
+pub const DOCKER_CONFIG: Variable = Variable {
+    name: "DOCKER_CONFIG",
+    about: "Where docker's logins are looked for: `config.json` below this, or below `~/.docker`.",
+};
 
 /// Every variable that is read, in the order of the reference page.
 pub const ALL: &[Variable] = &[
@@ -63,6 +83,10 @@ pub const ALL: &[Variable] = &[
     HTTP_PROXY,
     NO_PROXY,
     SSL_CERT_FILE,
+    REGISTRY_AUTH_FILE,
+    XDG_RUNTIME_DIR,
+    XDG_CONFIG_HOME,
+    DOCKER_CONFIG,
 ];
 
 impl Variable {

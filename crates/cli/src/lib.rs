@@ -60,6 +60,7 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Show(arguments) => commands::show::run(session, arguments),
         Command::Diff(arguments) => commands::diff::run(session, arguments),
         Command::Test(arguments) => commands::test::run(session, arguments),
+        Command::Pull(arguments) => commands::pull::run(session, arguments),
         Command::Archive(arguments) => commands::archive::run(session, arguments),
         Command::Completions(arguments) => commands::completions::run(arguments),
         Command::Reference(arguments) => commands::reference::run(arguments),

@@ -105,6 +105,48 @@ impl Session {
         Ok(given.unwrap_or_default())
     }
 
+    /// How to use the network.
+    #[must_use]
+    pub fn network(&self) -> FetchSettings {
+        let no_proxy = environment::NO_PROXY.text().unwrap_or_default();
+        FetchSettings {
+            archives: self.global.archive.clone(),
+            offline: self.global.offline,
+            http_proxy: environment::HTTP_PROXY.text(),
+            https_proxy: environment::HTTPS_PROXY.text(),
+            no_proxy: no_proxy.split(',').map(|host| host.trim().to_owned()).collect(),
+            certificates: environment::SSL_CERT_FILE.path(),
+            stall_timeout: Duration::from_secs(self.global.timeout.max(1)),
+            interrupted: Arc::clone(&self.interrupted),
+            ..FetchSettings::default()
+        }
+    }
+
+    /// The files in which podman and docker keep the user's logins, as containers-auth.json(5) lists them; those that
+    /// are there.
+    ///
+    /// # Errors
+    /// When the file that `REGISTRY_AUTH_FILE` names cannot be read.
+    pub fn auth_files(&self) -> Result<Vec<Vec<u8>>> {
+        if let Some(path) = environment::REGISTRY_AUTH_FILE.path() {
+            return Ok(vec![fs_err::read(path).context(environment::REGISTRY_AUTH_FILE.name)?]);
+        }
+        let home = environment::HOME.path();
+        let below_home = |name: &str| home.as_ref().map(|home| home.join(name));
+        let files = [
+            environment::XDG_RUNTIME_DIR.path().map(|directory| directory.join("containers/auth.json")),
+            environment::XDG_CONFIG_HOME
+                .path()
+                .or_else(|| below_home(".config"))
+                .map(|directory| directory.join("containers/auth.json")),
+            environment::DOCKER_CONFIG
+                .path()
+                .or_else(|| below_home(".docker"))
+                .map(|directory| directory.join("config.json")),
+        ];
+        Ok(files.into_iter().flatten().filter_map(|file| fs_err::read(file).ok()).collect())
+    }
+
     /// The factory over catalog and store.
     ///
     /// # Errors
@@ -118,21 +160,11 @@ impl Session {
             given.entry(name.clone()).or_default().push(url.clone());
         }
         mirrors.extend(given);
-        let no_proxy = environment::NO_PROXY.text().unwrap_or_default();
         Factory::new(FactorySettings {
             catalog: self.catalog()?,
             store: Store::open(self.store_directory()?)?,
             mirrors,
-            network: FetchSettings {
-                archives: self.global.archive.clone(),
-                offline: self.global.offline,
-                http_proxy: environment::HTTP_PROXY.text(),
-                https_proxy: environment::HTTPS_PROXY.text(),
-                no_proxy: no_proxy.split(',').map(|host| host.trim().to_owned()).collect(),
-                certificates: environment::SSL_CERT_FILE.path(),
-                stall_timeout: Duration::from_secs(self.global.timeout.max(1)),
-                ..FetchSettings::default()
-            },
+            network: self.network(),
             now: Epoch(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
             source_date_epoch: self.source_date_epoch()?,
             compression: self.compression()?,

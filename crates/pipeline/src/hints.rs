@@ -6,6 +6,7 @@ use calypte_image::{ImageError, OutputError, ReadError};
 use calypte_resolve::{LockError, ResolveError};
 use calypte_rootfs::assemble::AssembleError;
 use calypte_rootfs::unpack::UnpackError;
+use calypte_store::registry::{ReferenceError, RegistryError};
 use calypte_store::{FetchError, StoreError};
 use calypte_universe::UniverseError;
 
@@ -32,6 +33,8 @@ pub fn hint(error: &Error) -> Option<String> {
         own.or_else(|| cause.downcast_ref::<UnknownImage>()?.hint())
             .or_else(|| cause.downcast_ref::<StoreError>()?.hint())
             .or_else(|| cause.downcast_ref::<FetchError>()?.hint())
+            .or_else(|| cause.downcast_ref::<ReferenceError>()?.hint())
+            .or_else(|| cause.downcast_ref::<RegistryError>()?.hint())
             .or_else(|| cause.downcast_ref::<UniverseError>()?.hint())
             .or_else(|| cause.downcast_ref::<ResolveError>()?.hint())
             .or_else(|| cause.downcast_ref::<LockError>()?.hint())

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod list;
 pub mod lock;
 pub mod probe;
+pub mod pull;
 pub mod reference;
 pub mod show;
 pub mod test;

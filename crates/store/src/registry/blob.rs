@@ -123,7 +123,7 @@ impl Registry {
         Ok(Some(PartialBlob { store: store.clone(), partial, digest: *digest, size, told: 0 }))
     }
 
-    /// Brings a blob into the store, if it is not there.
+    /// Brings a blob into the store, if it is not there; gives the number of its bytes that were fetched for that.
     ///
     /// # Errors
     /// When the registry does not give it, gives other bytes, or the store cannot be written.
@@ -133,14 +133,18 @@ impl Registry {
         digest: &Digest,
         size: u64,
         progress: &dyn Progress,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<u64, RegistryError> {
+        let (mut fetched, mut told) = (0, 0);
         loop {
-            let Some(mut blob) = self.partial(store, digest, size)? else { return Ok(()) };
+            let Some(mut blob) = self.partial(store, digest, size)? else { return Ok(fetched) };
             let before = blob.length();
+            blob.told = told;
             if let Err(error) = self.fetch_rest(&mut blob, progress) {
                 blob.partial.close();
                 return Err(error);
             }
+            fetched += size - before;
+            told = blob.told;
             match blob.finish() {
                 // The wrong bytes may be those of an earlier run; only a blob from one piece speaks against the registry.
                 Err(RegistryError::WrongDigest { .. }) if before > 0 => {}
@@ -149,7 +153,7 @@ impl Registry {
                     let failure = Failure::WrongDigest { expected, found };
                     return Err(RegistryError::Failed { what, host, failure });
                 }
-                result => return result,
+                result => return result.map(|()| fetched),
             }
         }
     }

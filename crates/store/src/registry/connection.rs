@@ -60,8 +60,10 @@ impl Connection {
         if settings.plain_http && !reference.is_loopback() {
             return Err(RegistryError::PlainHttp { host: reference.host.clone() });
         }
-        let file = settings.auth_file.as_deref();
-        let credentials = file.map(|file| auth::credentials(file, reference)).transpose()?.flatten();
+        let mut credentials = None;
+        for file in &settings.auth_files {
+            credentials = credentials.or(auth::credentials(file, reference)?);
+        }
         let scheme = if settings.plain_http { "http" } else { "https" };
         Ok(Self {
             client: Client::new(&settings.network)?,

@@ -42,8 +42,8 @@ pub struct RegistrySettings {
     pub network: FetchSettings,
     /// Ask over http, which is for registries on this machine only.
     pub plain_http: bool,
-    /// The bytes of the auth file of docker or podman.
-    pub auth_file: Option<Vec<u8>>,
+    /// The bytes of the auth files of podman and docker; the first that has the repository counts.
+    pub auth_files: Vec<Vec<u8>>,
 }
 
 impl fmt::Debug for RegistrySettings {

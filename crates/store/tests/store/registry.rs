@@ -22,7 +22,7 @@ fn settings() -> RegistrySettings {
         pause: Duration::from_millis(5),
         ..FetchSettings::default()
     };
-    RegistrySettings { network, plain_http: true, auth_file: None }
+    RegistrySettings { network, plain_http: true, auth_files: Vec::new() }
 }
 
 fn reference(server: &RegistryServer) -> Reference {
@@ -163,7 +163,8 @@ fn with_login(uses: usize) -> RegistryServer {
 fn tokens_are_fetched_and_renewed() {
     let server = with_login(2);
     let auth_file = format!(r#"{{"auths":{{"{}":{{"auth":"dTpw"}}}}}}"#, server.host);
-    let with_file = RegistrySettings { auth_file: Some(auth_file.into_bytes()), ..settings() };
+    let with_file =
+        RegistrySettings { auth_files: vec![b"{}".to_vec(), auth_file.into_bytes()], ..settings() };
     let registry = Registry::new(&reference(&server), with_file).unwrap();
     for _ in 0..3 {
         assert_eq!(registry.manifest(&tag()).unwrap().bytes, MANIFEST);
@@ -194,7 +195,7 @@ fn logins_that_fail_say_so() {
     assert!(matches!(error, RegistryError::Denied { whom: "everyone", .. }), "{error}");
     let server = with_login(1);
     let wrong = format!(r#"{{"auths":{{"{}":{{"auth":"d3Jvbmc="}}}}}}"#, server.host);
-    let with_file = RegistrySettings { auth_file: Some(wrong.into_bytes()), ..settings() };
+    let with_file = RegistrySettings { auth_files: vec![wrong.into_bytes()], ..settings() };
     let error = Registry::new(&reference(&server), with_file).unwrap().manifest(&tag()).unwrap_err();
     assert!(matches!(error, RegistryError::Login { .. }), "{error}");
     for token in [&b"{}"[..], b"x", br#"{"token":""}"#, br#"{"token":"a\r\nb"}"#] {
@@ -221,7 +222,7 @@ fn the_storage_behind_a_registry_does_not_see_the_authorization() {
         _ => Answer::new(307, b"").with("Location", here),
     });
     let auth_file = format!(r#"{{"auths":{{"{}":{{"auth":"dTpw"}}}}}}"#, server.host);
-    let with_file = RegistrySettings { auth_file: Some(auth_file.into_bytes()), ..settings() };
+    let with_file = RegistrySettings { auth_files: vec![auth_file.into_bytes()], ..settings() };
     let registry = Registry::new(&reference(&server), with_file).unwrap();
     let (_directory, store) = store();
     registry.fetch_blob(&store, &Digest::of(&blob), 1000, &Silent).unwrap();
@@ -240,7 +241,8 @@ fn blob_of(
     let (_directory, store) = store();
     let (digest, size, bytes) = (Digest::of(blob), blob.len() as u64, blob.to_vec());
     let server = RegistryServer::start(move |request, _| answer(request, &bytes));
-    let result = registry(&server).fetch_blob(&store, &digest, size, &Silent);
+    let result =
+        registry(&server).fetch_blob(&store, &digest, size, &Silent).map(|fetched| assert_eq!(fetched, size));
     assert_eq!(store.has(&digest), result.is_ok());
     if result.is_ok() {
         assert_eq!(store.read_verified(&digest).unwrap(), blob);
@@ -320,7 +322,9 @@ fn an_interrupted_blob_goes_on_where_it_stopped() {
     assert_eq!(files_in(&store.root().join("partial")), [digest.hex()]);
     let kept = fs_err::metadata(store.root().join("partial").join(digest.hex())).unwrap().len();
     assert!(kept > 0 && kept < size, "{kept}");
-    registry(&server).fetch_blob(&store, &digest, size, &Silent).unwrap();
+    let fetched = registry(&server).fetch_blob(&store, &digest, size, &Silent).unwrap();
+    assert_eq!(fetched, size - kept);
+    assert_eq!(registry(&server).fetch_blob(&store, &digest, size, &Silent).unwrap(), 0);
     assert_eq!(store.read_verified(&digest).unwrap(), blob);
     assert_eq!(server.requests()[1].range, Some((kept as usize, None)));
     // What an earlier run left may be damaged: then the blob is fetched anew.
