@@ -18,6 +18,7 @@ const LINE: &[&str] = &[
     "calypte-rpmdb",
     "calypte-rootfs",
     "calypte-image",
+    "calypte-delta",
     "calypte-pipeline",
     "calypte-cli",
     "calypte-tests",
