@@ -16,6 +16,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "crun", package: "crun" },
     Tool { program: "skopeo", package: "skopeo" },
     Tool { program: "umoci", package: "umoci" },
+    Tool { program: "docker-registry", package: "docker-registry" },
     Tool { program: "mmdebstrap", package: "mmdebstrap" },
     Tool { program: "qemu-aarch64-static", package: "qemu-user-static" },
     Tool { program: "update-binfmts", package: "binfmt-support" },

@@ -132,12 +132,12 @@ impl StreamCompression {
     /// A compressor in front of `target`; [`Compressor::finish`] must be called at the end.
     pub(crate) fn compressor<W: Write>(self, target: W) -> Compressor<W> {
         let encoder = match self {
-            Self::Gzip => Encoder::Gzip(
+            Self::Gzip => Encoder::Gzip(Box::new(
                 flate2::GzBuilder::new()
                     .mtime(0)
                     .operating_system(GZIP_UNKNOWN_OS)
                     .write(target, flate2::Compression::new(GZIP_LEVEL)),
-            ),
+            )),
             Self::None => Encoder::None(target),
         };
         Compressor { encoder, block: Vec::with_capacity(BLOCK) }
@@ -153,7 +153,7 @@ pub(crate) struct Compressor<W: Write> {
 
 #[derive(Debug)]
 enum Encoder<W: Write> {
-    Gzip(flate2::write::GzEncoder<W>),
+    Gzip(Box<flate2::write::GzEncoder<W>>),
     None(W),
 }
 

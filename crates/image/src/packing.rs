@@ -26,8 +26,9 @@ pub const DEFAULT_LAYERS: usize = 64;
 /// slash keeps the names of layers that are not a group's apart from those of packages, which have none.
 pub const IMAGE_LAYER: &str = "image/generated";
 
-/// One layer in so many is shared by the groups that have none of their own.
-const SHARED_PART: usize = 4;
+/// One layer in so many is shared by the groups that have none of their own: with Debian's sizes and a host of 127
+/// groups, fewer make each larger, more take own layers from groups that are worth one.
+const SHARED_PART: usize = 5;
 
 /// One shared layer in so many is for groups that change often.
 const OFTEN_PART: usize = 4;
@@ -35,11 +36,12 @@ const OFTEN_PART: usize = 4;
 /// Changes in a year from which a group counts as changing often: more than one in two months.
 const OFTEN: u32 = 6;
 
-/// How often in a year a shared layer is changed by one of its groups. Each time, every other group in it is sent along.
-const SHARED_CHANGES: u64 = 30;
+/// How often in a year a shared layer is changed by one of its groups, by the order of magnitude: eight groups with
+/// two changes each. Each time, every other group in it is sent along.
+const SHARED_CHANGES: u64 = 16;
 
-/// Bytes that a shared layer has, by the order of magnitude; they are sent along with each change of a group in it.
-const SHARED_SIZE: u64 = 2_000_000;
+/// Bytes of a shared layer, by the order of magnitude; they are sent along with each change of a group in it.
+const SHARED_SIZE: u64 = 400_000;
 
 /// What decides where a group goes: nothing but facts of its own packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,13 +53,13 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// The order of magnitude (a power of two) of the bytes that would be sent in vain in a year if the group shared a
-    /// layer: its own when another group of the layer changes, and theirs when it does. Only the magnitude, so that an
-    /// ordinary update does not change the order of two groups.
+    /// The order of magnitude (in powers of the square root of two) of the bytes that would be sent in vain in a year if
+    /// the group shared a layer: its own when another group of the layer changes, and theirs when it does. Only the
+    /// magnitude, so that an ordinary update does not change the order of two groups.
     fn cost_of_sharing(self) -> u32 {
-        let own = self.size.saturating_mul(SHARED_CHANGES);
-        let others = u64::from(self.changes).saturating_mul(SHARED_SIZE);
-        own.saturating_add(others).checked_ilog2().unwrap_or(0)
+        let own = u128::from(self.size) * u128::from(SHARED_CHANGES);
+        let others = u128::from(self.changes) * u128::from(SHARED_SIZE);
+        own.saturating_add(others).saturating_pow(2).checked_ilog2().unwrap_or(0)
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::{Digest, Epoch, Hasher, TreePath};
 use calypte_formats::tar;
-use calypte_rootfs::{Content, FileTree, Node, NodeKind, Owner};
+use calypte_rootfs::{Content, FileTree, Node, NodeKind};
 
 use crate::compression::LayerCompression;
 use crate::error::ImageError;
@@ -16,7 +16,7 @@ use crate::layers::LayerSettings;
 use crate::packing::{Evidence, IMAGE_LAYER, pack};
 
 /// Goes into every key. To be raised with any change of what is written for the same nodes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Names that begin so mean deletions in a layer (OCI image spec, layer.md, "Whiteouts").
 pub(crate) const WHITEOUT_PREFIX: &str = ".wh.";
@@ -72,7 +72,7 @@ pub(crate) fn plan<'a>(
         if node.is_directory() {
             continue;
         }
-        let package = package_of(&file(tree, node).owner);
+        let package = file(tree, node).owner.package();
         let group = package.map(|package| settings.group(package));
         let layer = group.and_then(|group| packing.get(group)).map_or(IMAGE_LAYER, String::as_str);
         let draft = drafts.entry((layer == IMAGE_LAYER, layer.to_owned())).or_default();
@@ -108,7 +108,7 @@ fn finish<'a>(tree: &'a FileTree, name: String, draft: Draft<'a>) -> LayerPlan<'
 /// The groups of all packages that own something other than directories.
 fn groups(tree: &FileTree, settings: &LayerSettings<'_>) -> BTreeMap<String, Evidence> {
     let files = tree.iter().filter(|(_, node)| !node.is_directory());
-    let packages: BTreeSet<_> = files.filter_map(|(_, node)| package_of(&file(tree, node).owner)).collect();
+    let packages: BTreeSet<_> = files.filter_map(|(_, node)| file(tree, node).owner.package()).collect();
     let mut groups: BTreeMap<String, Evidence> = BTreeMap::new();
     for package in packages {
         let evidence = groups.entry(settings.group(package).to_owned()).or_default();
@@ -118,15 +118,6 @@ fn groups(tree: &FileTree, settings: &LayerSettings<'_>) -> BTreeMap<String, Evi
         }
     }
     groups
-}
-
-/// The package whose layer a node belongs to: its own, or the one that it was generated for.
-fn package_of(owner: &Owner) -> Option<&str> {
-    match owner {
-        Owner::Package(name) => Some(name),
-        Owner::Finisher { package, .. } => package.as_deref(),
-        Owner::Definition => None,
-    }
 }
 
 fn add_parents(path: &TreePath, directories: &mut BTreeSet<TreePath>) {

@@ -81,7 +81,7 @@ pub(crate) enum LayerWriter {
     /// zstd with a table of contents.
     Chunked(Box<ChunkedWriter<Target>>),
     /// gzip, a member for each segment; or plain.
-    Stream(StreamWriter),
+    Stream(Box<StreamWriter>),
 }
 
 /// A segment in the making: where it begins.
@@ -106,8 +106,12 @@ impl LayerWriter {
         let target = Target { blob, segment: Hasher::new(), position: 0 };
         match compression {
             LayerCompression::Zstd(level) => Self::Chunked(Box::new(ChunkedWriter::new(target, level.get()))),
-            LayerCompression::Gzip => Self::Stream(StreamWriter::new(StreamCompression::Gzip, target)),
-            LayerCompression::None => Self::Stream(StreamWriter::new(StreamCompression::None, target)),
+            LayerCompression::Gzip => {
+                Self::Stream(Box::new(StreamWriter::new(StreamCompression::Gzip, target)))
+            }
+            LayerCompression::None => {
+                Self::Stream(Box::new(StreamWriter::new(StreamCompression::None, target)))
+            }
         }
     }
 
@@ -216,7 +220,7 @@ impl LayerWriter {
             Self::Stream(mut writer) => {
                 writer.write(&[0; 2 * tar::BLOCK_SIZE])?;
                 writer.between()?;
-                let StreamWriter { state: State::Between(target), tar, tar_size, .. } = writer else {
+                let StreamWriter { state: State::Between(target), tar, tar_size, .. } = *writer else {
                     return Err(StreamWriter::broken());
                 };
                 (target, tar.finish(), tar_size, BTreeMap::new())

@@ -130,7 +130,16 @@ impl Ours {
         let first = measure(&lock)?;
         let again = best(RUNS, &lock, || Ok(()))?;
         let chosen = self.resolve()?;
-        let build = self.calypte(&["build", IMAGE, "--arch", "amd64", "--output", &self.output]);
+        let build = self.calypte(&[
+            "build",
+            IMAGE,
+            "--arch",
+            "amd64",
+            "--output",
+            &self.output,
+            "--compression",
+            "zstd:3",
+        ]);
         let cold = best(RUNS, &build, || forget(&self.store))?;
         let warm = best(RUNS, &build, || Ok(()))?;
         let shown = run::output(&mut self.calypte(&["show", IMAGE, "--arch", "amd64", "--format", "json"]))?;

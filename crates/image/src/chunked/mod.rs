@@ -137,8 +137,10 @@ impl<W: Write> ChunkedWriter<W> {
         let mut buffer = Vec::new();
         let entry = self.entries.len() - 1;
         let mut chunk = 0;
+        let whole = member.size <= cut::WHOLE;
+        let most = if whole { cut::WHOLE } else { cut::LONGEST as u64 };
         while left > 0 || !buffer.is_empty() {
-            let room = (cut::LONGEST - buffer.len()) as u64;
+            let room = most - buffer.len() as u64;
             let start = buffer.len();
             let wanted = room.min(left);
             if content.take(wanted).read_to_end(&mut buffer)? as u64 != wanted {
@@ -149,7 +151,7 @@ impl<W: Write> ChunkedWriter<W> {
             digest.update(&buffer[start..]);
             checksum.update(&buffer[start..]);
             self.add_tar(&buffer[start..]);
-            let length = if member.size <= cut::WHOLE { buffer.len() } else { cut::first_chunk(&buffer) };
+            let length = if whole { buffer.len() } else { cut::first_chunk(&buffer) };
             let rest = buffer.split_off(length);
             self.push(std::mem::replace(&mut buffer, rest), Some((entry, chunk)))?;
             chunk += 1;
