@@ -56,13 +56,19 @@ impl<'a> Matcher<'a> {
 
     fn by_names(&self, member: &Member) -> Option<usize> {
         let path = self.by_path.get(member.path.as_slice()).copied();
-        path.or_else(|| self.nearest_size(self.by_shape.get(&shape(&member.path))?, member))
-            .or_else(|| self.nearest_size(self.by_name.get(&shape(name(&member.path)))?, member))
+        path.or_else(|| self.nearest(self.by_shape.get(&shape(&member.path))?, member))
+            .or_else(|| self.nearest(self.by_name.get(&shape(name(&member.path)))?, member))
     }
 
-    fn nearest_size(&self, numbers: &[usize], member: &Member) -> Option<usize> {
-        let size = |number: usize| self.old.members.get(number).map_or(u64::MAX, |old| old.size);
-        numbers.iter().copied().min_by_key(|number| (size(*number).abs_diff(member.size), *number))
+    /// Numbers are not always versions: of `m1.ko` to `m9.ko` each was made from the one with its own number. So the
+    /// same name goes before all, then the path that differs least, then the size.
+    fn nearest(&self, numbers: &[usize], member: &Member) -> Option<usize> {
+        let distance = |number: usize| {
+            let old = self.old.members.get(number)?;
+            let other_name = name(&old.path) != name(&member.path);
+            Some((other_name, unlike(&old.path, &member.path), old.size.abs_diff(member.size), number))
+        };
+        numbers.iter().filter_map(|number| distance(*number)).min().map(|(.., number)| number)
     }
 }
 
@@ -108,6 +114,14 @@ fn sketch(taken: &Taken, member: &Member) -> Result<Sketch, DeltaError> {
         at += part;
     }
     Ok(sketcher.finish())
+}
+
+/// Bytes of the longer path that are in neither a common start nor a common end.
+fn unlike(one: &[u8], other: &[u8]) -> usize {
+    let start = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+    let rests = (one.get(start..).unwrap_or_default(), other.get(start..).unwrap_or_default());
+    let end = rests.0.iter().rev().zip(rests.1.iter().rev()).take_while(|(one, other)| one == other).count();
+    rests.0.len().max(rests.1.len()) - end
 }
 
 /// The last component of a path.

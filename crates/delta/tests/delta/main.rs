@@ -1,0 +1,6 @@
+//! Deltas of made-up images: what comes out is the new image to the last bit, and everything else is refused.
+
+mod hostile;
+mod image;
+mod random;
+mod round_trip;
