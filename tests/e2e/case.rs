@@ -7,8 +7,8 @@ use libtest_mimic::Trial;
 use crate::needs::Need;
 use crate::world::World;
 use crate::{
-    bad_fedora, bad_input, builder, command_line, engines, fedora, live_fedora, outputs, rebuild, scanners,
-    up,
+    bad_fedora, bad_input, builder, command_line, engines, fedora, live_fedora, outputs, pull, rebuild,
+    scanners, up,
 };
 
 /// One end-to-end case.
@@ -24,6 +24,7 @@ pub fn all() -> Vec<Trial> {
     let cases = [
         up::CASES,
         outputs::CASES,
+        pull::CASES,
         engines::CASES,
         rebuild::CASES,
         scanners::CASES,

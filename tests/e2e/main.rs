@@ -13,6 +13,7 @@ mod fedora;
 mod live_fedora;
 mod needs;
 mod outputs;
+mod pull;
 mod rebuild;
 mod scanners;
 mod up;

@@ -137,6 +137,8 @@ impl Client {
             }
             // The TLS library's errors come through the transport as plain I/O errors.
             _ if text.contains("certificate") => Failure::Tls(text),
+            // What answers there speaks something else, most likely plain http.
+            _ if text.contains("corrupt message") => Failure::Tls(text),
             _ => Failure::Connection(text),
         }
     }

@@ -1,0 +1,336 @@
+//! `calypte pull` from a real registry: what skopeo pushed comes back byte for byte, also after a kill, and an update
+//! fetches little more than what changed.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use calypte_base::Digest;
+use calypte_formats::tar::{Entry, EntryKind};
+use calypte_formats::{oci, zstd_chunked};
+use calypte_image::chunked::ChunkedWriter;
+use calypte_image::layers::COMPRESSION_ANNOTATION;
+use calypte_image::{LayerCompression, Level};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::case::Case;
+use crate::needs::Need;
+use crate::world::{World, run, stdout};
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "what_skopeo_pushed_is_pulled_byte_for_byte",
+        needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
+        run: byte_for_byte,
+    },
+    Case {
+        name: "a_killed_pull_goes_on_where_it_stopped",
+        needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
+        run: killed,
+    },
+    Case {
+        name: "an_update_fetches_little_more_than_what_changed",
+        needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
+        run: update,
+    },
+];
+
+/// Longest time that anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Debian's `docker-registry` on a free port of loopback, over a directory of its own. Ended when dropped.
+struct Registry {
+    directory: TempDir,
+    child: Child,
+    address: String,
+}
+
+impl Registry {
+    fn start() -> Result<Self> {
+        let directory = TempDir::new()?;
+        // Free a moment ago; should another process take it in between, the case fails and says so.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let config = directory.path().join("config.yml");
+        let data = directory.path().join("data");
+        fs_err::write(
+            &config,
+            format!(
+                "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
+                 rootdirectory: {}\nhttp:\n  addr: {address}\n",
+                data.display()
+            ),
+        )?;
+        let log = fs_err::File::create(directory.path().join("log"))?.into_file();
+        let child = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("docker-registry could not be started")?;
+        let mut registry = Self { directory, child, address };
+        registry.wait()?;
+        Ok(registry)
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let start = Instant::now();
+        while TcpStream::connect(&self.address).is_err() {
+            let ended = self.child.try_wait()?;
+            if ended.is_some() || start.elapsed() > PATIENCE {
+                let log = fs_err::read_to_string(self.directory.path().join("log"))?;
+                bail!("docker-registry does not listen: {ended:?}\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Has skopeo push the image of a layout.
+    fn push(&self, layout: &Path, tag: &str) -> Result<()> {
+        run(Command::new("skopeo")
+            .args(["copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", "--preserve-digests"])
+            .arg(format!("oci:{}:image", layout.display()))
+            .arg(format!("docker://{}/team/app:{tag}", self.address)))?;
+        Ok(())
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Passes connections on to a server, slowly, so that there is a middle to kill in.
+fn slowly(server: &str, bytes_a_second: usize) -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?.to_string();
+    let server = server.to_owned();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(upstream) = TcpStream::connect(&server) else { continue };
+            let (Ok(from_client), Ok(to_server)) = (client.try_clone(), upstream.try_clone()) else {
+                continue;
+            };
+            std::thread::spawn(move || copy(from_client, to_server, usize::MAX));
+            std::thread::spawn(move || copy(upstream, client, bytes_a_second));
+        }
+    });
+    Ok(address)
+}
+
+fn copy(mut from: TcpStream, mut to: TcpStream, bytes_a_second: usize) {
+    let mut buffer = vec![0; (bytes_a_second / 50).clamp(1, 64 * 1024)];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+        if bytes_a_second < usize::MAX {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    // Whichever side is gone already needs no telling.
+    drop(from.shutdown(Shutdown::Both));
+    drop(to.shutdown(Shutdown::Both));
+}
+
+/// Bytes that do not compress, the same for the same seed.
+fn noise(seed: u64, size: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let step = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..size).map(step).collect()
+}
+
+/// A layer with a tree in one of its versions: in two large files of four a piece changes, and some small files.
+fn layer(version: u64) -> Result<(Vec<u8>, Digest, zstd_chunked::Positions)> {
+    let mut writer = ChunkedWriter::new(Vec::new(), Level::FAST.get());
+    let mut add = |path: &str, content: Vec<u8>| {
+        let mut entry = Entry::new(path, EntryKind::File);
+        entry.size = content.len() as u64;
+        writer.append(&entry, &mut content.as_slice()).map(drop)
+    };
+    for number in 0..4 {
+        let mut content = noise(number, 2_000_000);
+        if number % 2 == 0 {
+            content.splice(500_000..500_100, noise(100 * version + number, 1_000));
+        }
+        add(&format!("usr/lib/large-{number}"), content)?;
+    }
+    for number in 0..200 {
+        let seed = if number % 20 == 0 { 10_000 * version + number } else { 1_000 + number };
+        add(&format!("usr/share/small-{number}"), noise(seed, 2_000))?;
+    }
+    let finished = writer.finish()?;
+    Ok((finished.target, finished.diff_id, finished.positions))
+}
+
+/// Writes the image of a tree into a layout, under the tag `image`; the layer's size.
+fn write_image(version: u64, directory: &Path) -> Result<u64> {
+    let blobs = directory.join("blobs/sha256");
+    fs_err::create_dir_all(&blobs)?;
+    let put = |media_type: &str, bytes: &[u8], annotations: BTreeMap<String, String>| -> Result<_> {
+        let digest = Digest::of(bytes);
+        fs_err::write(blobs.join(digest.hex()), bytes)?;
+        let (media_type, size) = (media_type.to_owned(), bytes.len() as u64);
+        Ok(oci::Descriptor { media_type, digest, size, annotations, ..oci::Descriptor::default() })
+    };
+    let (bytes, diff_id, positions) = layer(version)?;
+    let mut annotations = positions.annotations();
+    let identity = LayerCompression::Zstd(Level::FAST).identity();
+    annotations.insert(COMPRESSION_ANNOTATION.to_owned(), identity);
+    let layer = put(oci::MEDIA_TYPE_LAYER_ZSTD, &bytes, annotations)?;
+    let config = oci::ImageConfig {
+        architecture: "amd64".to_owned(),
+        os: "linux".to_owned(),
+        rootfs: oci::RootFs { kind: "layers".to_owned(), diff_ids: vec![diff_id] },
+        ..oci::ImageConfig::default()
+    };
+    let size = layer.size;
+    let manifest = oci::Manifest {
+        schema_version: 2,
+        media_type: Some(oci::MEDIA_TYPE_MANIFEST.to_owned()),
+        config: put(oci::MEDIA_TYPE_CONFIG, &serde_json::to_vec(&config)?, BTreeMap::new())?,
+        layers: vec![layer],
+        ..oci::Manifest::default()
+    };
+    let tag = BTreeMap::from([("org.opencontainers.image.ref.name".to_owned(), "image".to_owned())]);
+    let index = oci::Index {
+        schema_version: 2,
+        manifests: vec![put(oci::MEDIA_TYPE_MANIFEST, &serde_json::to_vec(&manifest)?, tag)?],
+        ..oci::Index::default()
+    };
+    fs_err::write(directory.join("index.json"), serde_json::to_vec(&index)?)?;
+    fs_err::write(directory.join("oci-layout"), serde_json::to_vec(&oci::Layout::default())?)?;
+    Ok(size)
+}
+
+/// The program over a store of its own, pulling from this address to `pulled` below the directory.
+fn pull(directory: &Path, address: &str, tag: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(World::program());
+    command.args(["--quiet", "--format", "json", "--store"]).arg(directory.join("store"));
+    command.args(["pull", "--plain-http", &format!("docker://{address}/team/app:{tag}")]);
+    command.arg("--output").arg(format!("oci:{}", pulled(directory).display()));
+    command.args(more).stdin(Stdio::null());
+    command
+}
+
+fn pulled(directory: &Path) -> PathBuf {
+    directory.join("pulled")
+}
+
+fn report(mut command: Command) -> Result<Value> {
+    let text = stdout(&mut command)?;
+    serde_json::from_str(&text).with_context(|| format!("no JSON: {text}"))
+}
+
+/// Whether each blob of the one layout is in the other, and skopeo finds the other good.
+fn ensure_same(layout: &Path, other: &Path, directory: &Path) -> Result<()> {
+    for entry in fs_err::read_dir(layout.join("blobs/sha256"))? {
+        let entry = entry?;
+        let copy = fs_err::read(other.join("blobs/sha256").join(entry.file_name()))?;
+        ensure!(copy == fs_err::read(entry.path())?, "{} differs", entry.path().display());
+    }
+    // It checks every digest, and that the layer is a tar whose digest the config names.
+    let copy = format!("dir:{}", directory.join("copy").display());
+    let form = ["--quiet", "--insecure-policy", "--dest-decompress"];
+    run(Command::new("skopeo").arg("copy").args(form).arg(format!("oci:{}", other.display())).arg(copy))?;
+    Ok(())
+}
+
+fn number(report: &Value, key: &str) -> Result<u64> {
+    report[key].as_u64().with_context(|| format!("`{key}` is missing in {report:#}"))
+}
+
+fn byte_for_byte(_: &World) -> Result<()> {
+    let registry = Registry::start()?;
+    let directory = TempDir::new()?;
+    let layout = directory.path().join("layout");
+    let size = write_image(1, &layout)?;
+    registry.push(&layout, "1")?;
+    let first = report(pull(directory.path(), &registry.address, "1", &[]))?;
+    ensure!(first["schema"] == "calypte.pull/1" && number(&first, "fetched")? >= size, "{first:#}");
+    ensure_same(&layout, &pulled(directory.path()), directory.path())?;
+    // What is not there, and what wants https.
+    let missing = pull(directory.path(), &registry.address, "2", &[]).output()?;
+    let text = String::from_utf8_lossy(&missing.stderr).into_owned();
+    ensure!(missing.status.code() == Some(2) && text.contains("404"), "{}\n{text}", missing.status);
+    let mut over_tls = Command::new(World::program());
+    over_tls.args(["--quiet", "--store"]).arg(directory.path().join("store"));
+    over_tls.args(["pull", &format!("{}/team/app:1", registry.address), "--output"]);
+    let refused = over_tls.arg(format!("oci:{}", directory.path().join("no").display())).output()?;
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(refused.status.code() == Some(2) && text.contains("--plain-http"), "{}\n{text}", refused.status);
+    Ok(())
+}
+
+fn killed(_: &World) -> Result<()> {
+    const ENOUGH: u64 = 2_000_000;
+    let registry = Registry::start()?;
+    let directory = TempDir::new()?;
+    let layout = directory.path().join("layout");
+    let size = write_image(1, &layout)?;
+    registry.push(&layout, "1")?;
+    let slow = slowly(&registry.address, 2_000_000)?;
+    let mut child =
+        pull(directory.path(), &slow, "1", &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let partial = directory.path().join("store/partial");
+    let start = Instant::now();
+    let length = || -> u64 {
+        let files = fs_err::read_dir(&partial).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).max().unwrap_or(0)
+    };
+    while length() < ENOUGH {
+        ensure!(child.try_wait()?.is_none() && start.elapsed() < PATIENCE, "there was no middle to kill in");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill()?;
+    child.wait()?;
+    let kept = length();
+    ensure!(kept < size && !pulled(directory.path()).exists(), "it was done already");
+    let resumed = report(pull(directory.path(), &registry.address, "1", &[]))?;
+    let fetched = number(&resumed, "fetched")?;
+    ensure!(
+        fetched < size - ENOUGH + 10_000,
+        "{fetched} bytes were fetched, though {kept} of {size} were there"
+    );
+    ensure_same(&layout, &pulled(directory.path()), directory.path())
+}
+
+fn update(_: &World) -> Result<()> {
+    let registry = Registry::start()?;
+    let directory = TempDir::new()?;
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    write_image(1, &old)?;
+    let size = write_image(2, &new)?;
+    registry.push(&new, "2")?;
+    let from = format!("oci:{}:image", old.display());
+    let updated = report(pull(directory.path(), &registry.address, "2", &["--from", &from]))?;
+    ensure_same(&new, &pulled(directory.path()), directory.path())?;
+    let (fetched, requests) = (number(&updated, "fetched")?, number(&updated, "requests")?);
+    ensure!(fetched < size / 10 && requests < 20, "{fetched} of {size} bytes in {requests} requests");
+    ensure!(number(&updated, "local")? > size * 9 / 10, "{updated:#}");
+    // The same update, cut in its middle by a kill at once after the start of the layer, is whole after a second run.
+    let second = TempDir::new()?;
+    let slow = slowly(&registry.address, 100_000)?;
+    let mut child = pull(second.path(), &slow, "2", &["--from", &from])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    std::thread::sleep(Duration::from_millis(1_500));
+    child.kill()?;
+    child.wait()?;
+    report(pull(second.path(), &registry.address, "2", &["--from", &from]))?;
+    ensure_same(&new, &pulled(second.path()), second.path())
+}
