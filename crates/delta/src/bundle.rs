@@ -122,7 +122,7 @@ impl Draft {
             }
         }
         drop(content);
-        let mut frames = Vec::with_capacity(3);
+        let mut frames = Vec::with_capacity(4);
         let mut pack = |prefix: &[u8], content: Vec<u8>| -> Result<Frame, DeltaError> {
             let packed = frame::compress(prefix, &content)?;
             let frame = Frame { packed: packed.len() as u64, size: content.len() as u64 };
@@ -130,9 +130,10 @@ impl Draft {
             Ok(frame)
         };
         let controls = pack(&[], streams.controls)?;
+        let runs = pack(&[], streams.runs)?;
         let added = pack(&[], streams.added)?;
         let fresh = pack(prefix, streams.fresh)?;
-        Ok(self.packed(Body::Difference { controls, added, fresh }, frames))
+        Ok(self.packed(Body::Difference { controls, runs, added, fresh }, frames))
     }
 }
 

@@ -5,6 +5,8 @@
 //! The content is covered by pairs: *take so many bytes of the old one, each with a byte added to it; then so many that
 //! are fresh; then move in the old one*. That is the scheme of Percival's bsdiff. Candidates are found by a table of
 //! eight-byte words rather than by a sorted list of all suffixes: less memory, and time that grows with the size.
+//!
+//! Of what is added, zeros are counted and the rest is written: a twentieth of the bytes is left to be compressed.
 
 use crate::error::DeltaError;
 use crate::number::{Numbers, fold, put, unfold};
@@ -21,6 +23,12 @@ const MOST_CANDIDATES: usize = 24;
 /// Bytes over which one match is followed. A longer one is found again where this ends.
 const LONGEST_MATCH: usize = 4096;
 
+/// A match of the present alignment of so many bytes is taken without looking for a longer one.
+const ENOUGH: usize = 32;
+
+/// Equal bytes up to this number between others are written as zeros.
+const SHORT_RUN: usize = 3;
+
 /// How many bytes more than the present alignment gives a match must give to be worth a change.
 const GAIN: usize = 8;
 
@@ -33,6 +41,7 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Streams {
     pub controls: Vec<u8>,
+    pub runs: Vec<u8>,
     pub added: Vec<u8>,
     pub fresh: Vec<u8>,
 }
@@ -53,10 +62,41 @@ impl Streams {
             put(&mut self.controls, pair.fresh as u64);
             let source = old.get(pair.old..pair.old + pair.taken).unwrap_or_default();
             let target = new.get(pair.new..pair.new + pair.taken).unwrap_or_default();
-            self.added.extend(source.iter().zip(target).map(|(old, new)| new.wrapping_sub(*old)));
+            self.write_added(source, target);
             let end = pair.new + pair.taken;
             self.fresh.extend_from_slice(new.get(end..end + pair.fresh).unwrap_or_default());
             at = (pair.old + pair.taken) as i64;
+        }
+    }
+}
+
+impl Streams {
+    /// Writes what makes `new` of `old`, which are equally long: how many bytes are the same, how many of those after
+    /// them are not, and so on to the end.
+    fn write_added(&mut self, old: &[u8], new: &[u8]) {
+        let mut at = 0;
+        while at < new.len() {
+            let (old, new) = (old.get(at..).unwrap_or_default(), new.get(at..).unwrap_or_default());
+            let same = common_run(old, new);
+            put(&mut self.runs, same as u64);
+            at += same;
+            if same == new.len() {
+                return;
+            }
+            // A few equal bytes between others cost less as zeros than as a run of their own.
+            let (mut count, mut equal) = (0, 0);
+            for (place, (old, new)) in old.iter().zip(new).skip(same).enumerate() {
+                equal = if old == new { equal + 1 } else { 0 };
+                if equal == 0 {
+                    count = place + 1;
+                } else if equal > SHORT_RUN {
+                    break;
+                }
+            }
+            put(&mut self.runs, count as u64);
+            let changed = old.iter().zip(new).skip(same).take(count);
+            self.added.extend(changed.map(|(old, new)| new.wrapping_sub(*old)));
+            at += count;
         }
     }
 }
@@ -65,14 +105,16 @@ impl Streams {
 #[derive(Debug)]
 pub(crate) struct StreamReader<'a> {
     pub controls: Numbers<'a>,
+    pub runs: Numbers<'a>,
     pub added: Numbers<'a>,
     pub fresh: Numbers<'a>,
 }
 
 impl<'a> StreamReader<'a> {
-    pub(crate) const fn new(controls: &'a [u8], added: &'a [u8], fresh: &'a [u8]) -> Self {
+    pub(crate) const fn new(controls: &'a [u8], runs: &'a [u8], added: &'a [u8], fresh: &'a [u8]) -> Self {
         Self {
             controls: Numbers::new(controls, "controls of a bundle"),
+            runs: Numbers::new(runs, "runs of a bundle"),
             added: Numbers::new(added, "added bytes of a bundle"),
             fresh: Numbers::new(fresh, "fresh bytes of a bundle"),
         }
@@ -106,17 +148,38 @@ impl<'a> StreamReader<'a> {
             if taken == 0 && fresh == 0 {
                 return Err(DeltaError::damaged("controls of a bundle", "some bytes", "none"));
             }
-            let added = self.added.bytes(taken as usize)?;
-            target.extend(source.iter().zip(added).map(|(old, added)| old.wrapping_add(*added)));
+            self.read_added(source, target)?;
             target.extend_from_slice(self.fresh.bytes(fresh as usize)?);
             at += taken as i64;
         }
         Ok(())
     }
 
+    fn read_added(&mut self, old: &[u8], target: &mut Vec<u8>) -> Result<(), DeltaError> {
+        let mut rest = old;
+        while !rest.is_empty() {
+            let same = self.runs.at_most(rest.len() as u64, "equal bytes")?;
+            let (equal, others) = rest.split_at_checked(same as usize).unwrap_or_default();
+            target.extend_from_slice(equal);
+            rest = others;
+            if rest.is_empty() {
+                break;
+            }
+            let count = self.runs.at_most(rest.len() as u64, "other bytes")?;
+            if same == 0 && count == 0 {
+                return Err(DeltaError::damaged("runs of a bundle", "some bytes", "none"));
+            }
+            let (changed, others) = rest.split_at_checked(count as usize).unwrap_or_default();
+            let added = self.added.bytes(changed.len())?;
+            target.extend(changed.iter().zip(added).map(|(old, added)| old.wrapping_add(*added)));
+            rest = others;
+        }
+        Ok(())
+    }
+
     /// Whether all was used up.
     pub(crate) fn check_end(&self) -> Result<(), DeltaError> {
-        let left = self.controls.left() + self.added.left() + self.fresh.left();
+        let left = self.controls.left() + self.runs.left() + self.added.left() + self.fresh.left();
         if left > 0 {
             return Err(DeltaError::damaged(
                 "bundle",
@@ -168,31 +231,38 @@ impl Words {
     /// ones the place that goes on with the present alignment wins.
     fn longest(&self, old: &[u8], new: &[u8], place: usize, aligned: i64) -> (usize, usize) {
         let mut best = (0, 0);
-        let mut try_at = |from: usize| {
+        let try_at = |best: &mut (usize, usize), from: usize| {
             let length = common(old.get(from..).unwrap_or_default(), new.get(place..).unwrap_or_default());
             if length > best.1 {
-                best = (from, length);
+                *best = (from, length);
             }
         };
         if let Ok(from) = usize::try_from(place as i64 + aligned) {
-            try_at(from);
+            try_at(&mut best, from);
+        }
+        if best.1 >= ENOUGH {
+            return best;
         }
         let mut next = self.hash(new, place).and_then(|hash| self.heads.get(hash)).copied().unwrap_or(NONE);
         for _ in 0..MOST_CANDIDATES {
             if next == NONE {
                 break;
             }
-            try_at(next as usize * self.step);
+            try_at(&mut best, next as usize * self.step);
             next = self.previous.get(next as usize).copied().unwrap_or(NONE);
         }
         best
     }
 }
 
-/// How many bytes both begin with.
+/// How many bytes both begin with, as far as a match is followed.
 fn common(one: &[u8], other: &[u8]) -> usize {
     let limit = one.len().min(other.len()).min(LONGEST_MATCH);
-    let (one, other) = (one.get(..limit).unwrap_or_default(), other.get(..limit).unwrap_or_default());
+    common_run(one.get(..limit).unwrap_or_default(), other.get(..limit).unwrap_or_default())
+}
+
+/// How many bytes both begin with.
+fn common_run(one: &[u8], other: &[u8]) -> usize {
     let words =
         one.chunks_exact(8).zip(other.chunks_exact(8)).take_while(|(one, other)| one == other).count();
     let start = words * 8;
@@ -324,7 +394,7 @@ mod tests {
     fn round_trip(old: &[u8], new: &[u8]) -> Streams {
         let mut streams = Streams::default();
         streams.write(old, new);
-        let mut reader = StreamReader::new(&streams.controls, &streams.added, &streams.fresh);
+        let mut reader = StreamReader::new(&streams.controls, &streams.runs, &streams.added, &streams.fresh);
         let mut back = Vec::new();
         reader.read(Some(old), new.len() as u64, &mut back).unwrap();
         assert!(back == new, "{} bytes became {}", new.len(), back.len());
@@ -379,16 +449,25 @@ mod tests {
     #[test]
     fn lies_are_refused() {
         let old = noise(4, 1_000);
+        let mut new = [&old[500..], &old[..400]].concat();
+        new[100] ^= 1;
         let mut streams = Streams::default();
-        streams.write(&old, &[&old[500..], &old[..400]].concat());
-        let read = |controls: &[u8], added: &[u8], size| {
-            StreamReader::new(controls, added, &streams.fresh).read(Some(&old), size, &mut Vec::new())
+        streams.write(&old, &new);
+        let Streams { controls, runs, added, fresh } = &streams;
+        let read = |controls: &[u8], runs: &[u8], added: &[u8], size| {
+            let mut reader = StreamReader::new(controls, runs, added, fresh);
+            reader.read(Some(&old), size, &mut Vec::new()).and_then(|()| reader.check_end())
         };
-        assert!(read(&streams.controls, &streams.added, 900).is_ok());
-        assert!(read(&streams.controls, &streams.added, 901).is_err());
-        assert!(read(&streams.controls, &streams.added[..10], 900).is_err());
+        assert!(read(controls, runs, added, 900).is_ok());
+        assert!(read(controls, runs, added, 901).is_err());
+        assert!(read(controls, runs, added, 899).is_err());
+        assert!(read(controls, runs, &[], 900).is_err());
+        assert!(read(controls, runs, &[1, 2], 900).is_err());
+        for runs in [&[0, 0][..], &[0xff, 0xff, 3], &[0, 0xff, 0xff, 3], &[]] {
+            assert!(read(controls, runs, added, 900).is_err(), "{runs:?}");
+        }
         for controls in [&[0, 0, 0][..], &[1, 1, 0], &[0xd0, 0x0f, 1, 0], &[0, 0xff, 0xff, 0x7f, 0], &[]] {
-            assert!(read(controls, &streams.added, 10).is_err(), "{controls:?}");
+            assert!(read(controls, runs, added, 10).is_err(), "{controls:?}");
         }
     }
 }

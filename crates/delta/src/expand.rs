@@ -231,16 +231,18 @@ impl Frames {
 /// The new bytes of a bundle.
 fn unpack(bundle: &Bundle, old: &Taken, frames: &mut Frames) -> Result<Vec<u8>, DeltaError> {
     let (prefix, starts) = prefix(old, &bundle.pieces)?;
-    let (controls, added, fresh) = match bundle.body {
+    let (controls, runs, added, fresh) = match bundle.body {
         Body::Prefix(frame) => return frames.next(frame, &prefix, "bundle"),
-        Body::Difference { controls, added, fresh } => (
+        Body::Difference { controls, runs, added, fresh } => (
             frames.next(controls, &[], "controls of a bundle")?,
+            frames.next(runs, &[], "runs of a bundle")?,
             frames.next(added, &[], "added bytes of a bundle")?,
             frames.next(fresh, &prefix, "fresh bytes of a bundle")?,
         ),
     };
-    let mut reader = StreamReader::new(&controls, &added, &fresh);
-    let mut bytes = Vec::with_capacity(added.len() + fresh.len());
+    let mut reader = StreamReader::new(&controls, &runs, &added, &fresh);
+    // The plan bounds the items of a bundle together.
+    let mut bytes = Vec::new();
     for item in &bundle.items {
         let range = item.piece.and_then(|piece| starts.get(piece));
         let old = range.and_then(|(start, end)| prefix.get(*start..*end));

@@ -85,15 +85,15 @@ pub(crate) struct Item {
 pub(crate) enum Body {
     /// One frame with the pieces as its prefix.
     Prefix(Frame),
-    /// Differences byte by byte (see `difference`): controls, bytes to be added, and others.
-    Difference { controls: Frame, added: Frame, fresh: Frame },
+    /// Differences byte by byte (see `difference`): controls, runs of equal bytes, what is added, and fresh bytes.
+    Difference { controls: Frame, runs: Frame, added: Frame, fresh: Frame },
 }
 
 impl Body {
     pub(crate) fn frames(&self) -> Vec<Frame> {
         match *self {
             Self::Prefix(frame) => vec![frame],
-            Self::Difference { controls, added, fresh } => vec![controls, added, fresh],
+            Self::Difference { controls, runs, added, fresh } => vec![controls, runs, added, fresh],
         }
     }
 }
@@ -208,6 +208,14 @@ impl Plan {
         if sizes.len() > MOST_CONTENTS {
             return Err(DeltaError::damaged("plan, new contents", MOST_CONTENTS, sizes.len()));
         }
+        let total = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
+        if total > MOST_LAYER_BYTES {
+            return Err(DeltaError::damaged(
+                "plan, new contents",
+                format!("at most {MOST_LAYER_BYTES} bytes"),
+                total,
+            ));
+        }
         let continued = |bundle: &Bundle| bundle.items.first().is_some_and(|item| item.continues);
         if self.bundles.first().is_some_and(continued) {
             return Err(DeltaError::damaged("plan", "a content before the part that continues it", "none"));
@@ -318,14 +326,18 @@ fn bundle(numbers: &mut Numbers<'_>, base: &BaseShape) -> Result<Bundle, DeltaEr
     let (items, size) = items(numbers, count)?;
     let body = match numbers.at_most(1, "form of a bundle")? {
         0 => Body::Prefix(frame(numbers)?),
-        _ => Body::Difference { controls: frame(numbers)?, added: frame(numbers)?, fresh: frame(numbers)? },
+        _ => Body::Difference {
+            controls: frame(numbers)?,
+            runs: frame(numbers)?,
+            added: frame(numbers)?,
+            fresh: frame(numbers)?,
+        },
     };
-    let held = match body {
-        Body::Prefix(frame) => frame.size,
-        Body::Difference { added, fresh, .. } => added.size + fresh.size,
-    };
-    if held != size {
-        return Err(DeltaError::damaged("plan, bundle", format!("frames of {size} bytes"), held));
+    // What differences give is known when they are read.
+    if let Body::Prefix(frame) = body
+        && frame.size != size
+    {
+        return Err(DeltaError::damaged("plan, bundle", format!("a frame of {size} bytes"), frame.size));
     }
     Ok(Bundle { pieces, items, body })
 }

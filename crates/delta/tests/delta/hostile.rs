@@ -78,7 +78,7 @@ fn replace(pair: &Pair, media_type: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) {
     let layers = manifest["layers"].as_array_mut().unwrap();
     let layer = layers.iter_mut().find(|layer| layer["mediaType"] == media_type).unwrap();
     let bytes = change(fs_err::read(blobs.join(digest(layer))).unwrap());
-    let mut put = |descriptor: &mut serde_json::Value, bytes: &[u8]| {
+    let put = |descriptor: &mut serde_json::Value, bytes: &[u8]| {
         let digest = Digest::of(bytes);
         fs_err::write(blobs.join(digest.hex()), bytes).unwrap();
         descriptor["digest"] = digest.to_string().into();

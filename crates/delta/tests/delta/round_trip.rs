@@ -63,7 +63,8 @@ fn the_new_image_comes_out_whole() {
         assert_eq!((summary.layers_unchanged, summary.layers_rebuilt), (1, 3));
         // 30 kB are new; of the rest only the differences are carried.
         assert!((30_000..36_000).contains(&summary.delta), "{summary:#?}");
-        let totals: Vec<_> = summary.classes.iter().map(|class| (class.class.name(), class.patched, class.new)).collect();
+        let totals: Vec<_> =
+            summary.classes.iter().map(|class| (class.class.name(), class.patched, class.new)).collect();
         assert_eq!(totals, [("modules", 20, 0), ("other", 2, 4)]);
     }
 }
