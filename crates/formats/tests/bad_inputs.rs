@@ -14,6 +14,7 @@ use calypte_formats::rpm_repository::{RepositoryError, filelists, metalink, prim
 use calypte_formats::tar::Entry;
 use calypte_formats::{
     ar, cpio, deb822, dpkg, elf, ld_cache, oci, p11_kit, rpm, rpm_dependency, sysusers, tar, tmpfiles, xattr,
+    zstd_chunked,
 };
 
 type Outcome = Result<(), String>;
@@ -21,7 +22,7 @@ type Outcome = Result<(), String>;
 type Parser = fn(&str, &[u8]) -> Outcome;
 
 /// Each parser with the name of its folder.
-const PARSERS: [(&str, Parser); 24] = [
+const PARSERS: [(&str, Parser); 26] = [
     ("accounts", |_, bytes| outcome(accounts::parse::<PasswdLine>(&text(bytes)))),
     ("ar", |_, bytes| read_ar(bytes)),
     ("capability", |_, bytes| outcome(xattr::capability(&text(bytes)))),
@@ -46,6 +47,8 @@ const PARSERS: [(&str, Parser); 24] = [
     ("sysusers", |name, bytes| outcome(sysusers::parse(name, &text(bytes)))),
     ("tar", |_, bytes| read_tar(bytes)),
     ("tmpfiles", |name, bytes| outcome(tmpfiles::parse(name, &text(bytes)))),
+    ("zstd_chunked_tar_split", |_, bytes| outcome(zstd_chunked::read_tar_split(bytes))),
+    ("zstd_chunked_toc", |_, bytes| outcome(zstd_chunked::Toc::parse(bytes, 100))),
 ];
 
 fn text(bytes: &[u8]) -> String {

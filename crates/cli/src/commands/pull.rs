@@ -16,7 +16,8 @@ use crate::session::Session;
 #[command(
     after_long_help = "Of layers with a table of contents (zstd:chunked) only the parts are fetched that no image \
 named with --from has, nor the one that was pulled last from the same repository. The image is written byte for byte: \
-its digest stays. A pull that was interrupted goes on where it stopped.\n\nLogins are those of podman and docker."
+its digest stays. A pull that was interrupted goes on where it stopped. As many requests run at once as --jobs says (8 where it says \
+nothing).\n\nLogins are those of podman and docker."
 )]
 pub struct Arguments {
     /// The image: [docker://]HOST[:PORT]/NAME[:TAG|@DIGEST]

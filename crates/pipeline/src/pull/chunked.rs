@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Error, Result};
 use calypte_formats::oci;
-use calypte_formats::zstd_chunked::{Positions, Toc};
+use calypte_formats::zstd_chunked::{Position, Positions, Toc, TocError};
 use calypte_image::LayerCompression;
 use calypte_image::chunked::frame;
 use calypte_image::layers::COMPRESSION_ANNOTATION;
@@ -47,6 +47,12 @@ impl From<RegistryError> for Trouble {
     }
 }
 
+impl From<TocError> for Trouble {
+    fn from(error: TocError) -> Self {
+        Self::Layer(error.to_string())
+    }
+}
+
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self::Stop(error)
@@ -62,6 +68,16 @@ pub(super) struct Spared {
     pub(super) made: u64,
 }
 
+/// A layer that can be put together.
+struct Plan<'a> {
+    blob: &'a oci::Descriptor,
+    toc: Toc,
+    /// All of the blob up to its tables, in order.
+    pieces: Vec<Piece>,
+    /// The tables, from their first frame to the end of the blob.
+    tail: Vec<u8>,
+}
+
 impl Pull<'_> {
     /// Puts a layer together; nothing when it is none that can be, or not worth it. `fetched` counts what came over the
     /// network, also when it was in vain.
@@ -71,12 +87,26 @@ impl Pull<'_> {
         progress: &dyn Progress,
         fetched: &mut u64,
     ) -> Result<Option<Spared>, Trouble> {
+        let Some(plan) = self.plan(blob, fetched)? else { return Ok(None) };
+        let Some(mut partial) = self.registry.partial(self.settings.store, &blob.digest, blob.size)? else {
+            return Ok(Some(Spared { local: blob.size, made: 0 }));
+        };
+        let spared = self.assemble(&plan, &mut partial, progress, fetched);
+        if matches!(spared, Err(Trouble::Layer(_))) {
+            // What came together so far may be wrong, and must not be gone on with.
+            partial.restart()?;
+        }
+        let spared = spared?;
+        partial.finish()?;
+        Ok(Some(spared))
+    }
+
+    /// Fetches a layer's tables, and looks what of it is on the machine.
+    fn plan<'b>(&self, blob: &'b oci::Descriptor, fetched: &mut u64) -> Result<Option<Plan<'b>>, Trouble> {
         if self.chunks.is_empty() || blob.size <= SMALLEST {
             return Ok(None);
         }
-        let layer = |error: calypte_formats::zstd_chunked::TocError| Trouble::Layer(error.to_string());
-        let Some(positions) = Positions::from_annotations(&blob.annotations, blob.size).map_err(layer)?
-        else {
+        let Some(positions) = Positions::from_annotations(&blob.annotations, blob.size)? else {
             return Ok(None);
         };
         let data_end = positions.data_end();
@@ -89,49 +119,35 @@ impl Pull<'_> {
         }
         let tail = self.range(blob, data_end..blob.size)?;
         *fetched += tail.len() as u64;
-        let part = |position: &calypte_formats::zstd_chunked::Position| {
+        let part = |position: &Position| {
             let start = usize::try_from(position.offset - data_end).unwrap_or(usize::MAX);
             let end = start.saturating_add(usize::try_from(position.length).unwrap_or(usize::MAX));
             tail.get(start..end).unwrap_or_default()
         };
-        let toc = positions.read_toc(part(&positions.toc)).map_err(layer)?;
-        let split = positions.tar_split.as_ref().filter(|_| toc.tar_split.is_some()).map(part);
-        let gaps = match split {
+        let toc = positions.read_toc(part(&positions.toc))?;
+        let gaps = match positions.tar_split.as_ref().filter(|_| toc.tar_split.is_some()) {
             None => Vec::new(),
             Some(split) => {
-                let items = positions.read_tar_split(split, &toc).map_err(layer)?;
-                let frames = plan::between(&toc, items).map_err(Trouble::Layer)?;
-                made(frames, blob)?
+                let items = positions.read_tar_split(part(split), &toc)?;
+                made(plan::between(&toc, items).map_err(Trouble::Layer)?, blob)?
             }
         };
         let compression = blob.annotations.get(COMPRESSION_ANNOTATION);
         let pieces = plan::pieces(&toc, gaps, data_end, &|chunk| self.chunks.find(chunk, compression));
-        let Some(mut partial) = self.registry.partial(self.settings.store, &blob.digest, blob.size)? else {
-            return Ok(Some(Spared { local: blob.size, made: 0 }));
-        };
-        let spared = self.assemble(blob, &toc, &pieces, &tail, &mut partial, progress, fetched);
-        if matches!(spared, Err(Trouble::Layer(_))) {
-            // What came together so far may be wrong, and must not be gone on with.
-            partial.restart()?;
-        }
-        let spared = spared?;
-        partial.finish()?;
-        Ok(Some(spared))
+        Ok(Some(Plan { blob, toc, pieces, tail }))
     }
 
     /// Writes the pieces and the tables in order.
     fn assemble(
         &self,
-        blob: &oci::Descriptor,
-        toc: &Toc,
-        pieces: &[Piece],
-        tail: &[u8],
+        plan: &Plan<'_>,
         partial: &mut PartialBlob,
         progress: &dyn Progress,
         fetched: &mut u64,
     ) -> Result<Spared, Trouble> {
         let interrupted = &self.settings.registry.network.interrupted;
         let mut spared = Spared { local: partial.length(), made: 0 };
+        let Plan { blob, toc, pieces, tail } = plan;
         let parts = plan::parts(pieces, partial.length());
         let fetch = |number: usize| match parts.get(number) {
             Some(part) => self.range(blob, part.clone()),

@@ -12,8 +12,9 @@ use calypte_formats::zstd_chunked::{TarSplitItem, Toc};
 
 use super::local::Place;
 
-/// Parts with no more than so many bytes between them are fetched in one request. About what a line of 10 Mbit/s brings
-/// in the time of a request.
+/// Parts with no more than so many bytes between them are fetched in one request. Measured on a host's update of 282 MB
+/// in 64 layers: 110.9 MB in 4,453 requests without this, 111.7 MB in 173 with it, 113.1 MB in 97 with four times as
+/// much. 8 KiB are what 10 Mbit/s bring in 7 ms, the time of a request on a near line.
 const NEAR: u64 = 8 * 1024;
 
 /// A request asks for no more than this, since it is held in memory.
