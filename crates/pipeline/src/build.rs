@@ -1,5 +1,10 @@
 //! Building: the packages of a lock → tree → layers → image, for each architecture, and the index over them.
 
+pub mod all;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -110,6 +115,20 @@ pub struct BuiltImage {
     pub created: Epoch,
 }
 
+impl BuiltImage {
+    fn of(image: &Image, inputs: &Inputs<'_>) -> Self {
+        let layers = image.layers().as_slice();
+        Self {
+            architecture: inputs.architecture,
+            digest: image.digest(),
+            packages: inputs.packages.len(),
+            size: layers.iter().map(|layer| layer.size).sum(),
+            unpacked_size: layers.iter().map(|layer| layer.tar_size).sum(),
+            created: inputs.epoch,
+        }
+    }
+}
+
 /// All that one architecture's image is made from.
 struct Inputs<'a> {
     definition: &'a ImageDefinition,
@@ -136,15 +155,7 @@ impl Factory<'_> {
         for architecture in architectures {
             let inputs = self.inputs(&lock, &request.image, architecture)?;
             let image = self.image(&inputs, &request.layers)?;
-            let layers = image.layers().as_slice();
-            built.push(BuiltImage {
-                architecture,
-                digest: image.digest(),
-                packages: inputs.packages.len(),
-                size: layers.iter().map(|layer| layer.size).sum(),
-                unpacked_size: layers.iter().map(|layer| layer.tar_size).sum(),
-                created: inputs.epoch,
-            });
+            built.push(BuiltImage::of(&image, &inputs));
             images.push(image);
         }
         let index = Index::new(images, self.store())?;
@@ -217,9 +228,14 @@ impl Factory<'_> {
     /// One architecture's image: from the cache when nothing that it is made from has changed.
     fn image(&self, inputs: &Inputs<'_>, options: &LayerOptions) -> Result<Image> {
         let key = self.key(inputs, options)?;
-        if let Some(image) = cache::get(self.store(), &key) {
-            return Ok(image);
+        match cache::get(self.store(), &key) {
+            Some(image) => Ok(image),
+            None => self.make(inputs, options, &key),
         }
+    }
+
+    /// Makes an image, and remembers it under its key.
+    fn make(&self, inputs: &Inputs<'_>, options: &LayerOptions, key: &Digest) -> Result<Image> {
         let Inputs { definition, architecture, epoch, .. } = *inputs;
         let rootfs = self.assemble(inputs)?;
         self.settings.reporter.step(&format!("packing {} for {architecture}", definition.id));
@@ -236,7 +252,7 @@ impl Factory<'_> {
         let mut metadata = ImageMetadata::of(definition, architecture, epoch);
         metadata.version = self.version(inputs)?;
         let image = Image::new(layers, &metadata, self.store())?;
-        cache::put(self.store(), &key, &image)?;
+        cache::put(self.store(), key, &image)?;
         Ok(image)
     }
 

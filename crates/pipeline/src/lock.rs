@@ -126,7 +126,7 @@ impl Factory<'_> {
 
     /// The seal of each image that the family has: the digest of what its definition asks for and of the packages that
     /// the lock gives it. Neither can change without the other being looked at again.
-    fn seals(&self, lock: &Lock) -> Result<BTreeMap<String, Digest>> {
+    pub(crate) fn seals(&self, lock: &Lock) -> Result<BTreeMap<String, Digest>> {
         let format = self.universe(&lock.universe)?.0.format;
         let mut seals = BTreeMap::new();
         for (id, request) in self.requests(&lock.family, &lock.universe)? {

@@ -1,16 +1,16 @@
 //! `calypte up`: lock what is not locked, build every image for every architecture, test, and lay the images out.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use calypte_base::{Architecture, Digest};
+use calypte_base::{Architecture, Digest, Epoch};
 use calypte_definition::tags::{TagValues, expand};
 use calypte_definition::{DEFAULT_VARIANT, ImageId};
-use calypte_image::Output;
+use calypte_image::{Index, Output};
 use serde::Serialize;
 
-use crate::build::{BuildRequest, Built};
+use crate::build::BuildRequest;
 use crate::factory::Factory;
 use crate::hints::hint;
 use crate::testing::Probe;
@@ -193,14 +193,11 @@ impl Factory<'_> {
         };
         let built = self.build(&build)?;
         report.stale |= built.stale;
-        let tags = self.tags(image, &built)?;
+        let date = built.images.iter().map(|image| image.created).max().unwrap_or_default();
+        let tags = self.lay_out(image, &built.index, date, &request.output)?;
         let definition = self.images.image(image)?;
         let format = self.universe(&request.universe)?.0.format;
         let directory = request.output.join(&image.family);
-        for tag in &tags {
-            Output::Oci { directory: directory.clone(), tag: tag.clone() }
-                .write(&built.index, self.store())?;
-        }
         for made in &built.images {
             let mut tests = Tests::default();
             if request.test.contains(&made.architecture) {
@@ -258,11 +255,30 @@ impl Factory<'_> {
         Ok(())
     }
 
+    /// Writes an image into the layout of its family below `output`, under each of its tags; gives the tags.
+    ///
+    /// # Errors
+    /// When the layout cannot be written.
+    pub(crate) fn lay_out(
+        &self,
+        image: &ImageId,
+        index: &Index,
+        date: Epoch,
+        output: &Path,
+    ) -> Result<Vec<String>> {
+        let tags = self.tags(image, index, date)?;
+        fs_err::create_dir_all(output)?;
+        for tag in &tags {
+            let directory = output.join(&image.family);
+            Output::Oci { directory, tag: tag.clone() }.write(index, self.store())?;
+        }
+        Ok(tags)
+    }
+
     /// The tags of an image: those of its definition, or the stream and variant where it has none that apply.
-    fn tags(&self, image: &ImageId, built: &Built) -> Result<Vec<String>> {
+    fn tags(&self, image: &ImageId, index: &Index, date: Epoch) -> Result<Vec<String>> {
         let definition = self.images.image(image)?;
-        let version = built
-            .index
+        let version = index
             .images()
             .first()
             .and_then(|image| image.annotations().get("org.opencontainers.image.version"));
@@ -270,7 +286,7 @@ impl Factory<'_> {
             version: version.map(String::as_str),
             stream: image.stream.as_deref(),
             variant: &image.variant,
-            date: built.images.iter().map(|image| image.created).max().unwrap_or_default(),
+            date,
         };
         let mut tags: Vec<String> =
             definition.tags.iter().filter_map(|template| expand(template, &values)).collect();
@@ -283,7 +299,8 @@ impl Factory<'_> {
     }
 }
 
-fn failure(image: &str, error: &anyhow::Error) -> Failure {
+/// A failure, with its cure.
+pub(crate) fn failure(image: &str, error: &anyhow::Error) -> Failure {
     let cure = hint(error).map_or_else(String::new, |hint| format!("\nhint: {hint}"));
     Failure { image: image.to_owned(), error: format!("{error:#}{cure}") }
 }
