@@ -7,8 +7,8 @@ use libtest_mimic::Trial;
 use crate::needs::Need;
 use crate::world::World;
 use crate::{
-    bad_fedora, bad_input, builder, command_line, engines, fedora, live_fedora, outputs, pull, rebuild,
-    scanners, up,
+    bad_fedora, bad_input, builder, command_line, delta, engines, fedora, live_fedora, outputs, pull,
+    rebuild, scanners, up,
 };
 
 /// One end-to-end case.
@@ -31,6 +31,7 @@ pub fn all() -> Vec<Trial> {
         builder::CASES,
         bad_input::CASES,
         command_line::CASES,
+        delta::CASES,
         fedora::CASES,
         bad_fedora::CASES,
         live_fedora::CASES,

@@ -8,6 +8,7 @@ mod bad_input;
 mod builder;
 mod case;
 mod command_line;
+mod delta;
 mod engines;
 mod fedora;
 mod live_fedora;

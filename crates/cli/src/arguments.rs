@@ -75,6 +75,8 @@ pub enum Command {
     Show(commands::show::Arguments),
     /// Compare two images or locks
     Diff(commands::diff::Arguments),
+    /// Make what turns one image into another, or apply it
+    Delta(commands::delta::Arguments),
     /// Run an image's tests in a container engine
     Test(commands::test::Arguments),
     /// Fetch an image from a registry, without what is on the machine already

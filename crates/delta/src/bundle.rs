@@ -137,8 +137,11 @@ impl Draft {
     }
 }
 
+/// Where something starts and ends in other bytes.
+pub(crate) type Ranges = Vec<(usize, usize)>;
+
 /// The bytes of all pieces in a row, and where each starts and ends in them.
-pub(crate) fn prefix(old: &Taken, pieces: &[Piece]) -> Result<(Vec<u8>, Vec<(usize, usize)>), DeltaError> {
+pub(crate) fn prefix(old: &Taken, pieces: &[Piece]) -> Result<(Vec<u8>, Ranges), DeltaError> {
     let total: u64 = pieces.iter().map(|piece| piece.length).sum();
     let mut bytes = Vec::with_capacity(total.min(LARGEST_PREFIX) as usize);
     let mut starts = Vec::with_capacity(pieces.len());

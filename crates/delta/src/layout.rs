@@ -19,13 +19,16 @@ pub(crate) const REFERENCE_NAME: &str = "org.opencontainers.image.ref.name";
 /// Most members of an archive that is a layout.
 const MOST_MEMBERS: usize = 100_000;
 
+/// Offset and size of each blob of an archive.
+type Places = BTreeMap<Digest, (u64, u64)>;
+
 /// An opened layout.
 #[derive(Debug)]
 pub struct Layout {
     path: PathBuf,
     index: oci::Index,
     /// Where blobs lie in an archive; `None` in a directory.
-    places: Option<BTreeMap<Digest, (u64, u64)>>,
+    places: Option<Places>,
 }
 
 /// What one entry of a layout stands for.
@@ -295,7 +298,7 @@ fn document(reader: &mut dyn Read, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Where the blobs of an archive lie, and its index.
-fn archive(path: &Path) -> Result<(BTreeMap<Digest, (u64, u64)>, Vec<u8>), DeltaError> {
+fn archive(path: &Path) -> Result<(Places, Vec<u8>), DeltaError> {
     let bad = |reason: String| DeltaError::NotALayout { path: path.to_owned(), reason };
     let file = fs_err::File::open(path).map_err(DeltaError::io("read", path))?.into_file();
     let offset = std::cell::Cell::new(0);

@@ -2,6 +2,7 @@
 
 use anyhow::Error;
 use calypte_definition::UnknownImage;
+use calypte_delta::DeltaError;
 use calypte_image::{ImageError, OutputError, ReadError};
 use calypte_resolve::{LockError, ResolveError};
 use calypte_rootfs::assemble::AssembleError;
@@ -43,6 +44,7 @@ pub fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref::<ImageError>()?.hint())
             .or_else(|| cause.downcast_ref::<OutputError>()?.hint())
             .or_else(|| cause.downcast_ref::<ReadError>()?.hint())
+            .or_else(|| cause.downcast_ref::<DeltaError>()?.hint())
     })
 }
 

@@ -6,8 +6,11 @@
 pub mod archive;
 pub mod build;
 pub mod catalog;
+pub mod delta;
 pub mod diff;
 pub mod factory;
+#[cfg(test)]
+mod fixture;
 mod hints;
 pub mod lock;
 pub mod pull;

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod build;
 pub mod completions;
+pub mod delta;
 pub mod diff;
 pub mod list;
 pub mod lock;
