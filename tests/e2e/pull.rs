@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use calypte_base::Digest;
-use calypte_formats::tar::{Entry, EntryKind};
+use calypte_formats::tar::{Entry, EntryKind, Writer};
 use calypte_formats::{oci, zstd_chunked};
 use calypte_image::chunked::ChunkedWriter;
 use calypte_image::layers::COMPRESSION_ANNOTATION;
@@ -37,6 +37,11 @@ pub const CASES: &[Case] = &[
         name: "an_update_fetches_little_more_than_what_changed",
         needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
         run: update,
+    },
+    Case {
+        name: "a_layer_that_skopeo_chunked_is_pulled_in_parts",
+        needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
+        run: foreign,
     },
 ];
 
@@ -92,10 +97,15 @@ impl Registry {
         Ok(())
     }
 
-    /// Has skopeo push the image of a layout.
+    /// Has skopeo push the image of a layout, as it is.
     fn push(&self, layout: &Path, tag: &str) -> Result<()> {
+        self.push_with(layout, tag, &["--preserve-digests"])
+    }
+
+    fn push_with(&self, layout: &Path, tag: &str, options: &[&str]) -> Result<()> {
         run(Command::new("skopeo")
-            .args(["copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", "--preserve-digests"])
+            .args(["copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false"])
+            .args(options)
             .arg(format!("oci:{}:image", layout.display()))
             .arg(format!("docker://{}/team/app:{tag}", self.address)))?;
         Ok(())
@@ -176,8 +186,32 @@ fn layer(version: u64) -> Result<(Vec<u8>, Digest, zstd_chunked::Positions)> {
     Ok((finished.target, finished.diff_id, finished.positions))
 }
 
+/// A small tree as a plain tar: one of its files changes in its middle. Letters, since skopeo 1.9 fails at chunks that do
+/// not become smaller.
+fn plain_layer(version: u64) -> Result<Vec<u8>> {
+    let mut writer = Writer::new(Vec::new());
+    for number in 0..4 {
+        let mut content: Vec<u8> = noise(number, 500_000).iter().map(|byte| b'a' + byte % 16).collect();
+        if number == 2 {
+            content.splice(250_000..250_001, vec![b'z'; usize::try_from(version)? * 100]);
+        }
+        let mut entry = Entry::new(format!("usr/text-{number}"), EntryKind::File);
+        entry.size = content.len() as u64;
+        writer.append_bytes(&entry, &content)?;
+    }
+    Ok(writer.finish()?)
+}
+
+/// How the layer of an image is made.
+enum Form {
+    /// As ours are.
+    Ours,
+    /// Not compressed.
+    Plain,
+}
+
 /// Writes the image of a tree into a layout, under the tag `image`; the layer's size.
-fn write_image(version: u64, directory: &Path) -> Result<u64> {
+fn write_image(version: u64, form: Form, directory: &Path) -> Result<u64> {
     let blobs = directory.join("blobs/sha256");
     fs_err::create_dir_all(&blobs)?;
     let put = |media_type: &str, bytes: &[u8], annotations: BTreeMap<String, String>| -> Result<_> {
@@ -186,11 +220,21 @@ fn write_image(version: u64, directory: &Path) -> Result<u64> {
         let (media_type, size) = (media_type.to_owned(), bytes.len() as u64);
         Ok(oci::Descriptor { media_type, digest, size, annotations, ..oci::Descriptor::default() })
     };
-    let (bytes, diff_id, positions) = layer(version)?;
-    let mut annotations = positions.annotations();
-    let identity = LayerCompression::Zstd(Level::FAST).identity();
-    annotations.insert(COMPRESSION_ANNOTATION.to_owned(), identity);
-    let layer = put(oci::MEDIA_TYPE_LAYER_ZSTD, &bytes, annotations)?;
+    let (media_type, annotations, bytes, diff_id) = match form {
+        Form::Ours => {
+            let (bytes, diff_id, positions) = layer(version)?;
+            let mut annotations = positions.annotations();
+            let identity = LayerCompression::Zstd(Level::FAST).identity();
+            annotations.insert(COMPRESSION_ANNOTATION.to_owned(), identity);
+            (oci::MEDIA_TYPE_LAYER_ZSTD, annotations, bytes, diff_id)
+        }
+        Form::Plain => {
+            let bytes = plain_layer(version)?;
+            let diff_id = Digest::of(&bytes);
+            (oci::MEDIA_TYPE_LAYER, BTreeMap::new(), bytes, diff_id)
+        }
+    };
+    let layer = put(media_type, &bytes, annotations)?;
     let config = oci::ImageConfig {
         architecture: "amd64".to_owned(),
         os: "linux".to_owned(),
@@ -257,7 +301,7 @@ fn byte_for_byte(_: &World) -> Result<()> {
     let registry = Registry::start()?;
     let directory = TempDir::new()?;
     let layout = directory.path().join("layout");
-    let size = write_image(1, &layout)?;
+    let size = write_image(1, Form::Ours, &layout)?;
     registry.push(&layout, "1")?;
     let first = report(pull(directory.path(), &registry.address, "1", &[]))?;
     ensure!(first["schema"] == "calypte.pull/1" && number(&first, "fetched")? >= size, "{first:#}");
@@ -280,7 +324,7 @@ fn killed(_: &World) -> Result<()> {
     let registry = Registry::start()?;
     let directory = TempDir::new()?;
     let layout = directory.path().join("layout");
-    let size = write_image(1, &layout)?;
+    let size = write_image(1, Form::Ours, &layout)?;
     registry.push(&layout, "1")?;
     let slow = slowly(&registry.address, 2_000_000)?;
     let mut child =
@@ -312,8 +356,8 @@ fn update(_: &World) -> Result<()> {
     let registry = Registry::start()?;
     let directory = TempDir::new()?;
     let (old, new) = (directory.path().join("old"), directory.path().join("new"));
-    write_image(1, &old)?;
-    let size = write_image(2, &new)?;
+    write_image(1, Form::Ours, &old)?;
+    let size = write_image(2, Form::Ours, &new)?;
     registry.push(&new, "2")?;
     let from = format!("oci:{}:image", old.display());
     let updated = report(pull(directory.path(), &registry.address, "2", &["--from", &from]))?;
@@ -333,4 +377,59 @@ fn update(_: &World) -> Result<()> {
     child.wait()?;
     report(pull(second.path(), &registry.address, "2", &["--from", &from]))?;
     ensure_same(&new, &pulled(second.path()), second.path())
+}
+
+/// Gives the annotations of a layout's layers the names that they have today: skopeo 1.9 writes older ones.
+fn rename_annotations(layout: &Path) -> Result<()> {
+    let path = layout.join("index.json");
+    let mut index: oci::Index = serde_json::from_slice(&fs_err::read(&path)?)?;
+    let blobs = layout.join("blobs/sha256");
+    for entry in &mut index.manifests {
+        let old = blobs.join(entry.digest.hex());
+        let mut manifest: oci::Manifest = serde_json::from_slice(&fs_err::read(&old)?)?;
+        for layer in &mut manifest.layers {
+            let renamed = |(key, value): (String, String)| {
+                (key.replace("io.containers.zstd-chunked", "io.github.containers.zstd-chunked"), value)
+            };
+            layer.annotations = std::mem::take(&mut layer.annotations).into_iter().map(renamed).collect();
+        }
+        let bytes = serde_json::to_vec(&manifest)?;
+        fs_err::remove_file(old)?;
+        (entry.digest, entry.size) = (Digest::of(&bytes), bytes.len() as u64);
+        fs_err::write(blobs.join(entry.digest.hex()), bytes)?;
+    }
+    // What was pulled may share its files with the store: the index is written anew, not into.
+    fs_err::remove_file(&path)?;
+    Ok(fs_err::write(path, serde_json::to_vec(&index)?)?)
+}
+
+fn foreign(_: &World) -> Result<()> {
+    let registry = Registry::start()?;
+    let directory = TempDir::new()?;
+    let mut layouts = Vec::new();
+    for version in [1, 2] {
+        let tag = format!("skopeo-{version}");
+        let work = directory.path().join(&tag);
+        write_image(version, Form::Plain, &work.join("plain"))?;
+        let form = ["--dest-compress-format", "zstd:chunked"];
+        registry.push_with(&work.join("plain"), &tag, &form)?;
+        report(pull(&work, &registry.address, &tag, &[]))?;
+        rename_annotations(&pulled(&work))?;
+        layouts.push(pulled(&work));
+    }
+    // The tag `image` is what is pushed.
+    let [old, new] = &layouts[..] else { bail!("two versions were made") };
+    let copy = directory.path().join("new");
+    run(Command::new("skopeo")
+        .args(["copy", "--quiet", "--insecure-policy", "--preserve-digests"])
+        .arg(format!("oci:{}:latest", new.display()))
+        .arg(format!("oci:{}:image", copy.display())))?;
+    registry.push(&copy, "new")?;
+    let from = format!("oci:{}", old.display());
+    let updated = report(pull(directory.path(), &registry.address, "new", &["--from", &from]))?;
+    let blobs = updated["blobs"].as_array().context("no blobs")?;
+    let layer = blobs.iter().find(|blob| blob["way"] == "parts").with_context(|| format!("{updated:#}"))?;
+    let (size, local) = (number(layer, "size")?, number(layer, "local")?);
+    ensure!(local > size * 7 / 10, "{local} of {size} bytes were local");
+    ensure_same(&copy, &pulled(directory.path()), directory.path())
 }
