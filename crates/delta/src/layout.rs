@@ -16,6 +16,9 @@ use crate::limits::{LARGEST_DOCUMENT, MOST_LAYER_BYTES, MOST_LAYERS};
 /// The annotation that names an entry of a layout.
 pub(crate) const REFERENCE_NAME: &str = "org.opencontainers.image.ref.name";
 
+/// Media type of a config that Docker wrote.
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+
 /// Most members of an archive that is a layout.
 const MOST_MEMBERS: usize = 100_000;
 
@@ -172,6 +175,12 @@ impl Layout {
     pub fn images(&self, set: &ImageSet) -> Result<Vec<SingleImage>, DeltaError> {
         let image = |(descriptor, bytes): &(oci::Descriptor, Vec<u8>)| {
             let manifest: oci::Manifest = self.parse(descriptor, bytes)?;
+            let kind = manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type);
+            if ![oci::MEDIA_TYPE_CONFIG, DOCKER_CONFIG].contains(&kind.as_str()) {
+                let reason = format!("expected an image, found `{kind}`");
+                let (path, digest) = (self.path.clone(), descriptor.digest);
+                return Err(DeltaError::Document { path, digest, reason });
+            }
             let config = self.document(&manifest.config)?;
             SingleImage::parse(descriptor.clone(), bytes.clone(), config).map_err(|reason| {
                 DeltaError::Document { path: self.path.clone(), digest: descriptor.digest, reason }

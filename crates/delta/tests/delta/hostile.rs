@@ -165,4 +165,7 @@ fn an_image_is_no_delta() {
     let pair = pair();
     let error = pair.delta("new").unwrap_err().to_string();
     assert!(error.contains("expected a delta"), "{error}");
+    let layout = calypte_delta::Layout::open(&pair.path("delta")).unwrap();
+    let error = layout.images(&layout.entry(None).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("expected an image"), "{error}");
 }
