@@ -12,6 +12,7 @@ pub mod factory;
 #[cfg(test)]
 mod fixture;
 mod hints;
+pub mod layers;
 pub mod lock;
 pub mod pull;
 pub mod report;

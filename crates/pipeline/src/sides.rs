@@ -1,6 +1,7 @@
 //! The two sides of `calypte diff`, read from wherever they lie: a layout, an archive, a lock, or the catalog.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use calypte_base::Architecture;
@@ -20,8 +21,7 @@ impl Factory<'_> {
     /// # Errors
     /// When it is none of these, or cannot be read.
     pub fn side(&self, text: &str, universe: &str, architecture: Architecture) -> Result<Side> {
-        let path = text.strip_prefix("oci:").or_else(|| text.strip_prefix("oci-archive:"));
-        if let Some(path) = path {
+        if let Some(path) = layout_path(text) {
             return of_layout(text, path, architecture);
         }
         let (path, key) = text.split_once('#').map_or((text, None), |(path, key)| (path, Some(key)));
@@ -70,14 +70,8 @@ fn of_lock(name: &str, path: &Path, key: Option<&str>, architecture: Architectur
 }
 
 fn of_layout(name: &str, path: &str, architecture: Architecture) -> Result<Side> {
-    // A path may hold a colon itself: what is there decides.
-    let (path, tag) = match path.rsplit_once(':') {
-        Some((before, tag)) if !Path::new(path).exists() => (before, Some(tag)),
-        _ => (path, None),
-    };
-    let layout = read_layout(Path::new(path))?;
-    let image = choose(&layout, tag, architecture).with_context(|| name.to_owned())?;
-    let listing = layout.files(image, &records::is_record)?;
+    let (_, layout, image) = layout_image(name, path, architecture)?;
+    let listing = layout.files(&image, &records::is_record)?;
     Ok(Side {
         name: name.to_owned(),
         packages: records::packages(&listing.contents).with_context(|| name.to_owned())?,
@@ -86,10 +80,34 @@ fn of_layout(name: &str, path: &str, architecture: Architecture) -> Result<Side>
     })
 }
 
+/// What stands after the form of `oci:DIR[:TAG]` and `oci-archive:FILE[:TAG]`.
+pub(crate) fn layout_path(text: &str) -> Option<&str> {
+    text.strip_prefix("oci:").or_else(|| text.strip_prefix("oci-archive:"))
+}
+
+/// Opens the layout of `DIR[:TAG]` or `FILE[:TAG]`, and finds the image in it; `name` is what the user typed.
+pub(crate) fn layout_image(
+    name: &str,
+    path: &str,
+    architecture: Architecture,
+) -> Result<(PathBuf, Layout, LayoutImage)> {
+    // A path may hold a colon itself: what is there decides.
+    let (path, tag) = match path.rsplit_once(':') {
+        Some((before, tag)) if !Path::new(path).exists() => (before, Some(tag)),
+        _ => (path, None),
+    };
+    let layout = read_layout(Path::new(path))?;
+    let image = choose(&layout, tag, architecture).with_context(|| name.to_owned())?.clone();
+    Ok((PathBuf::from(path), layout, image))
+}
+
 fn choose<'l>(layout: &'l Layout, tag: Option<&str>, architecture: Architecture) -> Result<&'l LayoutImage> {
     let named = layout.images().iter().filter(|image| tag.is_none() || image.name.as_deref() == tag);
-    let fitting: Vec<&LayoutImage> =
+    let mut fitting: Vec<&LayoutImage> =
         named.filter(|image| image.config.architecture == architecture.oci()).collect();
+    // Under several tags it is still one image.
+    let mut seen = BTreeSet::new();
+    fitting.retain(|image| seen.insert(image.descriptor.digest));
     match fitting.as_slice() {
         [image] => Ok(image),
         [] => bail!(
