@@ -1,4 +1,6 @@
-//! `calypte build`: an image out of its lock, to a layout or an archive.
+//! `calypte build`: an image out of its lock, to a layout or an archive; or all images.
+
+mod all;
 
 use std::path::PathBuf;
 
@@ -18,18 +20,26 @@ use crate::session::Session;
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "The same lock gives the same bytes on every machine: digests can be compared. Nothing of \
-the packages is run, and nothing but downloads of packages that the lock names needs a network."
+the packages is run, and nothing but downloads of packages that the lock names needs a network.\n\nWith --all, what \
+several images hold is fetched, unpacked and compressed once, and images whose locks and definitions did not change are \
+found as they are. At most as many images are assembled at once as there are threads (--jobs) and 512 MiB of free memory \
+for each.\n\nExit code 1: a check on an image failed; with --all, an image could not be built, and the others are there."
 )]
 pub struct Arguments {
     /// The image: FAMILY[:STREAM][-VARIANT]
-    image: String,
+    #[arg(required_unless_present = "all")]
+    image: Option<String>,
+    /// Build every image that the universe has: all families, streams and variants
+    #[arg(long, conflicts_with_all = ["image", "previous"])]
+    all: bool,
     /// The universe whose lock is built
     #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
     universe: String,
     /// Architectures, in one index [default: all that the lock has; for docker-archive this machine's]
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     arch: Vec<Architecture>,
-    /// Where to: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]
+    /// Where to: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME[:TAG]]; with --all oci:DIR, below
+    /// which each family gets a layout
     #[arg(short, long, value_name = "OUTPUT")]
     output: Option<Output>,
     /// How layers are compressed: zstd, zstd:LEVEL, gzip or none [default: $CALYPTE_COMPRESSION, or zstd, which is
@@ -66,18 +76,22 @@ struct Report<'a> {
 /// When the lock is missing or out of date, a package cannot be had, or a check on the tree fails.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let factory = session.factory()?;
+    let mut layers = factory.layer_options();
+    layers.limit = arguments.layers;
+    layers.compression = arguments.compression.unwrap_or(layers.compression);
+    let Some(image) = arguments.image.as_ref().filter(|_| !arguments.all) else {
+        let output = arguments.output.as_ref();
+        return all::run(session, &factory, &arguments.universe, &arguments.arch, output, layers);
+    };
     let mut architectures = arguments.arch.clone();
     if architectures.is_empty() && arguments.output.as_ref().is_some_and(|output| !output.holds_several()) {
         architectures.push(super::native_architecture());
     }
-    let mut layers = factory.layer_options();
-    layers.limit = arguments.layers;
-    layers.compression = arguments.compression.unwrap_or(layers.compression);
     if let Some(previous) = &arguments.previous {
         layers.keep(previous)?;
     }
     let request = BuildRequest {
-        image: factory.image_id(&arguments.image, &arguments.universe)?,
+        image: factory.image_id(image, &arguments.universe)?,
         universe: arguments.universe.clone(),
         architectures,
         layers,

@@ -1,5 +1,7 @@
 //! `calypte diff`: what is different between two images or locks.
 
+mod layers;
+
 use anyhow::Result;
 use calypte_base::Architecture;
 use calypte_pipeline::diff::{Change, Difference};
@@ -14,7 +16,9 @@ use crate::session::Session;
 #[command(
     after_long_help = "Each side is oci:DIR[:TAG], oci-archive:FILE[:TAG], a lock file (all its images, \
 or one with `#IMAGE` after it: catalog/locks/debian-sid/nginx.lock#builder), or the name of an image \
-of the catalog, which is built from its lock.\n\nExit code 1: there are differences."
+of the catalog, which is built from its lock.\n\nWith --layers, both are images. A client that reads tables of contents \
+(podman with enable_partial_images, calypte pull) downloads only the chunks that are in no layer of the first one.\n\n\
+Exit code 1: there are differences; with --layers, there is something to download."
 )]
 pub struct Arguments {
     /// The first side
@@ -27,6 +31,9 @@ pub struct Arguments {
     /// The architecture [default: this machine's]
     #[arg(long)]
     arch: Option<Architecture>,
+    /// Print what a client that has the first image downloads for the second: which layers, and why
+    #[arg(long)]
+    layers: bool,
 }
 
 /// Prints the differences.
@@ -36,6 +43,16 @@ pub struct Arguments {
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let factory = session.factory()?;
     let architecture = arguments.arch.unwrap_or_else(super::native_architecture);
+    if arguments.layers {
+        let Arguments { from, to, universe, .. } = arguments;
+        let difference = factory.diff_layers(from, to, universe, architecture)?;
+        if session.is_json() {
+            output::json("calypte.diff-layers/1", &difference)?;
+        } else {
+            output::print(&layers::text(&difference))?;
+        }
+        return Ok(if difference.is_empty() { Verdict::Yes } else { Verdict::No });
+    }
     let side = |text: &str| factory.side(text, &arguments.universe, architecture);
     let difference = calypte_pipeline::diff::diff(&side(&arguments.from)?, &side(&arguments.to)?);
     if session.is_json() {

@@ -1,5 +1,9 @@
 //! `calypte show`: what is in an image, and why.
 
+mod layers;
+
+use std::io::IsTerminal as _;
+
 use anyhow::{Result, bail};
 use calypte_base::Architecture;
 use calypte_pipeline::show::Shown;
@@ -12,6 +16,10 @@ use crate::{Verdict, failure};
 
 /// Options of `calypte show`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "With --layers, the image may be oci:DIR[:TAG] or oci-archive:FILE[:TAG] too, also one that another \
+tool made; what that does not tell is `-`. An image of the catalog is built from its lock."
+)]
 pub struct Arguments {
     /// The image: FAMILY[:STREAM][-VARIANT]
     image: String,
@@ -27,6 +35,12 @@ pub struct Arguments {
     /// Explain how this package came in
     #[arg(long, value_name = "PACKAGE")]
     why: Option<String>,
+    /// Print the layers in their order: what is in each, and how large it is
+    #[arg(long, conflicts_with_all = ["tree", "why"])]
+    layers: bool,
+    /// With --layers, draw a bar for each layer's size also where the output is no terminal
+    #[arg(long, requires = "layers")]
+    bars: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,8 +56,18 @@ struct Why<'a> {
 /// When the image is not locked.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let factory = session.factory()?;
-    let id = factory.image_id(&arguments.image, &arguments.universe)?;
     let architecture = arguments.arch.unwrap_or_else(super::native_architecture);
+    if arguments.layers {
+        let shown = factory.show_layers(&arguments.image, &arguments.universe, architecture)?;
+        if session.is_json() {
+            output::json("calypte.show-layers/1", &shown)?;
+        } else {
+            let bars = arguments.bars || std::io::stdout().is_terminal();
+            output::print(&layers::text(&shown, bars))?;
+        }
+        return Ok(Verdict::Yes);
+    }
+    let id = factory.image_id(&arguments.image, &arguments.universe)?;
     let shown = factory.show(&id, &arguments.universe, architecture)?;
     if let Some(package) = &arguments.why {
         return why(session, &shown, package);
