@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -42,6 +44,16 @@ pub const CASES: &[Case] = &[
         name: "a_layer_that_skopeo_chunked_is_pulled_in_parts",
         needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
         run: foreign,
+    },
+    Case {
+        name: "podman_fetches_an_update_in_parts",
+        needs: &[
+            Need::Program("docker-registry"),
+            Need::Program("skopeo"),
+            Need::Program("podman"),
+            Need::Root,
+        ],
+        run: podman,
     },
 ];
 
@@ -122,6 +134,13 @@ impl Drop for Registry {
 
 /// Passes connections on to a server, slowly, so that there is a middle to kill in.
 fn slowly(server: &str, bytes_a_second: usize) -> Result<String> {
+    Ok(passing(server, bytes_a_second)?.0)
+}
+
+/// Passes connections on to a server, and counts the bytes that it sends.
+fn passing(server: &str, bytes_a_second: usize) -> Result<(String, Arc<AtomicU64>)> {
+    let counter = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&counter);
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     let server = server.to_owned();
@@ -131,19 +150,21 @@ fn slowly(server: &str, bytes_a_second: usize) -> Result<String> {
             let (Ok(from_client), Ok(to_server)) = (client.try_clone(), upstream.try_clone()) else {
                 continue;
             };
-            std::thread::spawn(move || copy(from_client, to_server, usize::MAX));
-            std::thread::spawn(move || copy(upstream, client, bytes_a_second));
+            let (sent, ignored) = (Arc::clone(&counted), Arc::new(AtomicU64::new(0)));
+            std::thread::spawn(move || copy(from_client, to_server, usize::MAX, &ignored));
+            std::thread::spawn(move || copy(upstream, client, bytes_a_second, &sent));
         }
     });
-    Ok(address)
+    Ok((address, counter))
 }
 
-fn copy(mut from: TcpStream, mut to: TcpStream, bytes_a_second: usize) {
+fn copy(mut from: TcpStream, mut to: TcpStream, bytes_a_second: usize, counter: &AtomicU64) {
     let mut buffer = vec![0; (bytes_a_second / 50).clamp(1, 64 * 1024)];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         if to.write_all(&buffer[..count]).is_err() {
             break;
         }
+        counter.fetch_add(count as u64, Ordering::Relaxed);
         if bytes_a_second < usize::MAX {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -166,6 +187,10 @@ fn noise(seed: u64, size: usize) -> Vec<u8> {
 /// A layer with a tree in one of its versions: in two large files of four a piece changes, and some small files.
 fn layer(version: u64) -> Result<(Vec<u8>, Digest, zstd_chunked::Positions)> {
     let mut writer = ChunkedWriter::new(Vec::new(), Level::FAST.get());
+    // podman makes files out of the table only where a directory is.
+    for path in ["usr", "usr/lib", "usr/share"] {
+        writer.append(&Entry::new(path, EntryKind::Directory), &mut std::io::empty())?;
+    }
     let mut add = |path: &str, content: Vec<u8>| {
         let mut entry = Entry::new(path, EntryKind::File);
         entry.size = content.len() as u64;
@@ -379,30 +404,6 @@ fn update(_: &World) -> Result<()> {
     ensure_same(&new, &pulled(second.path()), second.path())
 }
 
-/// Gives the annotations of a layout's layers the names that they have today: skopeo 1.9 writes older ones.
-fn rename_annotations(layout: &Path) -> Result<()> {
-    let path = layout.join("index.json");
-    let mut index: oci::Index = serde_json::from_slice(&fs_err::read(&path)?)?;
-    let blobs = layout.join("blobs/sha256");
-    for entry in &mut index.manifests {
-        let old = blobs.join(entry.digest.hex());
-        let mut manifest: oci::Manifest = serde_json::from_slice(&fs_err::read(&old)?)?;
-        for layer in &mut manifest.layers {
-            let renamed = |(key, value): (String, String)| {
-                (key.replace("io.containers.zstd-chunked", "io.github.containers.zstd-chunked"), value)
-            };
-            layer.annotations = std::mem::take(&mut layer.annotations).into_iter().map(renamed).collect();
-        }
-        let bytes = serde_json::to_vec(&manifest)?;
-        fs_err::remove_file(old)?;
-        (entry.digest, entry.size) = (Digest::of(&bytes), bytes.len() as u64);
-        fs_err::write(blobs.join(entry.digest.hex()), bytes)?;
-    }
-    // What was pulled may share its files with the store: the index is written anew, not into.
-    fs_err::remove_file(&path)?;
-    Ok(fs_err::write(path, serde_json::to_vec(&index)?)?)
-}
-
 fn foreign(_: &World) -> Result<()> {
     let registry = Registry::start()?;
     let directory = TempDir::new()?;
@@ -414,7 +415,6 @@ fn foreign(_: &World) -> Result<()> {
         let form = ["--dest-compress-format", "zstd:chunked"];
         registry.push_with(&work.join("plain"), &tag, &form)?;
         report(pull(&work, &registry.address, &tag, &[]))?;
-        rename_annotations(&pulled(&work))?;
         layouts.push(pulled(&work));
     }
     // The tag `image` is what is pushed.
@@ -432,4 +432,44 @@ fn foreign(_: &World) -> Result<()> {
     let (size, local) = (number(layer, "size")?, number(layer, "local")?);
     ensure!(local > size * 7 / 10, "{local} of {size} bytes were local");
     ensure_same(&copy, &pulled(directory.path()), directory.path())
+}
+
+/// podman, told to (`enable_partial_images`), reads our table of contents and fetches the files that it has not.
+fn podman(_: &World) -> Result<()> {
+    let registry = Registry::start()?;
+    let directory = TempDir::new()?;
+    let (address, sent) = passing(&registry.address, usize::MAX)?;
+    let config = directory.path().join("storage.conf");
+    let storage = directory.path().join("storage");
+    fs_err::write(
+        &config,
+        format!(
+            "[storage]\ndriver = \"overlay\"\ngraphroot = \"{}\"\nrunroot = \"{}\"\n[storage.options]\n\
+             pull_options = {{enable_partial_images = \"true\"}}\n",
+            storage.join("root").display(),
+            storage.join("run").display()
+        ),
+    )?;
+    let podman = |arguments: &[&str]| {
+        let mut command = Command::new("podman");
+        command.args(["--log-level", "debug"]).args(arguments).env("CONTAINERS_STORAGE_CONF", &config);
+        command
+    };
+    let mut sizes = Vec::new();
+    for version in [1, 2] {
+        let layout = directory.path().join(version.to_string());
+        sizes.push(write_image(version, Form::Ours, &layout)?);
+        registry.push(&layout, &version.to_string())?;
+        sent.store(0, Ordering::Relaxed);
+        let image = format!("{address}/team/app:{version}");
+        let output = podman(&["pull", "--tls-verify=false", &image]).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{said}");
+        ensure!(said.contains("Retrieved partial blob"), "podman fetched the whole layer:\n{said}");
+        sizes.push(sent.load(Ordering::Relaxed));
+    }
+    let [size, first, new_size, update] = sizes[..] else { bail!("two images were pulled") };
+    ensure!(first > size / 2, "the first pull brought {first} of {size} bytes");
+    ensure!(update < new_size * 6 / 10, "the update brought {update} of {new_size} bytes");
+    Ok(())
 }

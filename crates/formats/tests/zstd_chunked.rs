@@ -166,12 +166,20 @@ fn annotations_say_where_the_tables_are() {
     };
     let checksum = digest("toc").to_string();
     let written = positions.annotations();
-    let expected = annotations(&[
+    let mut expected = annotations(&[
         ("manifest-checksum", &checksum),
         ("manifest-position", "1000:50:400:1"),
         ("tarsplit-position", "1058:70:900"),
     ]);
+    // What podman 4 looks for.
+    let older = |key: &str| format!("io.containers.zstd-chunked.{key}");
+    expected.insert(older("manifest-checksum"), checksum.clone());
+    expected.insert(older("manifest-position"), "1000:50:400:1".to_owned());
     assert_eq!(written, expected);
+    let mut old = written.clone();
+    old.retain(|key, _| !key.starts_with("io.github."));
+    let read = Positions { tar_split: None, ..positions.clone() };
+    assert_eq!(Positions::from_annotations(&old, 1200), Ok(Some(read)));
     assert_eq!(Positions::from_annotations(&written, 1200), Ok(Some(positions.clone())));
     assert_eq!(Positions::from_annotations(&BTreeMap::new(), 1200), Ok(None));
     assert_eq!(positions.data_end(), 992);

@@ -16,6 +16,12 @@ const MANIFEST: &str = "io.github.containers.zstd-chunked.manifest-position";
 /// Annotation: `offset:length:uncompressed length` of the tar-split.
 const TAR_SPLIT: &str = "io.github.containers.zstd-chunked.tarsplit-position";
 
+/// The two first annotations as podman 4 and skopeo 1.9 know them: without these, it fetches whole layers.
+const OLDER: [(&str, &str); 2] = [
+    (CHECKSUM, "io.containers.zstd-chunked.manifest-checksum"),
+    (MANIFEST, "io.containers.zstd-chunked.manifest-position"),
+];
+
 /// The only type of a table of contents ("compatible with CRFS").
 const MANIFEST_TYPE: u64 = 1;
 
@@ -73,6 +79,11 @@ impl Positions {
             (CHECKSUM.to_owned(), self.toc_digest.to_string()),
             (MANIFEST.to_owned(), format!("{}:{MANIFEST_TYPE}", numbers(&self.toc))),
         ]);
+        for (key, older) in OLDER {
+            if let Some(value) = annotations.get(key).cloned() {
+                annotations.insert(older.to_owned(), value);
+            }
+        }
         if let Some(tar_split) = &self.tar_split {
             annotations.insert(TAR_SPLIT.to_owned(), numbers(tar_split));
         }
@@ -87,7 +98,11 @@ impl Positions {
         annotations: &BTreeMap<String, String>,
         blob_size: u64,
     ) -> Result<Option<Self>, TocError> {
-        let get = |key: &'static str| annotations.get(key).map(String::as_str);
+        let older = |key| OLDER.into_iter().find_map(|(newer, older)| (newer == key).then_some(older));
+        let get = |key: &'static str| {
+            let value = annotations.get(key).or_else(|| annotations.get(older(key)?));
+            value.map(String::as_str)
+        };
         let (Some(checksum), Some(manifest)) = (get(CHECKSUM), get(MANIFEST)) else {
             let lonely = [CHECKSUM, MANIFEST].into_iter().find_map(|key| Some((key, get(key)?)));
             return match lonely {
