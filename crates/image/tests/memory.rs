@@ -48,11 +48,12 @@ fn three_hundred_megabytes_stream_through() {
     let mut tree = FileTree::new(Node::directory(0, owner.clone()));
     let content = Content { digest: packed.digest, size: packed.size };
     tree.insert(calypte_base::TreePath::new("big").unwrap(), Node::file(content, 0, owner)).unwrap();
-    for (compression, forms) in [
+    let forms = [
         (LayerCompression::Zstd(Level::FAST), ["oci", "docker-archive"].as_slice()),
         (LayerCompression::Gzip, &["oci-archive"]),
         (LayerCompression::None, &["oci"]),
-    ] {
+    ];
+    for (number, (compression, forms)) in forms.into_iter().enumerate() {
         let packages = std::collections::BTreeMap::new();
         let settings = LayerSettings {
             compression,
@@ -65,7 +66,7 @@ fn three_hundred_megabytes_stream_through() {
         let image = Image::new(layers, &ImageMetadata::new(Architecture::Amd64, Epoch(1)), &store).unwrap();
         let index = Index::new(vec![image], &store).unwrap();
         for form in forms {
-            let target = directory.path().join(format!("{form}-{compression}"));
+            let target = directory.path().join(format!("{number}-{form}"));
             format!("{form}:{}", target.display()).parse::<Output>().unwrap().write(&index, &store).unwrap();
             if *form != "docker-archive" {
                 let layout = read_layout(&target).unwrap();
