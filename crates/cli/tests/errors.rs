@@ -46,6 +46,25 @@ fn an_output_without_a_form() {
 }
 
 #[test]
+fn all_images_in_one_archive() {
+    insta::assert_snapshot!(run(&["build", "--all", "--output", "oci-archive:all.tar"]));
+}
+
+#[test]
+fn the_layers_of_a_lock() {
+    insta::assert_snapshot!(run(&["show", "--layers", "catalog/locks/debian-sid/nginx.lock"]));
+}
+
+#[test]
+fn of_all_images_each_one_that_fails_is_named() {
+    let text = run(&["build", "--all", "--arch", "amd64"]);
+    assert!(text.starts_with("exit code 1\n--- stdout\nIMAGE") && text.contains("\n0 images: 0 B"), "{text}");
+    for image in ["base for amd64", "python:3.14-builder for amd64", "valkey for amd64"] {
+        assert!(text.contains(image), "{text}");
+    }
+}
+
+#[test]
 fn no_catalog() {
     insta::assert_snapshot!(run(&["list", "--catalog", "/nonexistent"]));
 }
@@ -68,6 +87,8 @@ fn locks_are_what_the_definitions_need() {
 
 #[test]
 fn json_has_a_schema() {
+    let text = run(&["build", "--all", "--format", "json"]);
+    assert!(text.starts_with("exit code 1\n--- stdout\n{\n  \"schema\": \"calypte.build-all/1\","), "{text}");
     let text = run(&["show", "static", "--arch", "amd64", "--format", "json"]);
     assert!(
         text.starts_with(

@@ -1,7 +1,7 @@
 //! What drives the stages: a definition goes in, tested images come out. All I/O between the stages stands here.
 //!
 //! [`Factory`] holds what every piece of work needs; each kind of work is a module: [`lock`], [`build`], [`show`],
-//! [`diff`], [`testing`], [`up`]. [`pull`] needs none of that.
+//! [`diff`], [`layers`], [`testing`], [`up`]. [`pull`] and [`delta`] need none of that.
 
 pub mod archive;
 pub mod build;
