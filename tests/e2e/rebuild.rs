@@ -34,7 +34,9 @@ type Change = fn(&mut Command);
 fn build(up: &Up, store: &Path, change: impl FnOnce(&mut Command)) -> Result<String> {
     let mut command = Command::new(World::program());
     command.arg("--quiet").arg("--catalog").arg(up.catalog()).arg("--store").arg(store);
-    command.args(["--offline", "build", IMAGE, "--format", "json"]).env_remove("SOURCE_DATE_EPOCH");
+    command
+        .args(["--offline", "build", IMAGE, "--compression", "zstd:3", "--format", "json"])
+        .env_remove("SOURCE_DATE_EPOCH");
     change(&mut command);
     let report: Value = serde_json::from_str(&stdout(&mut command)?)?;
     Ok(report["digest"].as_str().context("no digest")?.to_owned())
@@ -91,7 +93,9 @@ fn plain_user(world: &World) -> Result<()> {
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(directory.path().join("calypte"));
     command.arg("--quiet").arg("--catalog").arg(directory.path().join("catalog")).arg("--store").arg(&store);
-    command.args(["--offline", "build", IMAGE, "--format", "json"]).current_dir("/");
+    command
+        .args(["--offline", "build", IMAGE, "--compression", "zstd:3", "--format", "json"])
+        .current_dir("/");
     let report: Value = serde_json::from_str(&stdout(&mut command)?)?;
     let expected = build(up, &up.store(), |_| {})?;
     ensure!(report["digest"] == expected.as_str(), "{report:#}\ninstead of {expected}");
@@ -107,7 +111,7 @@ fn archive(world: &World) -> Result<()> {
     let empty = directory.path().join("store");
     let mut command = Command::new(World::program());
     command.arg("--quiet").arg("--catalog").arg(up.catalog()).arg("--store").arg(&empty);
-    let error = fails(command.args(["--offline", "build", IMAGE]), 2)?;
+    let error = fails(command.args(["--offline", "build", IMAGE, "--compression", "zstd:3"]), 2)?;
     ensure!(error.contains("offline") && error.contains("hint:"), "{error}");
     let digest = build(up, &empty, |command| {
         command.arg("--archive").arg(&archive);
@@ -126,7 +130,7 @@ fn killed(world: &World) -> Result<()> {
         let mut command = Command::new(World::program());
         command.arg("--quiet").arg("--catalog").arg(up.catalog()).arg("--store").arg(&store);
         command
-            .args(["--offline", "build", IMAGE])
+            .args(["--offline", "build", IMAGE, "--compression", "zstd:3"])
             .arg("--output")
             .arg(format!("oci:{}", directory.path().join("image").display()));
         let mut child = command

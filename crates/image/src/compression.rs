@@ -82,11 +82,23 @@ impl LayerCompression {
     pub fn identity(self) -> String {
         match self {
             Self::Zstd(level) => {
-                format!("zstd {}, libzstd {}", level.get(), zstd::zstd_safe::version_string())
+                let library = zstd::zstd_safe::version_string();
+                format!("zstd {}, libzstd {library}, frames {}", level.get(), crate::chunked::FRAMES)
             }
             Self::Gzip => format!("gzip {GZIP_LEVEL}, {GZIP_LIBRARIES}"),
             Self::None => "none".to_owned(),
         }
+    }
+}
+
+impl LayerCompression {
+    /// The zstd level that an [`identity`](Self::identity) names, if it is one by which this program makes the very same
+    /// bytes.
+    #[must_use]
+    pub fn level_of(identity: &str) -> Option<i32> {
+        let (level, _) = identity.strip_prefix("zstd ")?.split_once(',')?;
+        let level = level.parse().ok().filter(|level| (1..=22).contains(level))?;
+        (Self::Zstd(Level(level)).identity() == identity).then_some(i32::from(level))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Groups of packages → layers, at most so many. A pure function of each group's own evidence and, where there is one,
-//! of how the image before was packed. The rule and its reasons are in `docs/layers.md`.
+//! of how the image before was packed. The rule and its reasons are in `docs/concepts/layers.md`.
 //!
 //! A group is all packages of one source package: they are built and change together. While there are no more groups
 //! than layers, each group has a layer of its own, so that nothing moves, and images of a catalog share it. Beyond
@@ -25,6 +25,9 @@ pub const DEFAULT_LAYERS: usize = 64;
 /// The layer of what belongs to no package: what finishers made for the whole image, and what the definition adds. The
 /// slash keeps the names of layers that are not a group's apart from those of packages, which have none.
 pub const IMAGE_LAYER: &str = "image/generated";
+
+/// The names of layers that groups share begin so.
+const SHARED_PREFIX: &str = "shared/";
 
 /// One layer in so many is shared by the groups that have none of their own: with Debian's sizes and a host of 127
 /// groups, fewer make each larger, more take own layers from groups that are worth one.
@@ -90,7 +93,8 @@ impl PreviousLayer {
 /// Puts each group into a layer; gives the layer's name by the group's. Beside these layers there is
 /// [`IMAGE_LAYER`], so that they are one less than `limit`; with a limit of one, all is in that.
 ///
-/// A group that was in the image before stays where it was, if that had no more layers than the limit.
+/// A group that was in the image before stays where it was, if that had no more layers than the limit; otherwise all are
+/// packed anew.
 #[must_use]
 pub fn pack(
     groups: &BTreeMap<String, Evidence>,
@@ -150,8 +154,11 @@ fn pack_beside(
             continue;
         }
         let used = layers(&packed);
+        // The last free layer is a shared one, so that the groups that come later have somewhere to go.
+        let is_shared = |name: &&str| name.starts_with(SHARED_PREFIX);
+        let is_last = used.len() + 1 == room && !used.iter().any(is_shared);
         let layer = if used.len() < room && !used.contains(group.as_str()) {
-            group.clone()
+            if is_last { rendezvous(group, &shared.names(*evidence)) } else { group.clone() }
         } else {
             let all = |names: Vec<String>| -> Vec<String> {
                 names.into_iter().filter(|name| used.contains(name.as_str())).collect()
@@ -161,13 +168,24 @@ fn pack_beside(
                 candidates = all(shared.all());
             }
             if candidates.is_empty() {
-                candidates = used.iter().map(|name| (*name).to_owned()).collect();
+                candidates.extend(cheapest(groups, &packed));
             }
             rendezvous(group, &candidates)
         };
         packed.insert(group.clone(), layer);
     }
     packed
+}
+
+/// The layer in which another group does the least harm.
+fn cheapest(groups: &BTreeMap<String, Evidence>, packed: &BTreeMap<String, String>) -> Option<String> {
+    let mut costs: BTreeMap<&String, u32> = BTreeMap::new();
+    for (group, layer) in packed {
+        let cost = groups.get(group).map_or(0, |evidence| evidence.cost_of_sharing());
+        let most = costs.entry(layer).or_default();
+        *most = cost.max(*most);
+    }
+    costs.into_iter().min_by_key(|(_, cost)| *cost).map(|(layer, _)| layer.clone())
 }
 
 /// The layers that groups share, decided by the limit alone.
@@ -202,7 +220,7 @@ impl Shared {
 }
 
 fn numbered(word: &str, count: usize) -> Vec<String> {
-    (1..=count).map(|number| format!("shared/{word}-{number}")).collect()
+    (1..=count).map(|number| format!("{SHARED_PREFIX}{word}-{number}")).collect()
 }
 
 /// The layer of these with the highest hash of both names (rendezvous hashing): when one of them comes or goes, only

@@ -22,6 +22,10 @@ use zstd::bulk::Compressor;
 /// The checksum of a content in a tar-split stream; Go calls it `crc64.ISO`.
 static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO);
 
+/// Number of the way in which a tar stream is cut into frames. To be raised with any change of it: who makes a layer's
+/// bytes again, out of a delta or out of parts, must cut as its maker did.
+pub(crate) const FRAMES: u32 = 1;
+
 /// Uncompressed bytes that wait until they are compressed together: enough work for all cores, and the bound of
 /// memory.
 const WAITING: usize = 8 * 1024 * 1024;

@@ -56,6 +56,18 @@ fn often_changed_groups_are_apart_from_seldom_changed_ones() {
 }
 
 #[test]
+fn a_new_group_does_not_join_a_large_one() {
+    let mut many = groups(&[("linux", 90_000_000, 40), ("glibc", 3_000_000, 20), ("tiny", 1_000, 0)]);
+    let before = pack(&many, 4, &[]);
+    many.insert("new".to_owned(), Evidence { size: 500_000, changes: 3 });
+    let after = pack(&many, 4, &of(&before));
+    assert_eq!(after["new"], "tiny");
+    // With a layer left, that is one to be shared.
+    let after = pack(&many, 5, &of(&before));
+    assert!(after["new"].starts_with(SHARED_PREFIX), "{after:?}");
+}
+
+#[test]
 fn all_is_in_one_layer_where_one_is_allowed() {
     let packed = pack(&groups(&[("a", 1, 1), ("b", 2, 2)]), 1, &[]);
     assert!(packed.values().all(|layer| layer == IMAGE_LAYER));
@@ -93,6 +105,19 @@ proptest! {
         let room = limit - 1;
         let allowed = if groups.len() < room { 0 } else if groups.len() == room { Shared::of(room).count() + 1 } else { 1 };
         prop_assert!(moved <= allowed, "{} moved", moved);
+    }
+
+    #[test]
+    fn an_update_of_one_group_moves_at_most_one_other(
+        groups in some_groups(120), limit in 2..100_usize, new in evidence(), which in 0..120_usize,
+    ) {
+        let before = pack(&groups, limit, &[]);
+        let mut updated = groups.clone();
+        let name = updated.keys().nth(which % groups.len()).unwrap().clone();
+        updated.insert(name.clone(), new);
+        let after = pack(&updated, limit, &[]);
+        let others = before.iter().filter(|(group, layer)| **group != name && after[*group] != **layer);
+        prop_assert!(others.count() <= 1);
     }
 
     #[test]

@@ -338,8 +338,50 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn layers_of_any_tree_are_disjoint_and_complete(sample in trees()) {
-        check(&sample, LayerCompression::None);
+    fn layers_of_any_tree_are_disjoint_and_complete(
+        sample in trees(),
+        compression in prop::sample::select(COMPRESSIONS.to_vec()),
+    ) {
+        check(&sample, compression);
+    }
+
+    #[test]
+    fn a_package_that_comes_changes_or_goes_leaves_the_layers_of_the_others(sample in trees()) {
+        let (_directory, store) = store();
+        let made = |sample: &Sample| {
+            let made = layers(&sample.tree, &sample.contents, EPOCH, ZSTD, &store).unwrap();
+            let named = made.as_slice().iter().filter(|layer| layer.name != IMAGE_LAYER);
+            named.map(|layer| (layer.name.clone(), layer.clone())).collect::<BTreeMap<_, _>>()
+        };
+        let before = made(&sample);
+        let mut more = Sample { tree: sample.tree.clone(), contents: sample.contents.clone() };
+        let file = more.file(b"new", package("c"));
+        more.put("c/new", file);
+        let after = made(&more);
+        for name in ["a", "b"] {
+            prop_assert_eq!(after.get(name), before.get(name));
+        }
+        let of_a = |node: &&(TreePath, Node)| node.1.owner.package() == Some("a") && !node.1.is_directory();
+        let nodes: Vec<_> = sample.tree.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
+        // Upgraded: each of its files that has one name has other bytes.
+        let mut upgraded = Sample { tree: sample.tree.clone(), contents: sample.contents.clone() };
+        for (path, node) in nodes.iter().filter(of_a) {
+            if matches!(node.kind, NodeKind::File(_)) && sample.tree.names(path).len() == 1 {
+                let NodeKind::File(content) = upgraded.file(b"upgraded", package("a")).kind else { continue };
+                upgraded.tree.insert(path.clone(), Node { kind: NodeKind::File(content), ..node.clone() }).unwrap();
+            }
+        }
+        let upgraded = made(&upgraded);
+        prop_assert_eq!(upgraded.get("b"), before.get("b"));
+        // Gone: with other names of its files, which are in its layer.
+        let mut without = Sample { tree: sample.tree.clone(), contents: sample.contents.clone() };
+        for (path, _) in nodes.iter().filter(of_a) {
+            for name in without.tree.names(path).into_iter().rev() {
+                without.tree.remove(&name);
+            }
+        }
+        let without = made(&without);
+        prop_assert_eq!(without.get("b"), before.get("b"));
     }
 
     #[test]
