@@ -59,7 +59,7 @@ pub enum RegistryError {
         host: String,
     },
     /// The network is not to be used.
-    #[error("offline, and {what} of {host} is not in the store")]
+    #[error("offline, and {what} must come from {host}")]
     Offline {
         /// What was asked for.
         what: String,
@@ -92,6 +92,20 @@ impl From<StoreError> for RegistryError {
 }
 
 impl RegistryError {
+    /// Whether the registry, or the way to it, failed for a reason that may pass. It tells nothing of what was asked for,
+    /// and not of what came before.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            // It answers, and is asked again only since something on the way may have mixed up the part.
+            Self::Failed { failure: Failure::WrongRange, .. } => false,
+            // No connection, to whomever: another network, or another time, may give one.
+            Self::Failed { failure: Failure::Tls(_) | Failure::Proxy(_), .. } => true,
+            Self::Failed { failure, .. } => failure.is_transient(),
+            _ => false,
+        }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -103,7 +117,10 @@ impl RegistryError {
             Self::Login { .. } => "try again later; if it stays, ask those who run the registry",
             Self::NoRanges { .. } => "without --from the whole image is fetched",
             Self::PlainHttp { .. } => "leave out --plain-http: the registry must speak https",
-            Self::Offline { .. } => "run the same command once without --offline",
+            Self::Offline { .. } => {
+                "leave out --offline: the registry is asked each time, also for an image that was pulled before; what of \
+                 it is in the store is not fetched again"
+            }
             Self::AuthFile { .. } => "log in anew with `podman login` or `skopeo login`",
             Self::Fetch(error) => return error.hint(),
             Self::Redirect { .. } | Self::WrongDigest { .. } => return None,
@@ -118,6 +135,9 @@ const fn hint_of(failure: &Failure) -> Option<&'static str> {
             "check the name and the tag; some registries say this to those who are not logged in"
         }
         Failure::Status(429) => "the registry limits how much it gives: log in, or try again later",
+        Failure::Status(408 | 425 | 500 | 502..=504) => {
+            "try again later: what came so far is kept, and the same command goes on from there"
+        }
         Failure::Tls(_) => {
             "if the registry is on this machine and speaks plain http, say --plain-http; if a proxy of yours decrypts, \
              name its certificates with SSL_CERT_FILE"
@@ -130,4 +150,59 @@ const fn hint_of(failure: &Failure) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::registry::{Reference, Registry, RegistrySettings};
+
+    #[test]
+    fn what_may_pass_is_known_from_what_speaks_against_the_content() {
+        let digest = Digest::of(b"");
+        let text = String::new;
+        let cases = [
+            (Failure::Status(503), true),
+            (Failure::Status(429), true),
+            (Failure::Stalled(Duration::ZERO), true),
+            (Failure::NoConnection(Duration::ZERO), true),
+            (Failure::Connection(text()), true),
+            (Failure::Tls(text()), true),
+            (Failure::Proxy(text()), true),
+            (Failure::Status(404), false),
+            (Failure::WrongRange, false),
+            (Failure::WrongSize { expected: 1, found: 2 }, false),
+            (Failure::WrongDigest { expected: digest, found: digest }, false),
+        ];
+        for (failure, expected) in cases {
+            let shown = failure.to_string();
+            let error = RegistryError::Failed { what: text(), host: text(), failure };
+            assert_eq!(error.may_pass(), expected, "{shown}");
+        }
+        assert!(!RegistryError::NoRanges { host: text() }.may_pass());
+    }
+
+    #[test]
+    fn of_a_server_that_speaks_plain_http_the_option_for_it_is_named() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let reference: Reference = format!("{}/a/b:1", listener.local_addr().unwrap()).parse().unwrap();
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                let mut greeting = [0; 16];
+                drop(connection.read(&mut greeting));
+                drop(connection.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"));
+                // A reset would overtake the answer if the greeting was not read to its end.
+                drop(connection.shutdown(std::net::Shutdown::Write));
+                drop(std::io::copy(&mut connection, &mut std::io::sink()));
+            }
+        });
+        let registry = Registry::new(&reference, RegistrySettings::default()).unwrap();
+        let error = registry.manifest(&reference.version).unwrap_err();
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.contains("say --plain-http"), "{error}\n{hint}");
+    }
 }
