@@ -27,6 +27,19 @@ pub const MOST_FRAMES: usize = 8_192;
 /// Most bytes of tar headers in an image: 300,000 files have some 200 MB of them.
 pub const MOST_HEADER_BYTES: u64 = 512 * 1024 * 1024;
 
+/// Most parts of new contents in all bundles of a delta: each content is one, and a large one is cut into parts of which
+/// fewer are needed than there are frames.
+pub const MOST_ITEMS: usize = MOST_CONTENTS + MOST_FRAMES;
+
+/// Most old pieces in all bundles of a delta: at most one for each part of a new content.
+pub const MOST_PIECES: usize = MOST_ITEMS;
+
+/// Most manifests that an index may list; multi-platform images have some 20.
+pub const MOST_MANIFESTS: usize = 1_000;
+
+/// Most bytes of all manifests of one index, and of all configs: 64 KiB for each of 1,000.
+pub const LARGEST_DOCUMENTS: u64 = 64 * 1024 * 1024;
+
 /// Most bytes that all layers of an image may unpack to.
 pub const MOST_LAYER_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 

@@ -6,7 +6,7 @@ use calypte_base::Digest;
 use crate::error::DeltaError;
 use crate::limits::{
     BLOCK, LARGEST_BUNDLE, LARGEST_DOCUMENT, LARGEST_FRAME, LARGEST_PREFIX, MOST_CONTENTS, MOST_FRAMES,
-    MOST_HEADER_BYTES, MOST_LAYER_BYTES, MOST_LAYERS,
+    MOST_HEADER_BYTES, MOST_ITEMS, MOST_LAYER_BYTES, MOST_LAYERS, MOST_PIECES,
 };
 use crate::number::{Numbers, fold, put, unfold};
 
@@ -189,11 +189,12 @@ impl Plan {
         for _ in 0..numbers.count(MOST_FRAMES, "header frames")? {
             plan.headers.push(header_frame(&mut numbers, &plan.base)?);
         }
+        let mut room = Room { pieces: MOST_PIECES, items: MOST_ITEMS, contents: MOST_CONTENTS };
         for _ in 0..numbers.count(MOST_FRAMES, "bundles")? {
-            plan.bundles.push(bundle(&mut numbers, &plan.base)?);
+            plan.bundles.push(bundle(&mut numbers, &plan.base, &mut room)?);
         }
         for _ in 0..numbers.count(MOST_LAYERS, "layers")? {
-            plan.layers.push(layer(&mut numbers)?);
+            plan.layers.push(layer(&mut numbers, &mut room)?);
         }
         if !numbers.is_empty() {
             return Err(DeltaError::damaged("plan", "its end", format!("{} more bytes", numbers.left())));
@@ -265,6 +266,21 @@ impl Plan {
     }
 }
 
+/// How many of each a plan may still hold. They are counted over the whole plan: bounds for one bundle and one layer would
+/// let a few kilobytes, unpacked into thousands of these, take memory without end.
+struct Room {
+    pieces: usize,
+    items: usize,
+    contents: usize,
+}
+
+/// How many of something follow, taken off what there may be of it.
+fn counted(numbers: &mut Numbers<'_>, room: &mut usize, name: &str) -> Result<usize, DeltaError> {
+    let count = numbers.count(*room, name)?;
+    *room -= count;
+    Ok(count)
+}
+
 fn put_frame(out: &mut Vec<u8>, frame: Frame) {
     put(out, frame.packed);
     put(out, frame.size);
@@ -309,8 +325,8 @@ fn put_bundle(out: &mut Vec<u8>, bundle: &Bundle) {
     }
 }
 
-fn bundle(numbers: &mut Numbers<'_>, base: &BaseShape) -> Result<Bundle, DeltaError> {
-    let count = numbers.count(MOST_CONTENTS, "pieces of a bundle")?;
+fn bundle(numbers: &mut Numbers<'_>, base: &BaseShape, left: &mut Room) -> Result<Bundle, DeltaError> {
+    let count = counted(numbers, &mut left.pieces, "pieces of this and all later bundles")?;
     let (mut pieces, mut expected, mut room) = (Vec::new(), 0_i64, LARGEST_PREFIX);
     for _ in 0..count {
         let file = expected.wrapping_add(unfold(numbers.next()?)) as u64;
@@ -323,7 +339,7 @@ fn bundle(numbers: &mut Numbers<'_>, base: &BaseShape) -> Result<Bundle, DeltaEr
         room -= length;
         pieces.push(Piece { file, start, length });
     }
-    let (items, size) = items(numbers, count)?;
+    let (items, size) = items(numbers, count, left)?;
     let body = match numbers.at_most(1, "form of a bundle")? {
         0 => Body::Prefix(frame(numbers)?),
         _ => Body::Difference {
@@ -343,9 +359,9 @@ fn bundle(numbers: &mut Numbers<'_>, base: &BaseShape) -> Result<Bundle, DeltaEr
 }
 
 /// The items of a bundle and their length together.
-fn items(numbers: &mut Numbers<'_>, pieces: usize) -> Result<(Vec<Item>, u64), DeltaError> {
+fn items(numbers: &mut Numbers<'_>, pieces: usize, left: &mut Room) -> Result<(Vec<Item>, u64), DeltaError> {
     let (mut items, mut next, mut room) = (Vec::new(), 0_i64, LARGEST_BUNDLE);
-    for _ in 0..numbers.count(MOST_CONTENTS, "items of a bundle")? {
+    for _ in 0..counted(numbers, &mut left.items, "items of this and all later bundles")? {
         let kind = numbers.next()?;
         let mut piece = None;
         if let Some(folded) = (kind >> 1).checked_sub(1) {
@@ -387,12 +403,12 @@ fn put_layer(out: &mut Vec<u8>, layer: &PlanLayer) {
     put(out, tail / BLOCK);
 }
 
-fn layer(numbers: &mut Numbers<'_>) -> Result<PlanLayer, DeltaError> {
+fn layer(numbers: &mut Numbers<'_>, left: &mut Room) -> Result<PlanLayer, DeltaError> {
     if let Some(index) = numbers.at_most(1 + MOST_LAYERS as u64, "layer")?.checked_sub(1) {
         return Ok(PlanLayer::Same(index));
     }
     let size = numbers.at_most(MOST_LAYER_BYTES, "size of a layer")?;
-    let count = numbers.count(MOST_CONTENTS, "contents of a layer")?;
+    let count = counted(numbers, &mut left.contents, "contents of this and all later layers")?;
     let blocks = |numbers: &mut Numbers<'_>| {
         numbers.at_most(MOST_HEADER_BYTES / BLOCK, "blocks of headers").map(|blocks| blocks * BLOCK)
     };
@@ -412,4 +428,49 @@ fn layer(numbers: &mut Numbers<'_>) -> Result<PlanLayer, DeltaError> {
         members.push(PlanMember { header, source });
     }
     Ok(PlanLayer::Rebuilt { size, members, tail: blocks(numbers)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: Frame = Frame { packed: 0, size: 0 };
+
+    fn plan(pieces: usize, items: usize, contents: usize) -> Plan {
+        let piece = Piece { file: 0, start: 0, length: 0 };
+        let item = Item { piece: None, length: 0, continues: true };
+        let first = Item { continues: false, ..item };
+        let bundle = |start: &[Item]| Bundle {
+            pieces: vec![piece; pieces],
+            items: [start, &vec![item; items]].concat(),
+            body: Body::Prefix(NOTHING),
+        };
+        let member = PlanMember { header: 0, source: Source::Old(0) };
+        let layer = PlanLayer::Rebuilt { size: 0, members: vec![member; contents], tail: 0 };
+        Plan {
+            base: BaseShape { files: 1, ..BaseShape::default() },
+            bundles: vec![bundle(&[first]), bundle(&[])],
+            layers: vec![layer.clone(), layer],
+            ..Plan::default()
+        }
+    }
+
+    /// What each bundle and each layer may have, they must not have together.
+    #[test]
+    fn a_plan_is_bounded_as_a_whole() {
+        let many = MOST_CONTENTS * 3 / 5;
+        let error = |plan: Plan| Plan::decode(&plan.encode()).unwrap_err().to_string();
+        Plan::decode(&plan(3, 3, 3).encode()).unwrap();
+        for (plan, expected) in [
+            (plan(many, 1, 1), "pieces of this and all later bundles: expected at most 408192, found 600000"),
+            (plan(1, many, 1), "items of this and all later bundles: expected at most 408191, found 600000"),
+            (
+                plan(1, 1, many),
+                "contents of this and all later layers: expected at most 400000, found 600000",
+            ),
+        ] {
+            let error = error(plan);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }
