@@ -21,6 +21,12 @@ const MOST_LAYER_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 /// Most bytes of package records that are kept of a layer; the databases of whole hosts have some ten.
 const MOST_RECORD_BYTES: u64 = 128 * 1024 * 1024;
 
+/// Most bytes of a frame with this much content: as much as zstd makes of what it cannot compress
+/// (`ZSTD_compressBound`), and some for the headers of another compressor.
+const fn largest_frame(content: u64) -> u64 {
+    content.saturating_add(content / 128).saturating_add(1024)
+}
+
 /// What is in a layer.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -59,7 +65,7 @@ struct Blob {
 }
 
 impl Blob {
-    /// Some bytes of it; the caller knows that they lie in it.
+    /// Some bytes of it; the caller knows that they lie in it, and that they are not too many.
     fn bytes(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(length.min(self.size)).unwrap_or(usize::MAX)];
         self.file.read_exact_at(&mut bytes, self.start.saturating_add(offset))?;
@@ -145,7 +151,11 @@ fn records_of(blob: &Blob, toc: &Toc) -> Result<BTreeMap<TreePath, Vec<u8>>> {
         left = left.checked_sub(member.size).with_context(|| format!("{path} is too large"))?;
         let mut bytes = Vec::new();
         for chunk in &entry.chunks {
-            let frame = blob.bytes(chunk.offset, chunk.end.saturating_sub(chunk.offset))?;
+            let length = chunk.end.saturating_sub(chunk.offset);
+            if length > largest_frame(chunk.size) {
+                bail!("{path}: its table of contents gives {length} bytes to a chunk of {}", chunk.size);
+            }
+            let frame = blob.bytes(chunk.offset, length)?;
             let start = bytes.len();
             decoder(Compression::Zstd, frame.as_slice(), chunk.size)?.read_to_end(&mut bytes)?;
             if Digest::of(bytes.get(start..).unwrap_or_default()) != chunk.digest {
@@ -247,4 +257,38 @@ pub(super) fn packages(records: &BTreeMap<TreePath, Vec<u8>>) -> Result<BTreeMap
         }
     }
     Ok(packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use calypte_formats::zstd_chunked::TocEntry;
+
+    use super::*;
+
+    /// The records of a blob of this size, of which the first bytes are a frame with `content`, where a table of contents
+    /// says that the frame is as long as the blob.
+    fn records_in(content: &[u8], size: impl FnOnce(u64) -> u64) -> Result<BTreeMap<TreePath, Vec<u8>>> {
+        let frame = calypte_image::chunked::frame(3, content).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&frame, 0).unwrap();
+        let end = size(frame.len() as u64);
+        file.set_len(end).unwrap();
+        let (digest, size) = (Digest::of(content), content.len() as u64);
+        let member = tar::Entry { size, ..tar::Entry::new("var/lib/dpkg/status", tar::EntryKind::File) };
+        let chunks = vec![Chunk { size, offset: 0, end, digest }];
+        let toc = Toc { entries: vec![TocEntry { member, digest: Some(digest), chunks }], tar_split: None };
+        records_of(&Blob { file, start: 0, size: end }, &toc)
+    }
+
+    #[test]
+    fn a_table_of_contents_that_lies_about_a_frame_costs_no_memory() {
+        assert_eq!(records_in(b"one", |size| size).unwrap().len(), 1);
+        // What no compressor makes smaller fits.
+        let noise: Vec<u8> =
+            (0..4_000_u32).flat_map(|number| *Digest::of(&number.to_le_bytes()).bytes()).collect();
+        assert_eq!(records_in(&noise, |size| size).unwrap().into_values().next(), Some(noise));
+        // A sparse file costs its maker nothing.
+        let error = records_in(b"1", |_| 1 << 40).unwrap_err();
+        assert!(error.to_string().contains("gives 1099511627776 bytes to a chunk of 1"), "{error:#}");
+    }
 }
