@@ -51,6 +51,24 @@ fn all_images_in_one_archive() {
 }
 
 #[test]
+fn all_images_as_one_was_packed() {
+    insta::assert_snapshot!(run(&["build", "--all", "--previous", "oci:before"]));
+}
+
+#[test]
+fn an_image_before_that_is_not_there() {
+    let missing = |previous: &str| {
+        let text = run(&["build", "nginx", "--arch", "amd64", "--previous", previous]);
+        assert!(text.starts_with("exit code 2") && text.contains(" /nonexistent: "), "{previous}: {text}");
+    };
+    for previous in
+        ["/nonexistent", "oci:/nonexistent", "oci:/nonexistent:latest", "oci-archive:/nonexistent"]
+    {
+        missing(previous);
+    }
+}
+
+#[test]
 fn the_layers_of_a_lock() {
     insta::assert_snapshot!(run(&["show", "--layers", "catalog/locks/debian-sid/nginx.lock"]));
 }

@@ -6,16 +6,13 @@ mod schedule;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use calypte_base::{Architecture, Digest, Epoch};
 use calypte_definition::{ImageDefinition, ImageId};
 use calypte_image::cache::{self, InputKey};
 use calypte_image::packing::{DEFAULT_LAYERS, PreviousLayer};
-use calypte_image::{
-    Image, ImageMetadata, Index, LayerCompression, LayerSettings, PackageFacts, layers, read_layout,
-};
+use calypte_image::{Image, ImageMetadata, Index, LayerCompression, LayerSettings, PackageFacts, layers};
 use calypte_resolve::{Lock, LockedPackage};
 use calypte_rootfs::assemble::{Assembly, Rootfs, assemble};
 use calypte_universe::Rules;
@@ -23,6 +20,7 @@ use serde::Serialize;
 
 use crate::factory::Factory;
 use crate::hints::hinted;
+use crate::layers::previous::packings;
 use crate::show;
 
 /// What is to be built.
@@ -56,26 +54,12 @@ impl LayerOptions {
         Self { compression, limit: DEFAULT_LAYERS, previous: BTreeMap::new() }
     }
 
-    /// Takes over how the images of a layout are packed.
+    /// Takes over how the images of `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or the path alone, are packed.
     ///
     /// # Errors
-    /// When the layout cannot be read, or none of its images says how it is packed.
-    pub fn keep(&mut self, layout: &Path) -> Result<()> {
-        for image in read_layout(layout)?.images() {
-            let previous = PreviousLayer::of(&image.manifest);
-            let architecture = image.descriptor.platform.as_ref().and_then(|platform| {
-                Architecture::ALL.into_iter().find(|each| each.oci() == platform.architecture)
-            });
-            if let Some(architecture) = architecture.filter(|_| !previous.is_empty()) {
-                self.previous.insert(architecture, previous);
-            }
-        }
-        if self.previous.is_empty() {
-            return Err(hinted(
-                format!("{}: no image there says how it is packed", layout.display()),
-                "only images made by calypte do",
-            ));
-        }
+    /// When the layout cannot be read, none of its images says how it is packed, or several say different things.
+    pub fn keep(&mut self, layout: &str) -> Result<()> {
+        self.previous = packings(layout)?;
         Ok(())
     }
 }
@@ -283,7 +267,11 @@ impl Factory<'_> {
     /// The digest of everything that the image is made from: package by package, definition and rules, and this
     /// program's own sources (`CALYPTE_SOURCES`, from the build script).
     fn key(&self, inputs: &Inputs<'_>, options: &LayerOptions) -> Result<Digest> {
-        let packages = inputs.packages.iter().map(|package| (&package.id, &package.version, &package.sha256));
+        // Source and size decide its layer; the rest of what a lock says of a package is in its file.
+        let packages = inputs
+            .packages
+            .iter()
+            .map(|package| (&package.id, &package.version, &package.sha256, &package.source, package.size));
         let packages: Vec<_> = packages.collect();
         // The table of scripts decides whether there is a lock, and nothing in an image.
         let Rules { assumed, slices, accounts, alternatives, effects, scripts: _ } =

@@ -2,9 +2,8 @@
 //! ([`difference`]). In comes an image of the catalog, or a layout of anyone's; nothing is unpacked onto disk.
 
 pub mod difference;
+pub mod previous;
 mod read;
-
-use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use calypte_base::{Architecture, Digest};
@@ -58,33 +57,18 @@ pub struct LayersShown {
     pub layers: Vec<ShownLayer>,
 }
 
-/// One layer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ShownLayer {
-    /// Its place, from 1, which is the lowest.
-    pub number: usize,
-    /// Its name; none where another tool made it.
-    pub name: Option<String>,
-    /// The source packages in it, sorted; none where another tool made it.
-    pub groups: Option<Vec<String>>,
-    /// Digest of the blob.
-    pub digest: Digest,
-    /// Size of the blob in bytes.
-    pub size: u64,
-    /// Bytes of the tar archive; none for a layer of a type that is not known.
-    pub unpacked_size: Option<u64>,
-    /// Members that are no directories.
-    pub files: Option<u64>,
-}
-
-impl Factory<'_> {
-    /// The layers of `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or an image of the catalog, which is built from its lock.
+impl LayersShown {
+    /// The layers of `oci:DIR[:TAG]` or `oci-archive:FILE[:TAG]`; nothing for a text that can only be the name of an image
+    /// of the catalog.
     ///
     /// # Errors
-    /// When it is none of these, cannot be built, or cannot be read.
-    pub fn show_layers(&self, text: &str, universe: &str, architecture: Architecture) -> Result<LayersShown> {
-        let image = self.layered(text, universe, architecture)?;
-        let mut shown = LayersShown {
+    /// When the layout holds no such image, or cannot be read.
+    pub fn of_layout(text: &str, architecture: Architecture) -> Result<Option<Self>> {
+        LayeredImage::of_layout(text, architecture)?.map(|image| Self::of(&image, architecture)).transpose()
+    }
+
+    fn of(image: &LayeredImage, architecture: Architecture) -> Result<Self> {
+        let mut shown = Self {
             image: image.name.clone(),
             architecture,
             digest: image.digest,
@@ -110,6 +94,35 @@ impl Factory<'_> {
         shown.files = shown.layers.iter().filter_map(|layer| layer.files).sum();
         Ok(shown)
     }
+}
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShownLayer {
+    /// Its place, from 1, which is the lowest.
+    pub number: usize,
+    /// Its name; none where another tool made it.
+    pub name: Option<String>,
+    /// The source packages in it, sorted; none where another tool made it.
+    pub groups: Option<Vec<String>>,
+    /// Digest of the blob.
+    pub digest: Digest,
+    /// Size of the blob in bytes.
+    pub size: u64,
+    /// Bytes of the tar archive; none for a layer of a type that is not known.
+    pub unpacked_size: Option<u64>,
+    /// Members that are no directories.
+    pub files: Option<u64>,
+}
+
+impl Factory<'_> {
+    /// The layers of `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or an image of the catalog, which is built from its lock.
+    ///
+    /// # Errors
+    /// When it is none of these, cannot be built, or cannot be read.
+    pub fn show_layers(&self, text: &str, universe: &str, architecture: Architecture) -> Result<LayersShown> {
+        LayersShown::of(&self.layered(text, universe, architecture)?, architecture)
+    }
 
     /// Finds an image; see [`Factory::show_layers`].
     pub(crate) fn layered(
@@ -118,13 +131,8 @@ impl Factory<'_> {
         universe: &str,
         architecture: Architecture,
     ) -> Result<LayeredImage> {
-        if let Some(path) = sides::layout_path(text) {
-            let (path, _, image) = sides::layout_image(text, path, architecture)?;
-            return LayeredImage::of_layout(text, &path, image.descriptor, image.manifest);
-        }
-        if text.ends_with(".lock") || text.contains(".lock#") || text.starts_with("docker-archive:") {
-            let hint = "name an image of the catalog, oci:DIR[:TAG], or oci-archive:FILE[:TAG]";
-            return Err(hinted(format!("the layers of `{text}` cannot be read"), hint));
+        if let Some(image) = LayeredImage::of_layout(text, architecture)? {
+            return Ok(image);
         }
         let request = BuildRequest {
             image: self.image_id(text, universe)?,
@@ -147,20 +155,30 @@ impl Factory<'_> {
 }
 
 impl LayeredImage {
-    fn of_layout(
-        name: &str,
-        path: &Path,
-        descriptor: oci::Descriptor,
-        manifest: oci::Manifest,
-    ) -> Result<Self> {
-        Ok(Self {
-            name: name.to_owned(),
-            digest: descriptor.digest,
-            manifest_size: descriptor.size,
-            manifest,
-            place: Place::Layout(Box::new(Layout::open(path)?)),
-        })
+    /// The image of a layout; nothing where the text can only be the name of one of the catalog.
+    fn of_layout(text: &str, architecture: Architecture) -> Result<Option<Self>> {
+        let Some(path) = sides::layout_path(text) else {
+            if text.ends_with(".lock") || text.contains(".lock#") || text.starts_with("docker-archive:") {
+                let hint = "name an image of the catalog, oci:DIR[:TAG], or oci-archive:FILE[:TAG]";
+                return Err(hinted(format!("the layers of `{text}` cannot be read"), hint));
+            }
+            return Ok(None);
+        };
+        let (path, _, image) = sides::layout_image(text, path, architecture)?;
+        Ok(Some(Self {
+            name: text.to_owned(),
+            digest: image.descriptor.digest,
+            manifest_size: image.descriptor.size,
+            manifest: image.manifest,
+            place: Place::Layout(Box::new(Layout::open(&path)?)),
+        }))
     }
+}
+
+/// Whether a text names a layout (`oci:…`, `oci-archive:…`).
+#[must_use]
+pub fn is_layout(text: &str) -> bool {
+    sides::layout_path(text).is_some()
 }
 
 /// The layer's name, where its maker gave it one.

@@ -14,26 +14,39 @@ use crate::build::BuildRequest;
 use crate::diff::{FileState, Side};
 use crate::factory::Factory;
 
-impl Factory<'_> {
-    /// Reads a side: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `LOCK-FILE[#IMAGE]`, or an image of the catalog, which
-    /// is built from its lock.
+impl Side {
+    /// Reads a side that lies in files: `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or `LOCK-FILE[#IMAGE]`; nothing if it
+    /// is none of these, which leaves the catalog.
     ///
     /// # Errors
-    /// When it is none of these, or cannot be read.
-    pub fn side(&self, text: &str, universe: &str, architecture: Architecture) -> Result<Side> {
+    /// When it cannot be read.
+    pub fn read(text: &str, architecture: Architecture) -> Result<Option<Self>> {
         if let Some(path) = layout_path(text) {
-            return of_layout(text, path, architecture);
+            return of_layout(text, path, architecture).map(Some);
         }
         let (path, key) = text.split_once('#').map_or((text, None), |(path, key)| (path, Some(key)));
         if path.ends_with(".lock") {
-            return of_lock(text, Path::new(path), key, architecture);
+            return of_lock(text, Path::new(path), key, architecture).map(Some);
         }
         if text.starts_with("docker-archive:") {
             bail!(
                 "`{text}` cannot be read back; diff reads oci:DIR, oci-archive:FILE, locks, and images of the catalog"
             );
         }
-        self.of_catalog(text, universe, architecture)
+        Ok(None)
+    }
+}
+
+impl Factory<'_> {
+    /// Reads a side: one that lies in files ([`Side::read`]), or an image of the catalog, which is built from its lock.
+    ///
+    /// # Errors
+    /// When it is none of these, or cannot be read.
+    pub fn side(&self, text: &str, universe: &str, architecture: Architecture) -> Result<Side> {
+        match Side::read(text, architecture)? {
+            Some(side) => Ok(side),
+            None => self.of_catalog(text, universe, architecture),
+        }
     }
 
     fn of_catalog(&self, text: &str, universe: &str, architecture: Architecture) -> Result<Side> {
@@ -91,14 +104,19 @@ pub(crate) fn layout_image(
     path: &str,
     architecture: Architecture,
 ) -> Result<(PathBuf, Layout, LayoutImage)> {
+    let (path, tag, layout) = open_layout(path)?;
+    let image = choose(&layout, tag, architecture).with_context(|| name.to_owned())?.clone();
+    Ok((path, layout, image))
+}
+
+/// Opens the layout of `DIR[:TAG]` or `FILE[:TAG]`; its path, and the tag.
+pub(crate) fn open_layout(path: &str) -> Result<(PathBuf, Option<&str>, Layout)> {
     // A path may hold a colon itself: what is there decides.
     let (path, tag) = match path.rsplit_once(':') {
         Some((before, tag)) if !Path::new(path).exists() => (before, Some(tag)),
         _ => (path, None),
     };
-    let layout = read_layout(Path::new(path))?;
-    let image = choose(&layout, tag, architecture).with_context(|| name.to_owned())?.clone();
-    Ok((PathBuf::from(path), layout, image))
+    Ok((PathBuf::from(path), tag, read_layout(Path::new(path))?))
 }
 
 fn choose<'l>(layout: &'l Layout, tag: Option<&str>, architecture: Architecture) -> Result<&'l LayoutImage> {

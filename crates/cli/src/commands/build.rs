@@ -2,13 +2,13 @@
 
 mod all;
 
-use std::path::PathBuf;
-
 use anyhow::{Result, bail};
 use calypte_base::Architecture;
 use calypte_image::packing::{DEFAULT_LAYERS, FEWEST_LAYERS, MOST_LAYERS};
 use calypte_image::{LayerCompression, Output};
 use calypte_pipeline::build::{BuildRequest, Built};
+use calypte_pipeline::layers::previous::packed_anew;
+use calypte_pipeline::{Hinted, Reporter as _};
 use serde::Serialize;
 
 use super::DEFAULT_UNIVERSE;
@@ -30,7 +30,7 @@ pub struct Arguments {
     #[arg(required_unless_present = "all")]
     image: Option<String>,
     /// Build every image that the universe has: all families, streams and variants
-    #[arg(long, conflicts_with_all = ["image", "previous"])]
+    #[arg(long, conflicts_with = "image")]
     all: bool,
     /// The universe whose lock is built
     #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
@@ -49,10 +49,10 @@ pub struct Arguments {
     /// Most layers of an image
     #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_LAYERS, value_parser = limit)]
     layers: usize,
-    /// Keep the packing of an image built before, so that no package changes its layer: a layout's directory or an
-    /// archive
-    #[arg(long, value_name = "PATH")]
-    previous: Option<PathBuf>,
+    /// Keep the packing of an image built before, so that no package changes its layer: oci:DIR[:TAG],
+    /// oci-archive:FILE[:TAG], or the path alone; not with --all, since it is the packing of one image
+    #[arg(long, value_name = "IMAGE")]
+    previous: Option<String>,
 }
 
 fn limit(text: &str) -> Result<usize> {
@@ -75,6 +75,17 @@ struct Report<'a> {
 /// # Errors
 /// When the lock is missing or out of date, a package cannot be had, or a check on the tree fails.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
+    if let (true, Some(previous)) = (arguments.all, &arguments.previous) {
+        let hint =
+            "build the images that are to keep their packing one by one: calypte build IMAGE --previous …";
+        return Err(Hinted {
+            message: format!(
+                "--all cannot keep to `{previous}`: that is how one image was packed, and each image is packed by itself"
+            ),
+            hint: hint.to_owned(),
+        }
+        .into());
+    }
     let factory = session.factory()?;
     let mut layers = factory.layer_options();
     layers.limit = arguments.layers;
@@ -97,6 +108,9 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
         layers,
     };
     let built = factory.build(&request)?;
+    for text in packed_anew(&built, &request.layers) {
+        session.terminal.warn(&text);
+    }
     if let Some(output) = &arguments.output {
         output.write(&built.index, factory.store())?;
     }

@@ -114,6 +114,17 @@ impl LayersDifference {
     pub const fn is_empty(&self) -> bool {
         self.whole == 0 && self.documents == 0
     }
+
+    /// What a client that has image `from` downloads for image `to`, when both are in layouts, as
+    /// [`LayersShown::of_layout`](super::LayersShown::of_layout) takes them; otherwise nothing.
+    ///
+    /// # Errors
+    /// When an image cannot be found or read.
+    pub fn of_layouts(from: &str, to: &str, architecture: Architecture) -> Result<Option<Self>> {
+        let Some(from) = LayeredImage::of_layout(from, architecture)? else { return Ok(None) };
+        let Some(to) = LayeredImage::of_layout(to, architecture)? else { return Ok(None) };
+        Ok(Some(compare(&Survey::of(&from)?, &Survey::of(&to)?, architecture)))
+    }
 }
 
 impl Factory<'_> {
