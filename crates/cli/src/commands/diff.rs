@@ -4,7 +4,8 @@ mod layers;
 
 use anyhow::Result;
 use calypte_base::Architecture;
-use calypte_pipeline::diff::{Change, Difference};
+use calypte_pipeline::diff::{Change, Difference, Side};
+use calypte_pipeline::layers::difference::LayersDifference;
 
 use super::DEFAULT_UNIVERSE;
 use crate::Verdict;
@@ -41,11 +42,14 @@ pub struct Arguments {
 /// # Errors
 /// When a side cannot be read.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
-    let factory = session.factory()?;
     let architecture = arguments.arch.unwrap_or_else(super::native_architecture);
+    let Arguments { from, to, universe, .. } = arguments;
     if arguments.layers {
-        let Arguments { from, to, universe, .. } = arguments;
-        let difference = factory.diff_layers(from, to, universe, architecture)?;
+        // Layouts need no catalog.
+        let difference = match LayersDifference::of_layouts(from, to, architecture)? {
+            Some(difference) => difference,
+            None => session.factory()?.diff_layers(from, to, universe, architecture)?,
+        };
         if session.is_json() {
             output::json("calypte.diff-layers/1", &difference)?;
         } else {
@@ -53,8 +57,17 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
         }
         return Ok(if difference.is_empty() { Verdict::Yes } else { Verdict::No });
     }
-    let side = |text: &str| factory.side(text, &arguments.universe, architecture);
-    let difference = calypte_pipeline::diff::diff(&side(&arguments.from)?, &side(&arguments.to)?);
+    let (from, to) = match (Side::read(from, architecture)?, Side::read(to, architecture)?) {
+        (Some(from), Some(to)) => (from, to),
+        sides => {
+            let factory = session.factory()?;
+            let or_built = |side: Option<Side>, text: &str| {
+                side.map_or_else(|| factory.side(text, universe, architecture), Ok)
+            };
+            (or_built(sides.0, from)?, or_built(sides.1, to)?)
+        }
+    };
+    let difference = calypte_pipeline::diff::diff(&from, &to);
     if session.is_json() {
         output::json("calypte.diff/1", &difference)?;
     } else {

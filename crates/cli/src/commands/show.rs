@@ -6,6 +6,8 @@ use std::io::IsTerminal as _;
 
 use anyhow::{Result, bail};
 use calypte_base::Architecture;
+use calypte_pipeline::Hinted;
+use calypte_pipeline::layers::{LayersShown, is_layout};
 use calypte_pipeline::show::Shown;
 use serde::Serialize;
 
@@ -55,10 +57,14 @@ struct Why<'a> {
 /// # Errors
 /// When the image is not locked.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
-    let factory = session.factory()?;
     let architecture = arguments.arch.unwrap_or_else(super::native_architecture);
     if arguments.layers {
-        let shown = factory.show_layers(&arguments.image, &arguments.universe, architecture)?;
+        let Arguments { image, universe, .. } = arguments;
+        // A layout needs no catalog.
+        let shown = match LayersShown::of_layout(image, architecture)? {
+            Some(shown) => shown,
+            None => session.factory()?.show_layers(image, universe, architecture)?,
+        };
         if session.is_json() {
             output::json("calypte.show-layers/1", &shown)?;
         } else {
@@ -67,6 +73,17 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
         }
         return Ok(Verdict::Yes);
     }
+    if is_layout(&arguments.image) {
+        return Err(Hinted {
+            message: format!(
+                "`{}` does not say who asked for its packages: that stands in the locks of the catalog",
+                arguments.image
+            ),
+            hint: "with --layers, its layers are shown".to_owned(),
+        }
+        .into());
+    }
+    let factory = session.factory()?;
     let id = factory.image_id(&arguments.image, &arguments.universe)?;
     let shown = factory.show(&id, &arguments.universe, architecture)?;
     if let Some(package) = &arguments.why {
