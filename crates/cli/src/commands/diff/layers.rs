@@ -1,5 +1,7 @@
 //! `calypte diff --layers`: what a client of one image downloads for another.
 
+use std::collections::BTreeMap;
+
 use calypte_pipeline::diff::PackageChange;
 use calypte_pipeline::layers::difference::{LayerDifference, LayerState, LayersDifference};
 
@@ -7,6 +9,9 @@ use crate::output::{self, Table};
 
 /// How many packages of a layer are named.
 const NAMED: usize = 3;
+
+/// Characters after which no further package of a layer is named.
+const WIDEST: usize = 100;
 
 /// The table, and the sums.
 pub fn text(difference: &LayersDifference) -> String {
@@ -42,26 +47,52 @@ pub fn text(difference: &LayersDifference) -> String {
     )
 }
 
+/// Why a layer is new: `openssl 3.5.1 → 3.5.2, libssl3, +zlib1g 1.3, and 2 more`. The package that the layer is called
+/// after comes first, and a package with the versions of the one before it goes without.
 fn why(layer: &LayerDifference) -> String {
     let Some(reason) = layer.reason else { return String::new() };
     if layer.packages.is_empty() {
         return reason.word().to_owned();
     }
-    let mut named: Vec<String> = layer.packages.iter().take(NAMED).map(change).collect();
-    if layer.packages.len() > NAMED {
-        named.push(format!("and {} more", layer.packages.len() - NAMED));
+    let mut packages: Vec<&PackageChange> = layer.packages.iter().collect();
+    packages.sort_by_key(|package| Some(&package.name) != layer.name.as_ref());
+    let mut places = BTreeMap::new();
+    for (place, package) in packages.iter().enumerate() {
+        places.entry((&package.from, &package.to)).or_insert(place);
     }
-    output::printable(&named.join(", "))
+    packages.sort_by_key(|package| places.get(&(&package.from, &package.to)));
+    let mut text = String::new();
+    let mut before = None;
+    for (named, package) in packages.iter().enumerate() {
+        let versions = (&package.from, &package.to);
+        let item = match before == Some(versions) {
+            true => format!("{}{}", sign(package), package.name),
+            false => change(package),
+        };
+        if named > 0 {
+            if named == NAMED || text.chars().count() + item.chars().count() > WIDEST {
+                text.push_str(&format!(", and {} more", packages.len() - named));
+                break;
+            }
+            text.push_str(", ");
+        }
+        text.push_str(&item);
+        before = Some(versions);
+    }
+    output::printable(&text)
 }
 
 /// `openssl 3.5.1 → 3.5.2`, `+zlib1g 1.3`, `-perl-base 5.40`
-fn change(change: &PackageChange) -> String {
-    let PackageChange { name, from, to } = change;
-    match (from, to) {
-        (Some(from), Some(to)) => format!("{name} {from} → {to}"),
-        (None, Some(to)) => format!("+{name} {to}"),
-        (Some(from), None) => format!("-{name} {from}"),
-        (None, None) => name.clone(),
+fn change(package: &PackageChange) -> String {
+    let versions: Vec<&str> = package.from.iter().chain(&package.to).map(String::as_str).collect();
+    format!("{}{} {}", sign(package), package.name, versions.join(" → "))
+}
+
+const fn sign(package: &PackageChange) -> &'static str {
+    match (&package.from, &package.to) {
+        (None, Some(_)) => "+",
+        (Some(_), None) => "-",
+        _ => "",
     }
 }
 
@@ -127,5 +158,30 @@ mod tests {
         insta::assert_snapshot!("update", plain(&difference));
         (difference.whole, difference.documents) = (0, 0);
         insta::assert_snapshot!("none", plain(&difference));
+    }
+    #[test]
+    fn packages_of_one_source_share_its_version() {
+        let versions = (Some("3.11.2-6+deb12u5"), Some("3.11.2-6+deb12u6"));
+        let name = |name: &'static str| (name, versions.0, versions.1);
+        let packages = [
+            ("libpython3.11", versions.0, None),
+            name("libpython3.11-minimal"),
+            name("libpython3.11-stdlib"),
+            name("python3.11"),
+            name("python3.11-minimal"),
+        ];
+        let why = |name: &str, packages: &[_]| {
+            let layer = layer(1, Some(Reason::Packages), packages);
+            super::why(&LayerDifference { name: Some(name.to_owned()), ..layer })
+        };
+        assert_eq!(
+            why("python3.11", &packages),
+            "python3.11 3.11.2-6+deb12u5 → 3.11.2-6+deb12u6, libpython3.11-minimal, libpython3.11-stdlib, and 2 more"
+        );
+        // Those of other versions keep theirs, and what would be too long is counted.
+        assert_eq!(
+            why("shared/1", &packages[..3]),
+            "-libpython3.11 3.11.2-6+deb12u5, libpython3.11-minimal 3.11.2-6+deb12u5 → 3.11.2-6+deb12u6, and 1 more"
+        );
     }
 }
