@@ -26,6 +26,10 @@ pub const DEFAULT_LAYERS: usize = 64;
 /// slash keeps the names of layers that are not a group's apart from those of packages, which have none.
 pub const IMAGE_LAYER: &str = "image/generated";
 
+/// The layer of groups that came when no layer but this was left. One layer is kept free for it, so that what is added
+/// to an image costs its own size, and no layer of the others is sent again.
+const ADDED_LAYER: &str = "shared/added";
+
 /// The names of layers that groups share begin so.
 const SHARED_PREFIX: &str = "shared/";
 
@@ -126,7 +130,7 @@ fn kept(groups: &BTreeMap<String, Evidence>, previous: &[PreviousLayer]) -> BTre
 
 fn pack_anew(groups: &BTreeMap<String, Evidence>, room: usize) -> BTreeMap<String, String> {
     let shared = Shared::of(room);
-    let alone = if groups.len() <= room { groups.len() } else { room - shared.count() };
+    let alone = if groups.len() <= room { groups.len() } else { room.saturating_sub(shared.count() + 1) };
     let mut order: Vec<_> = groups.iter().collect();
     // Stable: equal ones stay in the order of their names.
     order.sort_by_key(|(_, evidence)| std::cmp::Reverse(evidence.cost_of_sharing()));
@@ -140,8 +144,8 @@ fn pack_anew(groups: &BTreeMap<String, Evidence>, room: usize) -> BTreeMap<Strin
         .collect()
 }
 
-/// Adds the groups that are new to those that stay where they were: to layers of their own as long as there is room,
-/// then to shared ones.
+/// Adds the groups that are new to those that stay where they were: to layers of their own as long as there is room, to
+/// [`ADDED_LAYER`] as the last, then to shared ones.
 fn pack_beside(
     groups: &BTreeMap<String, Evidence>,
     room: usize,
@@ -154,11 +158,11 @@ fn pack_beside(
             continue;
         }
         let used = layers(&packed);
-        // The last free layer is a shared one, so that the groups that come later have somewhere to go.
-        let is_shared = |name: &&str| name.starts_with(SHARED_PREFIX);
-        let is_last = used.len() + 1 == room && !used.iter().any(is_shared);
-        let layer = if used.len() < room && !used.contains(group.as_str()) {
-            if is_last { rendezvous(group, &shared.names(*evidence)) } else { group.clone() }
+        let free = room.saturating_sub(used.len());
+        let layer = if free > 1 && !used.contains(group.as_str()) {
+            group.clone()
+        } else if free > 0 || used.contains(ADDED_LAYER) {
+            ADDED_LAYER.to_owned()
         } else {
             let all = |names: Vec<String>| -> Vec<String> {
                 names.into_iter().filter(|name| used.contains(name.as_str())).collect()
