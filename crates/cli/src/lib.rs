@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod commands;
 pub mod environment;
 pub mod failure;
+pub mod memory;
 pub mod mirrors;
 pub mod output;
 pub mod progress;

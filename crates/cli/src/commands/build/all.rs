@@ -1,7 +1,7 @@
 //! `calypte build --all`: what is asked for, and the table of what there is.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use calypte_base::Architecture;
@@ -12,6 +12,7 @@ use calypte_pipeline::build::LayerOptions;
 use calypte_pipeline::build::all::{BuildAllRequest, BuiltAll};
 
 use crate::Verdict;
+use crate::memory;
 use crate::output::{self, Table};
 use crate::session::Session;
 
@@ -36,7 +37,7 @@ pub fn run(
         architectures: architectures.to_vec(),
         layers,
         output: output.map(directory).transpose()?,
-        at_once: at_once(session.global.jobs),
+        at_once: memory::at_once(session.global.jobs, MEMORY_OF_AN_IMAGE),
     };
     let report = factory.build_all(&request)?;
     if session.is_json() {
@@ -56,31 +57,6 @@ fn directory(output: &Output) -> Result<PathBuf> {
              its definition"
         ),
     }
-}
-
-/// How many images are assembled at the same time: as many as there are threads, and as the memory that is free holds.
-fn at_once(jobs: Option<usize>) -> usize {
-    let threads = jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let fitting = |free: u64| usize::try_from(free / MEMORY_OF_AN_IMAGE).unwrap_or(usize::MAX);
-    threads.min(free_memory().map_or(1, fitting)).max(1)
-}
-
-/// Bytes of memory that can be had without swapping, on the machine and in the control group; none where neither tells.
-fn free_memory() -> Option<u64> {
-    let machine = fs_err::read_to_string("/proc/meminfo").ok().as_deref().and_then(available);
-    let group = |name: &str| -> Option<u64> {
-        fs_err::read_to_string(Path::new("/sys/fs/cgroup").join(name)).ok()?.trim().parse().ok()
-    };
-    // Without a limit, `max` stands there.
-    let group = group("memory.max").zip(group("memory.current")).map(|(most, now)| most.saturating_sub(now));
-    machine.into_iter().chain(group).min()
-}
-
-/// `MemAvailable` of `/proc/meminfo` (proc_meminfo(5)), in bytes.
-fn available(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kilobytes.checked_mul(1024)
 }
 
 fn text(report: &BuiltAll) -> String {
@@ -166,12 +142,5 @@ mod tests {
             ],
         };
         insta::assert_snapshot!("all", anstream::adapter::strip_str(&text(&report)).to_string());
-    }
-
-    #[test]
-    fn free_memory_is_read() {
-        let text = "MemTotal:       24000000 kB\nMemFree:          100 kB\nMemAvailable:   2048 kB\n";
-        assert_eq!(available(text), Some(2048 * 1024));
-        assert_eq!(available("MemTotal: 1 kB\n"), None);
     }
 }
