@@ -1,4 +1,5 @@
-//! A delta between two images of the catalog leads to the second one byte for byte, and to nothing from another base.
+//! A delta between two images of the catalog leads to the second one byte for byte, and to nothing from another base
+//! unless a fallback holds it.
 
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
@@ -29,7 +30,14 @@ fn delta(world: &World) -> Result<()> {
     let blobs = |name: &str| directory.path().join(name).join("blobs");
     run(std::process::Command::new("diff").arg("-r").args([blobs("nginx-builder"), blobs("result")]))?;
     let other = ["delta", "apply", &made, "--base", &new, "--output", &place("other")];
-    fails(&mut up.calypte(&other), 2)?;
+    let error = fails(&mut up.calypte(&other), 2)?;
+    ensure!(error.contains("--fallback"), "{error}");
     ensure!(!directory.path().join("other").exists(), "something was written");
+    // With a fallback a wrong base is no more than a warning.
+    let instead = place("instead");
+    let fallback = ["delta", "apply", &made, "--base", &new, "--fallback", &new, "--output", &instead];
+    let warning = run(&mut up.calypte(&fallback))?.stderr;
+    ensure!(String::from_utf8_lossy(&warning).contains("against image"), "no warning");
+    run(std::process::Command::new("diff").arg("-r").args([blobs("nginx-builder"), blobs("instead")]))?;
     Ok(())
 }

@@ -3,15 +3,18 @@
 //! copied from another layout that has it.
 
 use std::io::{self, Read, Write};
+use std::sync::atomic::AtomicBool;
 
 use calypte_formats::{oci, tar};
+use calypte_image::LayerCompression;
 use calypte_image::chunked::ChunkedWriter;
 use calypte_image::layers::COMPRESSION_ANNOTATION;
 use serde::Serialize;
 
 use crate::error::DeltaError;
 use crate::expand::Expanded;
-use crate::layout::Layout;
+use crate::interrupt::{self, Interruptible};
+use crate::layout::{ImageSet, Layout};
 use crate::output::{BlobWriter, LayoutWriter};
 
 /// How the layers of an image came to be.
@@ -27,24 +30,37 @@ pub struct Applied {
     pub from_fallback: usize,
 }
 
-/// Writes all blobs of the image, and gives the descriptor of its manifest.
+/// Writes all blobs of the image, and gives the descriptor of its manifest. The work ends soon once `interrupted` is set.
 ///
 /// # Errors
-/// When a layer is not that of the image, or its blob cannot be made and no `fallback` has it.
+/// When a layer is not that of the image, its blob cannot be made and no `fallback` has it, or the work was interrupted.
 pub fn apply(
     expanded: &Expanded<'_>,
     base: &Layout,
     fallback: Option<&Layout>,
     output: &LayoutWriter,
+    interrupted: &AtomicBool,
+    progress: &dyn Fn(&str),
+) -> Result<(oci::Descriptor, Applied), DeltaError> {
+    interrupt::verdict(blobs(expanded, base, fallback, output, interrupted, progress), interrupted)
+}
+
+fn blobs(
+    expanded: &Expanded<'_>,
+    base: &Layout,
+    fallback: Option<&Layout>,
+    output: &LayoutWriter,
+    interrupted: &AtomicBool,
     progress: &dyn Fn(&str),
 ) -> Result<(oci::Descriptor, Applied), DeltaError> {
     let target = expanded.target();
     let mut applied = Applied { platform: target.platform(), ..Applied::default() };
     let count = target.manifest.layers.len();
     for (number, layer) in target.manifest.layers.iter().enumerate() {
+        interrupt::check(interrupted)?;
         progress(&format!("writing layer {} of {count}", number + 1));
         if let Some(same) = expanded.blob_of_base(number) {
-            copy(base, same, output)?;
+            copy(base, same, output, interrupted)?;
             applied.from_base += 1;
             continue;
         }
@@ -58,7 +74,7 @@ pub fn apply(
         let Some(fallback) = fallback else {
             return Err(DeltaError::CannotRemake { layer: number, digest: layer.digest, reason });
         };
-        copy(fallback, layer, output)?;
+        copy(fallback, layer, output, interrupted)?;
         applied.from_fallback += 1;
     }
     output.bytes(&target.config_bytes)?;
@@ -73,10 +89,59 @@ pub fn apply(
     Ok((descriptor, applied))
 }
 
+/// Copies an image with all its platforms and checks every blob; the descriptor of its manifest or index, and what was
+/// copied. The work ends soon once `interrupted` is set.
+///
+/// # Errors
+/// When a blob is missing or damaged, or the work was interrupted.
+pub fn copy_image(
+    from: &Layout,
+    set: &ImageSet,
+    output: &LayoutWriter,
+    interrupted: &AtomicBool,
+    progress: &dyn Fn(&str),
+) -> Result<(oci::Descriptor, Vec<Applied>), DeltaError> {
+    interrupt::verdict(copies(from, set, output, interrupted, progress), interrupted)
+}
+
+fn copies(
+    from: &Layout,
+    set: &ImageSet,
+    output: &LayoutWriter,
+    interrupted: &AtomicBool,
+    progress: &dyn Fn(&str),
+) -> Result<(oci::Descriptor, Vec<Applied>), DeltaError> {
+    let (mut all, mut entry) = (Vec::new(), oci::Descriptor::default());
+    for image in from.images(set)? {
+        progress(&format!("copying the image for {}", image.platform()));
+        for layer in &image.manifest.layers {
+            copy(from, layer, output, interrupted)?;
+        }
+        output.bytes(&image.config_bytes)?;
+        output.bytes(&image.manifest_bytes)?;
+        let from_fallback = image.manifest.layers.len();
+        all.push(Applied { platform: image.platform(), from_fallback, ..Applied::default() });
+        entry = image.descriptor;
+    }
+    if let Some((descriptor, bytes)) = &set.index {
+        output.bytes(bytes)?;
+        entry = descriptor.clone();
+    }
+    // What its own layout says of it is not true of another one.
+    entry.annotations.clear();
+    Ok((entry, all))
+}
+
 /// Copies a blob and checks it.
-fn copy(from: &Layout, layer: &oci::Descriptor, output: &LayoutWriter) -> Result<(), DeltaError> {
+fn copy(
+    from: &Layout,
+    layer: &oci::Descriptor,
+    output: &LayoutWriter,
+    interrupted: &AtomicBool,
+) -> Result<(), DeltaError> {
     let mut blob = output.blob()?;
-    io::copy(&mut from.blob(layer)?, &mut blob).map_err(DeltaError::io("copy a blob from", from.path()))?;
+    io::copy(&mut Interruptible { inner: from.blob(layer)?, interrupted }, &mut blob)
+        .map_err(DeltaError::io("copy a blob from", from.path()))?;
     let (found, _) = output.keep(blob)?;
     if found != layer.digest {
         return Err(DeltaError::Blob {
@@ -106,12 +171,10 @@ fn recipe(layer: &oci::Descriptor) -> Result<Recipe, String> {
     let Some(text) = layer.annotations.get(COMPRESSION_ANNOTATION) else {
         return Err(format!("its annotation `{COMPRESSION_ANNOTATION}` is missing, so another tool made it"));
     };
-    let own = format!(", libzstd {}", zstd::zstd_safe::version_string());
-    let level = text.strip_prefix("zstd ").and_then(|text| text.strip_suffix(&own));
-    let level = level.and_then(|level| level.parse().ok()).filter(|level| (1..=22).contains(level));
-    level
+    let own = LayerCompression::default().identity();
+    LayerCompression::level_of(text)
         .map(Recipe::Chunked)
-        .ok_or_else(|| format!("it was made with `{text}`, and this program has `zstd{own}`"))
+        .ok_or_else(|| format!("it was made with `{text}`, and this program has `{own}`"))
 }
 
 /// Makes the blob of a layer; gives the reason when it came out otherwise.

@@ -2,11 +2,13 @@
 //! have in common is written down once; each bundle has new and old bytes within the limits of the format.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 use crate::create::{Class, Settings};
 use crate::difference::Streams;
 use crate::error::DeltaError;
 use crate::frame;
+use crate::interrupt;
 use crate::limits::{LARGEST_BUNDLE, LARGEST_PREFIX};
 use crate::plan::{Body, Bundle, Frame, Item, Piece};
 use crate::spool::{Member, Taken};
@@ -78,10 +80,17 @@ impl Draft {
     }
 
     /// Compresses it, in the form that is smaller.
-    pub(crate) fn pack(&self, old: &Taken, new: &Taken, settings: &Settings) -> Result<Packed, DeltaError> {
+    pub(crate) fn pack(
+        &self,
+        old: &Taken,
+        new: &Taken,
+        settings: &Settings,
+        interrupted: &AtomicBool,
+    ) -> Result<Packed, DeltaError> {
         let (prefix, starts) = prefix(old, &self.pieces)?;
-        let mut best = Some(self.as_difference(new, &prefix, &starts)?);
+        let mut best = Some(self.as_difference(new, &prefix, &starts, interrupted)?);
         if self.new_bytes <= settings.prefix_up_to {
+            interrupt::check(interrupted)?;
             let other = self.as_prefix(new, &prefix)?;
             let size = |packed: &Packed| packed.frames.iter().map(Vec::len).sum::<usize>();
             if best.as_ref().is_none_or(|best| size(&other) < size(best)) {
@@ -110,9 +119,11 @@ impl Draft {
         new: &Taken,
         prefix: &[u8],
         starts: &[(usize, usize)],
+        interrupted: &AtomicBool,
     ) -> Result<Packed, DeltaError> {
         let (mut streams, mut content) = (Streams::default(), Vec::new());
         for (item, place) in self.items.iter().zip(&self.places) {
+            interrupt::check(interrupted)?;
             content.clear();
             new.contents.append_to(&mut content, *place, item.length)?;
             let range = item.piece.and_then(|piece| starts.get(piece));
@@ -124,6 +135,7 @@ impl Draft {
         drop(content);
         let mut frames = Vec::with_capacity(4);
         let mut pack = |prefix: &[u8], content: Vec<u8>| -> Result<Frame, DeltaError> {
+            interrupt::check(interrupted)?;
             let packed = frame::compress(prefix, &content)?;
             let frame = Frame { packed: packed.len() as u64, size: content.len() as u64 };
             frames.push(packed);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use calypte_base::{Digest, Hasher};
 use calypte_formats::oci;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use crate::bundle::{Draft, NewContent, Packed, draft};
 use crate::error::DeltaError;
 use crate::frame;
+use crate::interrupt;
 use crate::layout::{Layout, SingleImage};
 use crate::limits::{LARGEST_BUNDLE, LARGEST_PLAN, MOST_FRAMES};
 use crate::matching::{Matcher, name};
@@ -138,26 +140,41 @@ pub struct ClassSummary {
 }
 
 /// Makes the delta from one image to another. Files without a name in `directory` take as much room as what both
-/// images' layers hold; `progress` hears what is being done.
+/// images' layers hold; `progress` hears what is being done; the work ends soon once `interrupted` is set.
 ///
 /// # Errors
-/// When an image cannot be read, is no image that can be rebuilt, or is larger than the format allows.
+/// When an image cannot be read, is no image that can be rebuilt, or is larger than the format allows; or when the work
+/// was interrupted.
 pub fn create(
+    old: (&Layout, &SingleImage),
+    new: (&Layout, &SingleImage),
+    settings: &Settings,
+    directory: &Path,
+    interrupted: &AtomicBool,
+    progress: &dyn Fn(&str),
+) -> Result<Created, DeltaError> {
+    interrupt::verdict(compare(old, new, settings, directory, interrupted, progress), interrupted)
+}
+
+fn compare(
     (old_layout, old): (&Layout, &SingleImage),
     (new_layout, new): (&Layout, &SingleImage),
     settings: &Settings,
     directory: &Path,
+    interrupted: &AtomicBool,
     progress: &dyn Fn(&str),
 ) -> Result<Created, DeltaError> {
     progress(&format!("reading the old image for {}", old.platform()));
-    let old_taken = take_apart(old_layout, old, directory, true, &|_| true)?;
+    let old_taken = take_apart(old_layout, old, directory, true, interrupted, &|_| true)?;
     let known: BTreeSet<Digest> = old.config.rootfs.diff_ids.iter().copied().collect();
     progress(&format!("reading the new image for {}", new.platform()));
-    let new_taken = take_apart(new_layout, new, directory, true, &|diff_id| !known.contains(&diff_id))?;
+    let wanted = |diff_id| !known.contains(&diff_id);
+    let new_taken = take_apart(new_layout, new, directory, true, interrupted, &wanted)?;
     let mut work = Work {
         old: &old_taken,
         new: &new_taken,
         settings,
+        interrupted,
         frames: Stored::new(directory)?,
         hasher: Hasher::new(),
         size: 0,
@@ -201,12 +218,13 @@ pub(crate) fn take_apart(
     image: &SingleImage,
     directory: &Path,
     with_digests: bool,
+    interrupted: &AtomicBool,
     wanted: &dyn Fn(Digest) -> bool,
 ) -> Result<Taken, DeltaError> {
     let mut spool = Spool::new(directory, with_digests)?;
     for (layer, expected) in image.layers().filter(|(_, diff_id)| wanted(*diff_id)) {
         let (path, digest) = (layout.path().to_owned(), layer.digest);
-        match layout.layer(layer, |archive| spool.add(archive))? {
+        match layout.layer(layer, interrupted, |archive| spool.add(archive))? {
             Err(source) => return Err(DeltaError::Layer { path, digest, source }),
             Ok(found) if found != expected => {
                 return Err(DeltaError::DiffId { path, digest, expected, found });
@@ -221,6 +239,7 @@ struct Work<'a> {
     old: &'a Taken,
     new: &'a Taken,
     settings: &'a Settings,
+    interrupted: &'a AtomicBool,
     frames: Stored,
     hasher: Hasher,
     size: u64,
@@ -244,6 +263,7 @@ impl Work<'_> {
         let (old, new) = (&self.old.headers, &self.new.headers);
         let mut frames = Vec::new();
         for (number, part) in new.chunks(HEADER_PART as usize).enumerate() {
+            interrupt::check(self.interrupted)?;
             let start = number as u64 * HEADER_PART;
             let scale = |place: u64| place * old.len() as u64 / new.len().max(1) as u64;
             let from = scale(start).saturating_sub(HEADER_PART);
@@ -268,7 +288,7 @@ impl Work<'_> {
         &mut self,
         progress: &dyn Fn(&str),
     ) -> Result<(Vec<crate::plan::Bundle>, BTreeMap<Digest, u64>), DeltaError> {
-        let contents = new_contents(self.old, self.new, &mut self.summary)?;
+        let contents = new_contents(self.old, self.new, self.interrupted, &mut self.summary)?;
         let drafts = draft(&contents, self.settings);
         if drafts.len() > MOST_FRAMES {
             return Err(DeltaError::TooMuch { what: "bundles", limit: MOST_FRAMES as u64 });
@@ -299,10 +319,10 @@ impl Work<'_> {
 
     /// Packs each on a thread of its own; they come in their order.
     fn pack(&self, drafts: &[Draft]) -> Vec<Result<Packed, DeltaError>> {
-        let (old, new, settings) = (self.old, self.new, self.settings);
+        let (old, new, settings, interrupted) = (self.old, self.new, self.settings, self.interrupted);
         std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                drafts.iter().map(|draft| scope.spawn(move || draft.pack(old, new, settings))).collect();
+            let pack = |draft| scope.spawn(move || Draft::pack(draft, old, new, settings, interrupted));
+            let threads: Vec<_> = drafts.iter().map(pack).collect();
             let died = |_| Err(DeltaError::Compress { reason: "a thread ended early".to_owned() });
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(died)).collect()
         })
@@ -313,6 +333,7 @@ impl Work<'_> {
 fn new_contents<'a>(
     old: &'a Taken,
     new: &'a Taken,
+    interrupted: &AtomicBool,
     summary: &mut Summary,
 ) -> Result<Vec<NewContent<'a>>, DeltaError> {
     let known: BTreeSet<Digest> = old.members.iter().filter_map(|member| member.digest).collect();
@@ -327,7 +348,7 @@ fn new_contents<'a>(
             lacking.push(member);
         }
     }
-    let chosen = Matcher::new(old).choose(new, &lacking)?;
+    let chosen = Matcher::new(old).choose(new, &lacking, interrupted)?;
     let mut contents: Vec<NewContent<'a>> = lacking
         .into_iter()
         .zip(chosen)

@@ -143,6 +143,9 @@ pub enum DeltaError {
         /// What it says.
         reason: String,
     },
+    /// The user wants the work to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// A document could not be written as JSON.
     #[error("cannot write a document as JSON: {source}")]
     Json {
@@ -161,6 +164,21 @@ impl DeltaError {
     /// A [`DeltaError::Damaged`].
     pub(crate) fn damaged(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Self::Damaged { what: what.into(), expected: expected.to_string(), found: found.to_string() }
+    }
+
+    /// Whether it lies in the delta, which is in this layout, or in its not being for the base: the new image can then
+    /// only be had in another way.
+    #[must_use]
+    pub fn is_of_delta(&self, layout: &Path) -> bool {
+        match self {
+            Self::WrongBase { .. } | Self::Damaged { .. } | Self::RebuiltOther { .. } => true,
+            Self::Io { doing: "read", path, .. }
+            | Self::NotALayout { path, .. }
+            | Self::NoImage { path, .. }
+            | Self::Blob { path, .. }
+            | Self::Document { path, .. } => path.starts_with(layout),
+            _ => false,
+        }
     }
 
     /// What the user can do about it.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use calypte_base::{Digest, Hasher};
 use calypte_formats::compression::{Compression, decoder};
@@ -16,6 +17,7 @@ use crate::create::take_apart;
 use crate::difference::StreamReader;
 use crate::error::DeltaError;
 use crate::frame;
+use crate::interrupt::{self, Interruptible};
 use crate::layout::{Layout, SingleImage};
 use crate::limits::{LARGEST_PLAN, padding};
 use crate::plan::{Body, Bundle, Frame, Plan, PlanLayer, Source};
@@ -80,21 +82,33 @@ impl Delta {
         self.plan.base.diff_ids == base.config.rootfs.diff_ids
     }
 
-    /// Reads base and frames. What the new layers hold lies in files without a name in `directory` afterwards.
+    /// Reads base and frames. What the new layers hold lies in files without a name in `directory` afterwards. This and
+    /// the reading of the layers end soon once `interrupted` is set.
     ///
     /// # Errors
-    /// When the base is another, or delta or base are cut off or were changed.
+    /// When the base is another, delta or base are cut off or were changed, or the work was interrupted.
     pub fn expand<'a>(
         &'a self,
         layout: &Layout,
-        base_layout: &'a Layout,
-        base: &'a SingleImage,
+        base: (&'a Layout, &'a SingleImage),
         directory: &Path,
+        interrupted: &'a AtomicBool,
+        progress: &dyn Fn(&str),
+    ) -> Result<Expanded<'a>, DeltaError> {
+        interrupt::verdict(self.unpack(layout, base, directory, interrupted, progress), interrupted)
+    }
+
+    fn unpack<'a>(
+        &'a self,
+        layout: &Layout,
+        (base_layout, base): (&'a Layout, &'a SingleImage),
+        directory: &Path,
+        interrupted: &'a AtomicBool,
         progress: &dyn Fn(&str),
     ) -> Result<Expanded<'a>, DeltaError> {
         self.check_base(base)?;
         progress(&format!("reading the base for {}", base.platform()));
-        let old = take_apart(base_layout, base, directory, false, &|_| true)?;
+        let old = take_apart(base_layout, base, directory, false, interrupted, &|_| true)?;
         let shape = &self.plan.base;
         let found = (old.members.len() as u64, old.headers.len() as u64);
         if found != (shape.files, shape.header_bytes) {
@@ -107,19 +121,21 @@ impl Delta {
         let contents = Places::new(&self.plan);
         self.check_sizes(&old, &contents)?;
         progress("unpacking the delta");
-        let mut frames = Frames::open(layout, self)?;
+        let mut frames = Frames::open(layout, self, interrupted)?;
         let mut headers = Stored::new(directory)?;
         for header in &self.plan.headers {
+            interrupt::check(interrupted)?;
             let start = header.prefix_start as usize;
             let prefix = old.headers.get(start..start + header.prefix_length as usize).unwrap_or_default();
             headers.write(&frames.next(header.frame, prefix, "frame of headers")?)?;
         }
         let mut fresh = Stored::new(directory)?;
         for bundle in &self.plan.bundles {
+            interrupt::check(interrupted)?;
             fresh.write(&unpack(bundle, &old, &mut frames)?)?;
         }
         frames.check_end()?;
-        Ok(Expanded { delta: self, base_layout, base, old, headers, fresh, contents })
+        Ok(Expanded { delta: self, base_layout, base, old, headers, fresh, contents, interrupted })
     }
 
     fn check_base(&self, base: &SingleImage) -> Result<(), DeltaError> {
@@ -187,7 +203,7 @@ struct Frames {
 
 impl Frames {
     /// Opens the blob once its digest is known to be right: the decoder sees nothing that was changed on the way.
-    fn open(layout: &Layout, delta: &Delta) -> Result<Self, DeltaError> {
+    fn open(layout: &Layout, delta: &Delta, interrupted: &AtomicBool) -> Result<Self, DeltaError> {
         let frames: Vec<Frame> = delta.plan.headers.iter().map(|header| header.frame).collect();
         let bundles = delta.plan.bundles.iter().flat_map(|bundle| bundle.body.frames());
         let expected: u64 = frames.into_iter().chain(bundles).map(|frame| frame.packed).sum();
@@ -198,7 +214,8 @@ impl Frames {
         let path = layout.path().to_owned();
         let Some(descriptor) = &delta.artifact.frames else { return Ok(Self { blob: None, left: 0, path }) };
         let mut hasher = Hasher::new();
-        io::copy(&mut layout.blob(descriptor)?, &mut hasher).map_err(DeltaError::io("read", &path))?;
+        let mut blob = Interruptible { inner: layout.blob(descriptor)?, interrupted };
+        io::copy(&mut blob, &mut hasher).map_err(DeltaError::io("read", &path))?;
         let digest = hasher.finish();
         if digest != descriptor.digest {
             return Err(DeltaError::damaged("frames", descriptor.digest, digest));
@@ -262,6 +279,7 @@ pub struct Expanded<'a> {
     headers: Stored,
     fresh: Stored,
     contents: Places,
+    interrupted: &'a AtomicBool,
 }
 
 /// A part of a tar stream.
@@ -323,9 +341,9 @@ impl Expanded<'_> {
             Some(PlanLayer::Same(index)) => {
                 let layer = self.base.manifest.layers.get(*index as usize);
                 let layer = layer.ok_or_else(|| DeltaError::damaged("plan", "a layer of the base", index))?;
-                self.base_layout.layer(layer, |stream| check(stream))?
+                self.base_layout.layer(layer, self.interrupted, |stream| check(stream))?
             }
-            _ => check(&mut self.stream(number))?,
+            _ => check(&mut Interruptible { inner: self.stream(number), interrupted: self.interrupted })?,
         };
         let value = result?;
         if found != expected {

@@ -1,23 +1,28 @@
 //! OCI image layouts, as a directory or a tar archive of one, read blob by blob: manifests keep their bytes, which the
 //! images' digests are about, and artifacts are seen too. Every blob is checked against its size and digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use calypte_base::{Digest, Hasher, TreePath};
 use calypte_formats::compression::{Compression, Decoder, decoder};
 use calypte_formats::{oci, tar};
 
 use crate::error::DeltaError;
-use crate::limits::{LARGEST_DOCUMENT, MOST_LAYER_BYTES, MOST_LAYERS};
+use crate::interrupt::Interruptible;
+use crate::limits::{LARGEST_DOCUMENT, LARGEST_DOCUMENTS, MOST_LAYER_BYTES, MOST_LAYERS, MOST_MANIFESTS};
 
 /// The annotation that names an entry of a layout.
 pub(crate) const REFERENCE_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Media type of a config that Docker wrote.
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+
+/// Most tags that an error names.
+const MOST_TAGS: usize = 20;
 
 /// Most members of an archive that is a layout.
 const MOST_MEMBERS: usize = 100_000;
@@ -39,7 +44,7 @@ pub struct Layout {
 pub struct ImageSet {
     /// The index that lists several; its bytes, and its descriptor.
     pub index: Option<(oci::Descriptor, Vec<u8>)>,
-    /// The manifests, in the index's order.
+    /// The manifests, each once, in the index's order.
     pub manifests: Vec<(oci::Descriptor, Vec<u8>)>,
 }
 
@@ -132,40 +137,87 @@ impl Layout {
         &self.path
     }
 
+    /// The descriptor of the entry with this tag; without a tag the only one.
+    ///
+    /// # Errors
+    /// When there is none, or there are several.
+    pub fn descriptor(&self, tag: Option<&str>) -> Result<&oci::Descriptor, DeltaError> {
+        let fits = |entry: &&oci::Descriptor| tag.is_none() || name(entry) == tag;
+        let fitting: Vec<&oci::Descriptor> = self.index.manifests.iter().filter(fits).collect();
+        let reason = match (fitting.as_slice(), tag) {
+            ([entry], _) => return Ok(entry),
+            ([], None) => "has no entry".to_owned(),
+            ([], Some(tag)) => match self.tags() {
+                tags if tags.is_empty() => format!("has no entry `{tag}` and no other tag"),
+                tags => format!("has no entry `{tag}`; its tags are {tags}"),
+            },
+            _ => format!("has several entries; name one of the tags {}", self.tags()),
+        };
+        Err(DeltaError::NoImage { path: self.path.clone(), reason })
+    }
+
+    /// The tags, as an error names them.
+    fn tags(&self) -> String {
+        let tags: BTreeSet<&str> = self.index.manifests.iter().filter_map(name).collect();
+        let more = tags.len().saturating_sub(MOST_TAGS);
+        let named = tags.into_iter().take(MOST_TAGS).collect::<Vec<_>>().join(", ");
+        if more > 0 { format!("{named} and {more} more") } else { named }
+    }
+
     /// The entry with this tag; without a tag the only one.
     ///
     /// # Errors
     /// When there is none, there are several, or its documents cannot be read.
     pub fn entry(&self, tag: Option<&str>) -> Result<ImageSet, DeltaError> {
-        let name = |entry: &oci::Descriptor| entry.annotations.get(REFERENCE_NAME).cloned();
-        let fitting: Vec<&oci::Descriptor> = self
-            .index
-            .manifests
-            .iter()
-            .filter(|entry| tag.is_none() || name(entry).as_deref() == tag)
-            .collect();
-        let fail = |reason: String| Err(DeltaError::NoImage { path: self.path.clone(), reason });
-        match fitting.as_slice() {
-            [] => fail(format!("has no entry{}", tag.map_or_else(String::new, |tag| format!(" `{tag}`")))),
-            [entry] if entry.media_type == oci::MEDIA_TYPE_INDEX => {
-                let bytes = self.document(entry)?;
-                let index: oci::Index = self.parse(entry, &bytes)?;
-                let manifests = index.manifests.iter().filter(|entry| {
-                    entry.platform.as_ref().is_none_or(|platform| platform.architecture != "unknown")
-                });
-                let manifests: Result<Vec<_>, DeltaError> =
-                    manifests.map(|entry| Ok((entry.clone(), self.document(entry)?))).collect();
-                Ok(ImageSet { index: Some(((*entry).clone(), bytes)), manifests: manifests? })
-            }
-            [entry] => {
-                let bytes = self.document(entry)?;
-                Ok(ImageSet { index: None, manifests: vec![((*entry).clone(), bytes)] })
-            }
-            several => {
-                let names: Vec<String> = several.iter().filter_map(|entry| name(entry)).collect();
-                fail(format!("has several entries; name one of the tags {}", names.join(", ")))
-            }
+        self.set(self.descriptor(tag)?)
+    }
+
+    /// What a manifest or index of the layout stands for, whether an entry leads to it or not.
+    ///
+    /// # Errors
+    /// When a document is missing, damaged, or there are more of them than [`crate::limits`] allows.
+    pub fn set(&self, entry: &oci::Descriptor) -> Result<ImageSet, DeltaError> {
+        let bytes = self.document(entry)?;
+        if entry.media_type != oci::MEDIA_TYPE_INDEX {
+            return Ok(ImageSet { index: None, manifests: vec![(entry.clone(), bytes)] });
         }
+        let index: oci::Index = self.parse(entry, &bytes)?;
+        let known = |platform: &oci::Platform| platform.architecture != "unknown";
+        let mut seen = BTreeSet::new();
+        let listed: Vec<oci::Descriptor> = index
+            .manifests
+            .into_iter()
+            .filter(|manifest| manifest.platform.as_ref().is_none_or(known) && seen.insert(manifest.digest))
+            .collect();
+        if listed.len() > MOST_MANIFESTS {
+            return Err(self.misfit(entry, format!("it lists more than {MOST_MANIFESTS} manifests")));
+        }
+        let mut room = LARGEST_DOCUMENTS;
+        listed.iter().try_for_each(|manifest| self.count(entry, manifest, &mut room))?;
+        let read = |manifest: oci::Descriptor| {
+            let bytes = self.document(&manifest)?;
+            Ok((manifest, bytes))
+        };
+        let manifests: Result<Vec<_>, DeltaError> = listed.into_iter().map(read).collect();
+        Ok(ImageSet { index: Some((entry.clone(), bytes)), manifests: manifests? })
+    }
+
+    /// Takes the size of a document off what those of one entry may have together.
+    fn count(
+        &self,
+        entry: &oci::Descriptor,
+        document: &oci::Descriptor,
+        room: &mut u64,
+    ) -> Result<(), DeltaError> {
+        let left = room.checked_sub(document.size).ok_or_else(|| {
+            self.misfit(entry, format!("its documents have more than {LARGEST_DOCUMENTS} bytes together"))
+        });
+        *room = left?;
+        Ok(())
+    }
+
+    fn misfit(&self, descriptor: &oci::Descriptor, reason: String) -> DeltaError {
+        DeltaError::Document { path: self.path.clone(), digest: descriptor.digest, reason }
     }
 
     /// The images of an entry.
@@ -173,18 +225,17 @@ impl Layout {
     /// # Errors
     /// When a config is missing or damaged, or a manifest is no image's.
     pub fn images(&self, set: &ImageSet) -> Result<Vec<SingleImage>, DeltaError> {
+        let mut room = LARGEST_DOCUMENTS;
         let image = |(descriptor, bytes): &(oci::Descriptor, Vec<u8>)| {
             let manifest: oci::Manifest = self.parse(descriptor, bytes)?;
             let kind = manifest.artifact_type.as_ref().unwrap_or(&manifest.config.media_type);
             if ![oci::MEDIA_TYPE_CONFIG, DOCKER_CONFIG].contains(&kind.as_str()) {
-                let reason = format!("expected an image, found `{kind}`");
-                let (path, digest) = (self.path.clone(), descriptor.digest);
-                return Err(DeltaError::Document { path, digest, reason });
+                return Err(self.misfit(descriptor, format!("expected an image, found `{kind}`")));
             }
+            self.count(descriptor, &manifest.config, &mut room)?;
             let config = self.document(&manifest.config)?;
-            SingleImage::parse(descriptor.clone(), bytes.clone(), config).map_err(|reason| {
-                DeltaError::Document { path: self.path.clone(), digest: descriptor.digest, reason }
-            })
+            SingleImage::parse(descriptor.clone(), bytes.clone(), config)
+                .map_err(|reason| self.misfit(descriptor, reason))
         };
         set.manifests.iter().map(image).collect()
     }
@@ -194,11 +245,7 @@ impl Layout {
         descriptor: &oci::Descriptor,
         bytes: &[u8],
     ) -> Result<T, DeltaError> {
-        serde_json::from_slice(bytes).map_err(|error| DeltaError::Document {
-            path: self.path.clone(),
-            digest: descriptor.digest,
-            reason: error.to_string(),
-        })
+        serde_json::from_slice(bytes).map_err(|error| self.misfit(descriptor, error.to_string()))
     }
 
     /// A small document, checked.
@@ -262,10 +309,12 @@ impl Layout {
     pub(crate) fn layer<T>(
         &self,
         layer: &oci::Descriptor,
+        interrupted: &AtomicBool,
         read: impl FnOnce(&mut dyn Read) -> Result<T, DeltaError>,
     ) -> Result<T, DeltaError> {
         let failed = || DeltaError::io("read", &self.path);
-        let mut blob = Hashing { inner: self.blob(layer)?, hasher: Hasher::new() };
+        let mut blob =
+            Hashing { inner: Interruptible { inner: self.blob(layer)?, interrupted }, hasher: Hasher::new() };
         let mut archive: Decoder<_> =
             decoder(compression(layer)?, &mut blob, MOST_LAYER_BYTES).map_err(failed())?;
         let result = read(&mut archive);
@@ -280,6 +329,11 @@ impl Layout {
 }
 
 const INDEX: &str = "index.json";
+
+/// The tag of an entry.
+fn name(entry: &oci::Descriptor) -> Option<&str> {
+    entry.annotations.get(REFERENCE_NAME).map(String::as_str)
+}
 
 /// How a layer is compressed, by its media type.
 fn compression(layer: &oci::Descriptor) -> Result<Compression, DeltaError> {

@@ -17,6 +17,7 @@ mod difference;
 pub mod error;
 pub mod expand;
 mod frame;
+mod interrupt;
 pub mod layout;
 pub mod limits;
 mod matching;
@@ -26,7 +27,7 @@ mod plan;
 mod sketch;
 mod spool;
 
-pub use apply::{Applied, apply};
+pub use apply::{Applied, apply, copy_image};
 pub use artifact::{ARTIFACT_TYPE, Artifact};
 pub use create::{Class, ClassSummary, Created, Settings, Summary, create};
 pub use error::DeltaError;

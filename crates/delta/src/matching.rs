@@ -2,8 +2,10 @@
 //! path but for numbers (versions, sonames), else with the same name, else the one that looks most alike.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 
 use crate::error::DeltaError;
+use crate::interrupt;
 use crate::sketch::{Sketch, Sketcher};
 use crate::spool::{Member, Taken};
 
@@ -38,17 +40,22 @@ impl<'a> Matcher<'a> {
     }
 
     /// For each of these members of `new` the number of an old file, if there is a fitting one.
-    pub(crate) fn choose(&self, new: &Taken, wanted: &[&Member]) -> Result<Vec<Option<usize>>, DeltaError> {
+    pub(crate) fn choose(
+        &self,
+        new: &Taken,
+        wanted: &[&Member],
+        interrupted: &AtomicBool,
+    ) -> Result<Vec<Option<usize>>, DeltaError> {
         let mut chosen: Vec<Option<usize>> = wanted.iter().map(|member| self.by_names(member)).collect();
         let without = wanted.iter().zip(&chosen).filter(|(_, old)| old.is_none());
         if without.clone().all(|(member, _)| member.size < SMALLEST_SKETCHED) {
             return Ok(chosen);
         }
         let taken: BTreeSet<usize> = chosen.iter().flatten().copied().collect();
-        let likeness = Likeness::new(self.old, new, &taken)?;
+        let likeness = Likeness::new(self.old, new, &taken, interrupted)?;
         for (member, old) in wanted.iter().zip(&mut chosen) {
             if old.is_none() && member.size >= SMALLEST_SKETCHED {
-                *old = likeness.nearest(&sketch(new, member)?);
+                *old = likeness.nearest(&sketch(new, member, interrupted)?);
             }
         }
         Ok(chosen)
@@ -80,13 +87,18 @@ struct Likeness {
 impl Likeness {
     /// Of the old contents that the new image does not have and that no other content is made from: what moved or was
     /// renamed is among these, and to look at all would mean to read the image once more.
-    fn new(old: &Taken, new: &Taken, taken: &BTreeSet<usize>) -> Result<Self, DeltaError> {
+    fn new(
+        old: &Taken,
+        new: &Taken,
+        taken: &BTreeSet<usize>,
+        interrupted: &AtomicBool,
+    ) -> Result<Self, DeltaError> {
         let kept: BTreeSet<_> = new.members.iter().filter_map(|member| member.digest).collect();
         let mut by_digest: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for (number, member) in old.members.iter().enumerate() {
             let gone = member.digest.is_some_and(|digest| !kept.contains(&digest));
             if gone && !taken.contains(&number) && member.size >= SMALLEST_SKETCHED {
-                for digest in sketch(old, member)?.digests() {
+                for digest in sketch(old, member, interrupted)?.digests() {
                     by_digest.entry(*digest).or_default().push(number);
                 }
             }
@@ -104,9 +116,10 @@ impl Likeness {
     }
 }
 
-fn sketch(taken: &Taken, member: &Member) -> Result<Sketch, DeltaError> {
+fn sketch(taken: &Taken, member: &Member, interrupted: &AtomicBool) -> Result<Sketch, DeltaError> {
     let (mut sketcher, mut buffer, mut at) = (Sketcher::default(), Vec::new(), 0);
     while at < member.size {
+        interrupt::check(interrupted)?;
         let part = PART.min(member.size - at);
         buffer.clear();
         taken.contents.append_to(&mut buffer, member.place + at, part)?;

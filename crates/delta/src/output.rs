@@ -16,11 +16,16 @@ use crate::error::DeltaError;
 use crate::layout::REFERENCE_NAME;
 use crate::limits::LARGEST_DOCUMENT;
 
+/// How the names of directories in the making begin.
+const PREFIX: &str = ".calypte-delta-";
+
 /// A layout's entry in the making.
 #[derive(Debug)]
 pub struct LayoutWriter {
     directory: PathBuf,
     staged: TempDir,
+    /// Locked for as long as this program lives: what is not locked was left behind by one that was killed.
+    _lock: fs_err::File,
 }
 
 /// A blob in the making: what is written to it is hashed.
@@ -45,7 +50,7 @@ impl Write for BlobWriter {
 }
 
 impl LayoutWriter {
-    /// For a layout at `directory`, which need not be there.
+    /// For a layout at `directory`, which need not be there. What runs that were killed left beside it is removed.
     ///
     /// # Errors
     /// When nothing can be written beside it.
@@ -53,9 +58,9 @@ impl LayoutWriter {
         let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or_else(|| Path::new("."));
         fs_err::create_dir_all(parent).map_err(DeltaError::io("create directory", parent))?;
-        let failed = DeltaError::io("create a directory in", parent);
-        let staged = tempfile::Builder::new().prefix(".calypte-").tempdir_in(parent).map_err(failed)?;
-        let writer = Self { directory: directory.to_owned(), staged };
+        sweep(parent);
+        let (staged, lock) = staged(parent).map_err(DeltaError::io("create a directory in", parent))?;
+        let writer = Self { directory: directory.to_owned(), staged, _lock: lock };
         set_mode(writer.staged.path(), 0o755)?;
         writer.create(&writer.staged.path().join("blobs"))?;
         writer.create(&writer.blobs())?;
@@ -181,6 +186,39 @@ impl LayoutWriter {
         let index = self.staged.path().join("index.json");
         write(&index, &with_entry(old, tag, entry).to_string())?;
         fs_err::rename(&index, self.directory.join("index.json")).map_err(failed("write the index of"))
+    }
+}
+
+/// A locked directory in the making.
+fn staged(parent: &Path) -> io::Result<(TempDir, fs_err::File)> {
+    loop {
+        let staged = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+        match fs_err::File::open(staged.path()) {
+            Ok(lock) => {
+                // Where nothing can be locked, nothing is swept either.
+                drop(lock.file().lock());
+                // Another run may have taken it for a leftover before it was locked.
+                if staged.path().exists() {
+                    return Ok((staged, lock));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Removes what runs that were killed left in a directory. What cannot be removed stays: it is in nobody's way.
+fn sweep(parent: &Path) {
+    for entry in fs_err::read_dir(parent).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if !is_ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let Ok(lock) = fs_err::File::open(entry.path()) else { continue };
+        if lock.file().try_lock().is_ok() {
+            drop(fs_err::remove_dir_all(entry.path()));
+        }
     }
 }
 

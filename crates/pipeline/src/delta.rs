@@ -1,16 +1,20 @@
 //! `calypte delta`: what makes one image out of another, between layouts on this machine. Nothing of the catalog or the
 //! store takes part.
 
-use std::path::{Path, PathBuf};
+#[cfg(test)]
+mod tests;
 
-use anyhow::{Context as _, Result};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context as _, Error, Result};
 use calypte_base::Digest;
 use calypte_delta::output::LayoutWriter;
 use calypte_delta::{Applied, Delta, DeltaError, ImageSet, Layout, Settings, SingleImage, Summary};
 use calypte_formats::oci;
 use serde::Serialize;
 
-use crate::hints::hinted;
+use crate::hints::{hint, hinted};
 use crate::report::Reporter;
 
 /// The tag under which a layout lists its image when none is given.
@@ -34,14 +38,19 @@ pub struct Rebuilt {
     pub images: Vec<Applied>,
 }
 
-/// A layout and one of its entries.
-struct Side {
-    layout: Layout,
-    set: ImageSet,
+/// How to come by an image when the delta to it is of no use.
+const OTHER_WAYS: &str =
+    "name a layout that holds the new image with `--fallback oci:DIR`, or get it with `calypte pull`";
+
+/// `oci:DIR[:TAG]` or `oci-archive:FILE[:TAG]`, taken apart.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    path: &'a Path,
+    tag: Option<&'a str>,
 }
 
-impl Side {
-    fn open(text: &str) -> Result<Self> {
+impl<'a> Place<'a> {
+    fn parse(text: &'a str) -> Result<Self> {
         let path =
             text.strip_prefix("oci:").or_else(|| text.strip_prefix("oci-archive:")).ok_or_else(|| {
                 hinted(
@@ -54,8 +63,20 @@ impl Side {
             Some((before, tag)) if !Path::new(path).exists() => (before, Some(tag)),
             _ => (path, None),
         };
-        let layout = Layout::open(Path::new(path))?;
-        let set = layout.entry(tag)?;
+        Ok(Self { path: Path::new(path), tag })
+    }
+}
+
+/// A layout and one of its entries.
+struct Side {
+    layout: Layout,
+    set: ImageSet,
+}
+
+impl Side {
+    fn open(place: Place<'_>) -> Result<Self, DeltaError> {
+        let layout = Layout::open(place.path)?;
+        let set = layout.entry(place.tag)?;
         Ok(Self { layout, set })
     }
 
@@ -77,10 +98,17 @@ fn output(text: &str) -> Result<(PathBuf, String)> {
 /// `oci:DIR[:TAG]`. Of several platforms, each image of `new` against that of `old` for the same.
 ///
 /// # Errors
-/// When an image cannot be read, `old` lacks a platform, or the output cannot be written.
-pub fn make(old: &str, new: &str, to: &str, threads: usize, reporter: &dyn Reporter) -> Result<Made> {
+/// When an image cannot be read, `old` lacks a platform, the output cannot be written, or `interrupted` was set.
+pub fn make(
+    old: &str,
+    new: &str,
+    to: &str,
+    threads: usize,
+    interrupted: &AtomicBool,
+    reporter: &dyn Reporter,
+) -> Result<Made> {
     let (directory, tag) = output(to)?;
-    let (old_side, new_side) = (Side::open(old)?, Side::open(new)?);
+    let (old_side, new_side) = (Side::open(Place::parse(old)?)?, Side::open(Place::parse(new)?)?);
     let old_images = old_side.images()?;
     let writer = LayoutWriter::new(&directory)?;
     let settings = Settings { threads, ..Settings::default() };
@@ -98,6 +126,7 @@ pub fn make(old: &str, new: &str, to: &str, threads: usize, reporter: &dyn Repor
             (&new_side.layout, &image),
             &settings,
             writer.scratch(),
+            interrupted,
             &|step| reporter.step(step),
         )?;
         deltas.push(created.summary.clone());
@@ -136,23 +165,119 @@ fn listed(
 }
 
 /// Puts the new image together out of a delta and the image that it is against, and writes it to `oci:DIR[:TAG]`.
-/// Layers whose blobs cannot be made here are copied from `fallback`.
+/// Layers whose blobs cannot be made here are copied from `fallback`; so is the whole image when the delta is missing,
+/// damaged or against another base, after a warning that says why.
 ///
 /// # Errors
-/// When the base is another, the delta is damaged, a layer comes out otherwise, or the output cannot be written.
+/// When the delta cannot be used and there is no `fallback` with the image, a layer comes out otherwise, the output
+/// cannot be written, or `interrupted` was set.
 pub fn apply(
     delta: &str,
     base: &str,
     fallback: Option<&str>,
     to: &str,
+    interrupted: &AtomicBool,
     reporter: &dyn Reporter,
 ) -> Result<Rebuilt> {
     let (directory, tag) = output(to)?;
-    let (delta_side, base_side) = (Side::open(delta)?, Side::open(base)?);
-    let fallback = fallback.map(Side::open).transpose()?;
-    let fallback = fallback.as_ref().map(|side| &side.layout);
+    let (delta, base_side) = (Place::parse(delta)?, Side::open(Place::parse(base)?)?);
+    let fallback = fallback.map(Fallback::open).transpose()?;
+    let layout = fallback.as_ref().map(|fallback| &fallback.layout);
+    let (writer, entry, images) = match rebuild(delta, &base_side, layout, &directory, interrupted, reporter)
+    {
+        Ok(rebuilt) => rebuilt,
+        Err(error) if !is_of_delta(&error, delta) => return Err(error),
+        Err(error) => {
+            let Some(fallback) = fallback else { return Err(with_other_ways(&error)) };
+            let set = fallback.instead_of(delta, &error, reporter)?;
+            let writer = LayoutWriter::new(&directory)?;
+            let step = |text: &str| reporter.step(text);
+            let (entry, images) =
+                calypte_delta::copy_image(&fallback.layout, &set, &writer, interrupted, &step)?;
+            (writer, entry, images)
+        }
+    };
+    let digest = entry.digest;
+    writer.finish(entry, &tag)?;
+    Ok(Rebuilt { digest, images })
+}
+
+fn is_of_delta(error: &Error, delta: Place<'_>) -> bool {
+    error.downcast_ref::<DeltaError>().is_some_and(|error| error.is_of_delta(delta.path))
+}
+
+/// The same error, and what else than its own cure would help.
+fn with_other_ways(error: &Error) -> Error {
+    let cures: Vec<String> = hint(error).into_iter().chain([OTHER_WAYS.to_owned()]).collect();
+    hinted(error.to_string(), cures.join("; or "))
+}
+
+/// Where blobs are taken from that the delta does not lead to.
+struct Fallback<'a> {
+    layout: Layout,
+    tag: Option<&'a str>,
+}
+
+impl<'a> Fallback<'a> {
+    fn open(text: &'a str) -> Result<Self> {
+        let place = Place::parse(text)?;
+        Ok(Self { layout: Layout::open(place.path)?, tag: place.tag })
+    }
+
+    /// The image to which a delta would have led, but for `error`: the one that the delta is about. When not even that
+    /// can be read of the delta, the one that the fallback names.
+    fn instead_of(&self, delta: Place<'_>, error: &Error, reporter: &dyn Reporter) -> Result<ImageSet> {
+        let target = target(delta);
+        let set = match &target {
+            Some(target) => self.layout.set(target),
+            None => self.layout.entry(self.tag),
+        };
+        let set = set.map_err(|missing| {
+            let hint =
+                "give with `--fallback` a layout that holds the new image, or get it with `calypte pull`";
+            hinted(format!("{error}; and the fallback does not give the image either: {missing}"), hint)
+        })?;
+        let manifest = set.manifests.first().map(|(descriptor, _)| descriptor);
+        let digest =
+            set.index.as_ref().map(|(descriptor, _)| descriptor).or(manifest).map(|entry| entry.digest);
+        let digest = digest.context("the fallback holds no image")?;
+        let which =
+            if target.is_some() { "the new image" } else { "what it leads to is not known, and the image" };
+        let from = self.layout.path().display();
+        reporter.warn(&format!("{error}; {which} {digest} is copied from {from} instead"));
+        Ok(set)
+    }
+}
+
+/// The manifest or index that a delta is about, as far as that can be read.
+fn target(delta: Place<'_>) -> Option<oci::Descriptor> {
+    let layout = Layout::open(delta.path).ok()?;
+    let entry = layout.descriptor(delta.tag).ok()?;
+    let bytes = layout.document(entry).ok()?;
+    let (kind, subject) = if entry.media_type == oci::MEDIA_TYPE_INDEX {
+        let index: oci::Index = serde_json::from_slice(&bytes).ok()?;
+        (index.artifact_type, index.subject)
+    } else {
+        let manifest: oci::Manifest = serde_json::from_slice(&bytes).ok()?;
+        (manifest.artifact_type, manifest.subject)
+    };
+    // What is no delta, a signature for one, can be about an image that nobody asked for.
+    subject.filter(|_| kind.as_deref() == Some(calypte_delta::ARTIFACT_TYPE))
+}
+
+/// Puts the image together of delta and base; nothing is in its place yet.
+fn rebuild(
+    delta: Place<'_>,
+    base_side: &Side,
+    fallback: Option<&Layout>,
+    directory: &Path,
+    interrupted: &AtomicBool,
+    reporter: &dyn Reporter,
+) -> Result<(LayoutWriter, oci::Descriptor, Vec<Applied>)> {
+    let delta_side = Side::open(delta)?;
     let base_images = base_side.images()?;
-    let writer = LayoutWriter::new(&directory)?;
+    let writer = LayoutWriter::new(directory)?;
+    let step = |text: &str| reporter.step(text);
     let (mut entries, mut images) = (Vec::new(), Vec::new());
     for (descriptor, manifest) in &delta_side.set.manifests {
         let delta = Delta::read(&delta_side.layout, descriptor, manifest)?;
@@ -162,17 +287,16 @@ pub fn apply(
         let same = || base_images.iter().find(|image| image.platform() == platform);
         let base = fitting.or_else(same).or_else(|| base_images.first());
         let base = base.with_context(|| format!("{} holds no image", base_side.layout.path().display()))?;
-        let step = |text: &str| reporter.step(text);
         let layout = &base_side.layout;
-        let expanded = delta.expand(&delta_side.layout, layout, base, writer.scratch(), &step)?;
-        let (entry, applied) = calypte_delta::apply(&expanded, layout, fallback, &writer, &step)?;
+        let expanded =
+            delta.expand(&delta_side.layout, (layout, base), writer.scratch(), interrupted, &step)?;
+        let (entry, applied) =
+            calypte_delta::apply(&expanded, layout, fallback, &writer, interrupted, &step)?;
         entries.push(entry);
         images.push(applied);
     }
     let entry = rebuilt_entry(&delta_side, entries, &writer)?;
-    let digest = entry.digest;
-    writer.finish(entry, &tag)?;
-    Ok(Rebuilt { digest, images })
+    Ok((writer, entry, images))
 }
 
 /// How the new layout lists the images: by the new image's own index where there was one.
@@ -184,20 +308,26 @@ fn rebuilt_entry(
     let Some((descriptor, bytes)) = &delta.set.index else {
         return entries.into_iter().next().context("the delta holds no manifest");
     };
-    let index: oci::Index = serde_json::from_slice(bytes)?;
-    let subject = index.subject.with_context(|| format!("index {} has no subject", descriptor.digest))?;
+    let bad = |digest: Digest, reason: String| DeltaError::Document {
+        path: delta.layout.path().to_owned(),
+        digest,
+        reason,
+    };
+    let index = |digest: Digest, bytes: &[u8]| -> Result<oci::Index, DeltaError> {
+        serde_json::from_slice(bytes).map_err(|error| bad(digest, error.to_string()))
+    };
+    let subject = index(descriptor.digest, bytes)?.subject;
+    let subject = subject.ok_or_else(|| bad(descriptor.digest, "it has no subject".to_owned()))?;
     let bytes = delta.layout.document(&subject)?;
-    let listed: oci::Index = serde_json::from_slice(&bytes)?;
+    let listed = index(subject.digest, &bytes)?;
     let missing = listed.manifests.iter().find(|image| {
         let known = image.platform.as_ref().is_none_or(|platform| platform.architecture != "unknown");
         known && entries.iter().all(|entry| entry.digest != image.digest)
     });
     if let Some(missing) = missing {
-        anyhow::bail!(
-            "index {} names the image {}, for which it holds no delta",
-            subject.digest,
-            missing.digest
-        );
+        let reason =
+            format!("it holds no delta for the image {} of index {}", missing.digest, subject.digest);
+        return Err(bad(descriptor.digest, reason).into());
     }
     let (digest, size) = writer.bytes(&bytes)?;
     Ok(oci::Descriptor { media_type: subject.media_type, digest, size, ..oci::Descriptor::default() })

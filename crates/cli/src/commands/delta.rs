@@ -1,13 +1,15 @@
 //! `calypte delta`: what makes one image out of another, made and applied.
 
-use std::num::NonZeroUsize;
-
 use anyhow::Result;
 use calypte_pipeline::delta::{self, Made, Rebuilt};
 
 use crate::Verdict;
+use crate::memory;
 use crate::output::{self, Table};
 use crate::session::Session;
+
+/// Memory that is set aside for each bundle that is compressed: new and old bytes, and the compressor's tables.
+const MEMORY_OF_A_BUNDLE: u64 = 600 * 1024 * 1024;
 
 /// Options of `calypte delta`.
 #[derive(Debug, clap::Args)]
@@ -49,7 +51,7 @@ struct Apply {
     /// The image that it is against
     #[arg(long, value_name = "IMAGE")]
     base: String,
-    /// A layout with layers that cannot be compressed here as they were
+    /// A layout with the new image, for what cannot be made here
     #[arg(long, value_name = "IMAGE")]
     fallback: Option<String>,
     /// Where to: oci:DIR[:TAG]
@@ -64,7 +66,9 @@ struct Apply {
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     if let Some(Action::Apply(apply)) = &arguments.apply {
         let fallback = apply.fallback.as_deref();
-        let rebuilt = delta::apply(&apply.delta, &apply.base, fallback, &apply.output, &session.terminal)?;
+        let (base, to) = (&apply.base, &apply.output);
+        let rebuilt =
+            delta::apply(&apply.delta, base, fallback, to, &session.interrupted, &session.terminal)?;
         if session.is_json() {
             output::json("calypte.delta-apply/1", &rebuilt)?;
         } else {
@@ -75,9 +79,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let (Some(old), Some(new), Some(to)) = (&arguments.old, &arguments.new, &arguments.output) else {
         anyhow::bail!("name two images and an output");
     };
-    let processors = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = session.global.jobs.unwrap_or_else(processors);
-    let made = delta::make(old, new, to, threads, &session.terminal)?;
+    let threads = memory::at_once(session.global.jobs, MEMORY_OF_A_BUNDLE);
+    let made = delta::make(old, new, to, threads, &session.interrupted, &session.terminal)?;
     if session.is_json() {
         output::json("calypte.delta/1", &made)?;
     } else {

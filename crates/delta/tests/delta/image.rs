@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use calypte_base::Digest;
 use calypte_delta::output::LayoutWriter;
@@ -9,6 +10,7 @@ use calypte_delta::{
     Applied, Created, Delta, DeltaError, Layout, Settings, SingleImage, Summary, apply, create,
 };
 use calypte_formats::{oci, tar};
+use calypte_image::LayerCompression;
 use calypte_image::chunked::ChunkedWriter;
 use tempfile::TempDir;
 
@@ -87,7 +89,7 @@ pub fn write_manifest(
                 chunked.append(entry, &mut content.as_slice()).unwrap();
             }
             let mut layer = blob(oci::MEDIA_TYPE_LAYER_ZSTD, &chunked.finish().unwrap().target);
-            let text = format!("zstd 3, libzstd {}", zstd::zstd_safe::version_string());
+            let text = "zstd:3".parse::<LayerCompression>().unwrap().identity();
             layer.annotations.insert("dev.calypte.layer.compression".to_owned(), text);
             layer
         }
@@ -139,7 +141,8 @@ impl Pair {
 
     pub fn create(&self, settings: &Settings) -> Created {
         let ((old_layout, old), (new_layout, new)) = (open(&self.path("old")), open(&self.path("new")));
-        create((&old_layout, &old), (&new_layout, &new), settings, self.directory.path(), &|_| ()).unwrap()
+        let (old, new, no) = ((&old_layout, &old), (&new_layout, &new), AtomicBool::new(false));
+        create(old, new, settings, self.directory.path(), &no, &|_| ()).unwrap()
     }
 
     /// Makes the delta and writes it to the layout `name`.
@@ -166,8 +169,9 @@ impl Pair {
         let (base_layout, base) = open(&self.path(base));
         let fallback = fallback.map(|name| Layout::open(&self.path(name)).unwrap());
         let writer = LayoutWriter::new(&self.path("result"))?;
-        let expanded = delta.expand(&delta_layout, &base_layout, &base, writer.scratch(), &|_| ())?;
-        let (descriptor, applied) = apply(&expanded, &base_layout, fallback.as_ref(), &writer, &|_| ())?;
+        let (base, no) = ((&base_layout, &base), AtomicBool::new(false));
+        let expanded = delta.expand(&delta_layout, base, writer.scratch(), &no, &|_| ())?;
+        let (descriptor, applied) = apply(&expanded, &base_layout, fallback.as_ref(), &writer, &no, &|_| ())?;
         writer.finish(descriptor, "latest")?;
         Ok(applied)
     }

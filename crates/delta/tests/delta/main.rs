@@ -2,5 +2,7 @@
 
 mod hostile;
 mod image;
+mod interrupt;
+mod limits;
 mod random;
 mod round_trip;

@@ -136,7 +136,8 @@ fn the_tar_streams_come_without_blobs() {
     pair.write("delta", &Settings::default());
     let (layout, delta) = pair.delta("delta").unwrap();
     let (base_layout, base) = crate::image::open(&pair.path("old"));
-    let expanded = delta.expand(&layout, &base_layout, &base, pair.directory.path(), &|_| ()).unwrap();
+    let (base, no) = ((&base_layout, &base), std::sync::atomic::AtomicBool::new(false));
+    let expanded = delta.expand(&layout, base, pair.directory.path(), &no, &|_| ()).unwrap();
     for (number, members) in new_layers().iter().enumerate() {
         let mut bytes = Vec::new();
         expanded
@@ -167,5 +168,7 @@ fn what_a_layout_holds_already_stays() {
             layout.blob(layer).unwrap();
         }
     }
-    assert!(layout.entry(None).is_err());
+    let error = |tag| layout.entry(tag).unwrap_err().to_string();
+    assert!(error(None).ends_with("has several entries; name one of the tags before, latest"));
+    assert!(error(Some("foo")).ends_with("has no entry `foo`; its tags are before, latest"));
 }
