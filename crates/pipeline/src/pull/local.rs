@@ -1,6 +1,6 @@
 //! What is on the machine already: blobs of layouts and of the store, and the chunks of their zstd:chunked layers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use calypte_image::layers::COMPRESSION_ANNOTATION;
 use calypte_image::read_layout;
 use calypte_store::Store;
 
-use super::CACHE;
+use super::{CACHE, MOST_MANIFESTS};
 use crate::hints::hinted;
 use crate::report::Reporter;
 
@@ -66,15 +66,20 @@ impl FromStr for Local {
 /// The image that was pulled last from a repository, if the store still has its documents.
 pub(super) fn pulled_before(store: &Store, key: &Digest) -> Option<Local> {
     let root: Digest = String::from_utf8(store.cache_get(CACHE, key)?).ok()?.parse().ok()?;
+    let mut seen = BTreeSet::from([root]);
     let mut pending = vec![root];
     let mut blobs = Vec::new();
     while let Some(digest) = pending.pop() {
         let links: super::Links = serde_json::from_slice(&store.read_verified(&digest).ok()?).ok()?;
         let found = links.config.into_iter().chain(links.layers);
         blobs.extend(found.map(|blob| (blob.clone(), store.blob_path(&blob.digest))));
-        pending
-            .extend(links.manifests.into_iter().map(|child| child.digest).filter(|child| store.has(child)));
-        if blobs.len() > MOST_LAYERS {
+        // An index may name one child often, as may that child its own: each counts once.
+        for child in links.manifests.into_iter().map(|child| child.digest) {
+            if store.has(&child) && seen.insert(child) {
+                pending.push(child);
+            }
+        }
+        if blobs.len() > MOST_LAYERS || seen.len() > MOST_MANIFESTS {
             return None;
         }
     }
@@ -275,5 +280,46 @@ impl Read for ReadAt<'_> {
         let count = file.read_at(buffer, self.offset)?;
         self.offset += count as u64;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Puts a document into the store, and gives it as an index lists it.
+    fn put(store: &Store, document: &serde_json::Value) -> serde_json::Value {
+        let bytes = document.to_string().into_bytes();
+        let digest = store.put(&bytes).unwrap();
+        serde_json::json!({ "mediaType": "x", "digest": digest.to_string(), "size": bytes.len() })
+    }
+
+    fn blobs_before(store: &Store, root: &serde_json::Value) -> Option<usize> {
+        let key = Digest::of(b"repository");
+        store.cache_put(CACHE, &key, root["digest"].as_str().unwrap().as_bytes()).unwrap();
+        match pulled_before(store, &key)? {
+            Local::Stored { blobs } => Some(blobs.len()),
+            Local::Layout { .. } => None,
+        }
+    }
+
+    #[test]
+    fn documents_of_the_image_before_are_read_once_and_only_so_many() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let config = put(&store, &serde_json::json!({}));
+        let manifest =
+            |number: usize| put(&store, &serde_json::json!({ "config": config, "number": number }));
+        let index =
+            |children: &[serde_json::Value]| put(&store, &serde_json::json!({ "manifests": children }));
+        // Followed again for each time that they are named, these would be more manifests than there may be layers.
+        let mut nested = manifest(0);
+        for _ in 0..3 {
+            nested = index(&vec![nested; 30]);
+        }
+        assert_eq!(blobs_before(&store, &nested), Some(1));
+        let all: Vec<_> = (0..MOST_MANIFESTS).map(manifest).collect();
+        assert_eq!(blobs_before(&store, &index(&all[1..])), Some(MOST_MANIFESTS - 1));
+        assert_eq!(blobs_before(&store, &index(&all)), None);
     }
 }
