@@ -18,7 +18,7 @@ use calypte_store::{FetchError, Progress};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::Pull;
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Share};
 use super::local::check_frame;
 use super::plan::{self, Piece, Source};
 
@@ -38,6 +38,10 @@ pub(super) enum Trouble {
 
 impl From<RegistryError> for Trouble {
     fn from(error: RegistryError) -> Self {
+        if error.may_pass() {
+            // It tells nothing of the layer; another way would fail alike, or fetch what the next run need not.
+            return Self::Stop(error.into());
+        }
         match error {
             RegistryError::Failed { .. }
             | RegistryError::NoRanges { .. }
@@ -153,8 +157,9 @@ impl Pull<'_> {
             Some(part) => self.range(blob, part.clone()),
             None => Ok(Vec::new()),
         };
+        let size = |number: usize| parts.get(number).map_or(0, |part| part.end - part.start);
         let threads = self.settings.registry.network.parallel;
-        Ahead::run(parts.len(), threads, fetch, |ahead| {
+        Ahead::run(parts.len(), threads, &self.waiting, size, fetch, |ahead| {
             let mut parts = Parts { ranges: &parts, ahead, at: None, fetched };
             for piece in pieces {
                 let skip = partial.length().saturating_sub(piece.range.start);
@@ -191,21 +196,21 @@ impl Pull<'_> {
     }
 
     fn range(&self, blob: &oci::Descriptor, range: Range<u64>) -> Result<Vec<u8>, RegistryError> {
-        let _permit = self.permits.take();
+        let _permit = self.permits.take(1);
         self.registry.range(&blob.digest, range)
     }
 }
 
 /// The parts that come, and how far they are used up.
-struct Parts<'a> {
+struct Parts<'a, 'b> {
     ranges: &'a [Range<u64>],
-    ahead: &'a Ahead<Result<Vec<u8>, RegistryError>>,
-    /// Number and bytes of the part that was taken last.
-    at: Option<(usize, Vec<u8>)>,
+    ahead: &'a Ahead<'b, Result<Vec<u8>, RegistryError>>,
+    /// Number and bytes of the part that was taken last, and their share of the memory.
+    at: Option<(usize, Vec<u8>, Share<'b>)>,
     fetched: &'a mut u64,
 }
 
-impl Parts<'_> {
+impl Parts<'_, '_> {
     /// Hands out the bytes of this range of the blob. A whole frame that lies in one part is looked into.
     fn copy(
         &mut self,
@@ -239,20 +244,24 @@ impl Parts<'_> {
     /// What the part that holds the start of this range has of it.
     fn bytes(&mut self, range: &Range<u64>) -> Result<&[u8], Trouble> {
         loop {
-            let number = self.at.as_ref().map(|(number, _)| *number);
-            let holds = number
-                .and_then(|number| self.ranges.get(number))
+            let holds = self
+                .at
+                .as_ref()
+                .and_then(|(number, ..)| self.ranges.get(*number))
                 .is_some_and(|part| part.contains(&range.start));
             if holds {
                 break;
             }
+            // The memory of what is used up is given back first: the next may be waiting for it.
+            let number = self.at.take().map_or(0, |(number, ..)| number + 1);
             let next = self.ahead.next();
-            let bytes = next.ok_or_else(|| Trouble::Layer("a part was not asked for".to_owned()))??;
+            let (bytes, share) = next.ok_or_else(|| Trouble::Layer("a part was not asked for".to_owned()))?;
+            let bytes = bytes?;
             *self.fetched += bytes.len() as u64;
-            self.at = Some((number.map_or(0, |number| number + 1), bytes));
+            self.at = Some((number, bytes, share));
         }
         let (number, bytes) =
-            self.at.as_ref().map_or((0, &[][..]), |(number, bytes)| (*number, bytes.as_slice()));
+            self.at.as_ref().map_or((0, &[][..]), |(number, bytes, _)| (*number, bytes.as_slice()));
         let part = self.ranges.get(number).map_or(0, |part| part.start);
         let place = |position: u64| usize::try_from(position - part).unwrap_or(usize::MAX).min(bytes.len());
         bytes
@@ -279,12 +288,5 @@ fn made(gaps: Vec<Vec<Vec<u8>>>, blob: &oci::Descriptor) -> Result<Vec<Vec<u8>>,
 
 /// The zstd level of a layer that was compressed by the very library that this program has.
 fn level(blob: &oci::Descriptor) -> Option<i32> {
-    let identity = blob.annotations.get(COMPRESSION_ANNOTATION)?;
-    let (level, _) = identity.strip_prefix("zstd ")?.split_once(',')?;
-    match format!("zstd:{level}").parse().ok()? {
-        compression @ LayerCompression::Zstd(level) if compression.identity() == *identity => {
-            Some(level.get())
-        }
-        _ => None,
-    }
+    LayerCompression::level_of(blob.annotations.get(COMPRESSION_ANNOTATION)?)
 }

@@ -1,9 +1,9 @@
 //! Pulling from a registry on loopback that may misbehave: what is written is the image byte for byte, and what is on
 //! the machine is not fetched.
 
+mod failing;
 mod images;
 #[path = "../../../store/tests/store/registry_server.rs"]
-#[expect(dead_code, reason = "the store's own tests cut connections with it; here ranges are what matters")]
 mod registry_server;
 
 use std::path::Path;
@@ -21,13 +21,14 @@ use calypte_store::{FetchSettings, Progress, Store};
 use images::{Maker, TestImage, files, noise};
 use registry_server::{Answer, RegistryServer, Request};
 
-/// Keeps the warnings; interrupts after the first bytes if it is told to.
+/// Keeps the warnings; interrupts after the first bytes if it is told to. Without a network if it is told so.
 #[derive(Debug, Default)]
 struct Listener {
     warnings: Mutex<Vec<String>>,
     interrupt: Option<(u64, Arc<AtomicBool>)>,
     advanced: std::sync::atomic::AtomicU64,
     announced: std::sync::atomic::AtomicU64,
+    offline: bool,
 }
 
 impl Reporter for Listener {
@@ -101,6 +102,7 @@ impl Machine {
             attempts: 2,
             parallel: 3,
             interrupted,
+            offline: listener.offline,
             ..FetchSettings::default()
         };
         let settings = PullSettings {
