@@ -82,6 +82,9 @@ mod tests {
             let mut buffer = [0; 1024];
             let _ = stream.read(&mut buffer);
             let _ = stream.write_all(reply);
+            // To close with something unread would reset the connection, and with it the reply.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
         });
         port
     }
