@@ -14,6 +14,7 @@ use crate::world::{World, fails, run};
 pub const CASES: &[Case] = &[
     Case { name: "a_full_disk_is_told", needs: &[Need::Mirror, Need::Root], run: full_disk },
     Case { name: "a_mirror_that_hangs_is_given_up", needs: &[], run: hanging_mirror },
+    Case { name: "an_unreachable_mirror_changes_no_lock", needs: &[], run: unreachable_mirror },
     Case { name: "a_lock_out_of_date_is_refused", needs: &[], run: outdated_lock },
     Case { name: "a_lock_that_lies_is_refused", needs: &[Need::Mirror], run: lying_lock },
 ];
@@ -60,6 +61,19 @@ fn hanging_mirror(_: &World) -> Result<()> {
         fails(&mut calypte(&directory, &["lock", "static", "--timeout", "1", "--mirror", &mirror]), 2)?;
     ensure!(error.contains("InRelease") && error.contains("127.0.0.1"), "{error}");
     ensure!(error.contains("hint:"), "no cure: {error}");
+    Ok(())
+}
+
+/// Locking anew is for packages that are gone; a network that fails is no reason for other versions.
+fn unreachable_mirror(_: &World) -> Result<()> {
+    let directory = TempDir::new()?;
+    let file = World::copy_catalog(directory.path())?.join("locks/debian-sid/static.lock");
+    let before = fs_err::read_to_string(&file)?;
+    let arguments = ["up", "--once", "static", "--mirror", "debian=http://127.0.0.1:1"];
+    let output = calypte(&directory, &arguments).output()?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.code() == Some(1) && told.contains("127.0.0.1:1"), "{}: {told}", output.status);
+    ensure!(fs_err::read_to_string(&file)? == before, "the lock was changed");
     Ok(())
 }
 

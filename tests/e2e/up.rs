@@ -13,6 +13,7 @@ pub const CASES: &[Case] = &[
 
 fn every_image(world: &World) -> Result<()> {
     let up = world.up()?;
+    ensure!(up.report["failures"] == serde_json::json!([]), "{:#}", up.report["failures"]);
     let images = up.report["images"].as_array().context("no images")?;
     for family in ["static", "base", "nginx", "python", "nodejs", "postgresql", "valkey"] {
         for name in [family.to_owned(), format!("{family}-builder")] {

@@ -28,6 +28,32 @@ struct Tally {
     skipped: u64,
     skips: Vec<String>,
     broken: Vec<String>,
+    reasons: Reasons,
+}
+
+/// What the failed tests said, to be repeated at the end, where a long run is read first.
+#[derive(Debug, Default)]
+struct Reasons {
+    lines: Vec<String>,
+    left_of_this: usize,
+}
+
+impl Reasons {
+    /// Lines kept of one test.
+    const LINES: usize = 12;
+
+    /// Takes in one line: a test's own begin with `---- its name`, the list of names with `failures:`.
+    fn read(&mut self, line: &str) {
+        if line.starts_with("---- ") {
+            self.left_of_this = Self::LINES;
+        } else if line == "failures:" {
+            self.left_of_this = 0;
+        }
+        if self.left_of_this > 0 && !line.is_empty() {
+            self.left_of_this -= 1;
+            self.lines.push(line.chars().take(400).collect());
+        }
+    }
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -94,6 +120,7 @@ impl Tally {
         for line in BufReader::new(stdout).lines() {
             let line = line?;
             // One closing line counts for the whole run; the single programs' would be taken for it.
+            self.reasons.read(&line);
             if !self.read(&line) {
                 println!("{line}");
             }
@@ -143,6 +170,9 @@ impl Tally {
         for skip in &self.skips {
             println!("skipped: {skip}");
         }
+        for reason in &self.reasons.lines {
+            println!("{reason}");
+        }
         for broken in &self.broken {
             println!("failed: {broken}");
         }
@@ -154,5 +184,24 @@ impl Tally {
             bail!("no test ran");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_repeated_and_bounded() {
+        let mut reasons = Reasons::default();
+        let long: Vec<String> = (0..20).map(|line| format!("line {line}")).collect();
+        let mut output = vec!["running 3 tests", "failures:", "---- a ----", "wrong", "", "---- b ----"];
+        output.extend(long.iter().map(String::as_str));
+        output.extend(["failures:", "    a", "    b"]);
+        for line in output {
+            reasons.read(line);
+        }
+        assert_eq!(reasons.lines[..4], ["---- a ----", "wrong", "---- b ----", "line 0"]);
+        assert_eq!(reasons.lines.len(), 2 + Reasons::LINES);
     }
 }

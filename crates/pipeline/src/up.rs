@@ -8,6 +8,7 @@ use calypte_base::{Architecture, Digest, Epoch};
 use calypte_definition::tags::{TagValues, expand};
 use calypte_definition::{DEFAULT_VARIANT, ImageId};
 use calypte_image::{Index, Output};
+use calypte_store::FetchError;
 use serde::Serialize;
 
 use crate::build::BuildRequest;
@@ -124,11 +125,13 @@ impl Factory<'_> {
             images: Vec::new(),
             failures: Vec::new(),
         };
-        for (family, error) in self.lock_what_needs_it(request)? {
-            report.failures.push(failure(&family, &error));
-        }
+        let failed = self.lock_what_needs_it(request)?;
+        report.failures.extend(failed.iter().map(|(family, error)| failure(family, error)));
         fs_err::create_dir_all(&request.output)?;
-        for family in &request.families {
+        // Each image of a family that failed would wait for the same mirror and say the same once more; what is in the
+        // store already is tried where no mirror is asked.
+        let may_work = |family: &&String| self.settings.network.offline || !failed.contains_key(*family);
+        for family in request.families.iter().filter(may_work) {
             for image in self.images.images_in(family, &request.universe) {
                 self.stop_if_interrupted()?;
                 if let Err(error) = self.one(request, &image, probe, &mut report) {
@@ -139,7 +142,7 @@ impl Factory<'_> {
         Ok(report)
     }
 
-    /// Locks each family whose lock is missing, out of date, or names a package that is no longer to be had.
+    /// Locks each family whose lock is missing, out of date, or names a package that no mirror has any more.
     fn lock_what_needs_it(&self, request: &UpRequest) -> Result<BTreeMap<String, anyhow::Error>> {
         let (definition, _) = self.universe(&request.universe)?;
         let mut failed = BTreeMap::new();
@@ -149,12 +152,13 @@ impl Factory<'_> {
                 Some(lock) if self.lock_problem(&lock)?.is_none() => {
                     if let Err(error) = self.fetch(definition, lock.packages.values().flatten()) {
                         self.stop_if_interrupted()?;
-                        if self.settings.network.offline {
+                        // Only what no mirror has is a reason for other versions: a network that fails may be back.
+                        if !error.downcast_ref::<FetchError>().is_some_and(FetchError::is_gone) {
                             failed.insert(family.clone(), error);
                             continue;
                         }
                         let text = format!(
-                            "{family} is locked anew, since a package of its lock cannot be had: {error:#}"
+                            "{family} is locked anew, since no mirror has a package of its lock any more: {error:#}"
                         );
                         self.settings.reporter.warn(&text);
                         outdated.push(family.clone());

@@ -126,6 +126,19 @@ impl Failure {
 }
 
 impl FetchError {
+    /// Whether each mirror answered and does not have these bytes; no word about a mirror that could not be asked.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let Self::Failed { failures, .. } = self else { return false };
+        let gone = |failure: &Failure| {
+            matches!(
+                failure,
+                Failure::Status(404 | 410) | Failure::WrongDigest { .. } | Failure::WrongSize { .. }
+            )
+        };
+        !failures.is_empty() && failures.iter().all(|(_, failure)| gone(failure))
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -71,7 +71,8 @@ impl Default for FetchSettings {
             certificates: None,
             connect_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(30),
-            attempts: 4,
+            // With the pauses between them: a quarter of a minute, in which a mirror or a proxy may be restarted.
+            attempts: 6,
             pause: Duration::from_millis(500),
             parallel: 8,
             user_agent: concat!("calypte/", env!("CARGO_PKG_VERSION")).to_owned(),
