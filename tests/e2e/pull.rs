@@ -24,27 +24,14 @@ use crate::case::Case;
 use crate::needs::Need;
 use crate::world::{World, run, stdout};
 
+/// A registry, and another program that fills it.
+const REGISTRY: &[Need] = &[Need::Program("docker-registry"), Need::Program("skopeo")];
+
 pub const CASES: &[Case] = &[
-    Case {
-        name: "what_skopeo_pushed_is_pulled_byte_for_byte",
-        needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
-        run: byte_for_byte,
-    },
-    Case {
-        name: "a_killed_pull_goes_on_where_it_stopped",
-        needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
-        run: killed,
-    },
-    Case {
-        name: "an_update_fetches_little_more_than_what_changed",
-        needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
-        run: update,
-    },
-    Case {
-        name: "a_layer_that_skopeo_chunked_is_pulled_in_parts",
-        needs: &[Need::Program("docker-registry"), Need::Program("skopeo")],
-        run: foreign,
-    },
+    Case { name: "what_skopeo_pushed_is_pulled_byte_for_byte", needs: REGISTRY, run: byte_for_byte },
+    Case { name: "a_killed_pull_goes_on_where_it_stopped", needs: REGISTRY, run: killed },
+    Case { name: "an_update_fetches_little_more_than_what_changed", needs: REGISTRY, run: update },
+    Case { name: "a_layer_that_skopeo_chunked_is_pulled_in_parts", needs: REGISTRY, run: foreign },
     Case {
         name: "podman_fetches_an_update_in_parts",
         needs: &[

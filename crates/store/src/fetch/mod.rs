@@ -25,6 +25,9 @@ use run::Run;
 
 use crate::{Store, archive};
 
+/// Longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 /// Everything a [`Fetcher`] must be told.
 #[derive(Debug, Clone)]
 pub struct FetchSettings {
@@ -78,6 +81,26 @@ impl Default for FetchSettings {
             user_agent: concat!("calypte/", env!("CARGO_PKG_VERSION")).to_owned(),
             interrupted: Arc::default(),
         }
+    }
+}
+
+impl FetchSettings {
+    /// An error once the user wants the work to stop.
+    pub(crate) fn check_interrupt(&self) -> Result<(), FetchError> {
+        if self.interrupted.load(Ordering::Relaxed) { Err(FetchError::Interrupted) } else { Ok(()) }
+    }
+
+    /// Waits before the attempt that follows so many failed ones; ends at once when `check` fails.
+    pub(crate) fn wait_after<E>(&self, failed: u32, check: &dyn Fn() -> Result<(), E>) -> Result<(), E> {
+        const SLICE: Duration = Duration::from_millis(50);
+        let factor = 1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX);
+        let mut left = self.pause.saturating_mul(factor).min(LONGEST_PAUSE);
+        while !left.is_zero() {
+            check()?;
+            std::thread::sleep(left.min(SLICE));
+            left = left.saturating_sub(SLICE);
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use calypte_base::Digest;
 
@@ -16,9 +15,6 @@ const READ: usize = 64 * 1024;
 
 /// A broken connection that brought this much does not count as a failed attempt: a bad line still gets there.
 const WORTH_RESUMING: u64 = 1024 * 1024;
-
-/// Longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Downloads that stop together.
 pub(super) struct Run<'a> {
@@ -225,30 +221,18 @@ impl<'a> Run<'a> {
                     if failed >= self.fetcher.settings.attempts {
                         return Err(Trouble::Address(failure));
                     }
-                    self.pause(failed)?;
+                    self.fetcher.settings.wait_after(failed, &|| self.check_interrupt())?;
                 }
                 Err((trouble, _)) => return Err(trouble),
             }
         }
     }
 
-    fn pause(&self, failed: u32) -> Result<(), FetchError> {
-        const SLICE: Duration = Duration::from_millis(50);
-        let factor = 1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX);
-        let mut left = self.fetcher.settings.pause.saturating_mul(factor).min(LONGEST_PAUSE);
-        while !left.is_zero() {
-            self.check_interrupt()?;
-            std::thread::sleep(left.min(SLICE));
-            left = left.saturating_sub(SLICE);
-        }
-        Ok(())
-    }
-
     fn check_interrupt(&self) -> Result<(), FetchError> {
-        if self.fetcher.settings.interrupted.load(Ordering::Relaxed) || self.is_stopped() {
+        if self.is_stopped() {
             return Err(FetchError::Interrupted);
         }
-        Ok(())
+        self.fetcher.settings.check_interrupt()
     }
 
     fn addresses(&self, mirror: &str, path: &str, what: &str) -> Result<Vec<String>, FetchError> {

@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::Deserialize;
 use ureq::http::header::{AUTHORIZATION, HeaderName, LOCATION, WWW_AUTHENTICATE};
@@ -11,7 +10,7 @@ use ureq::http::header::{AUTHORIZATION, HeaderName, LOCATION, WWW_AUTHENTICATE};
 use super::auth::{Challenge, encoded};
 use super::{Reference, RegistryError, RegistrySettings, Traffic, auth};
 use crate::fetch::http::{Answer, Client};
-use crate::fetch::{Failure, FetchError};
+use crate::fetch::Failure;
 
 /// Redirects that are followed: a registry redirects once, to the storage behind it.
 const MAX_REDIRECTS: u32 = 5;
@@ -21,9 +20,6 @@ const TOKEN_LIMIT: u64 = 1024 * 1024;
 
 /// Bytes read from a connection at once.
 const READ: usize = 64 * 1024;
-
-/// Longest pause between two attempts.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Why an attempt failed.
 pub(super) enum Trouble {
@@ -281,29 +277,14 @@ impl Connection {
                         let (what, host) = (what.to_owned(), self.host.clone());
                         return Err(RegistryError::Failed { what, host, failure });
                     }
-                    self.pause(failed)?;
+                    self.settings.network.wait_after(failed, &|| self.check_interrupt())?;
                 }
             }
         }
     }
 
-    fn pause(&self, failed: u32) -> Result<(), RegistryError> {
-        const SLICE: Duration = Duration::from_millis(50);
-        let factor = 1_u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX);
-        let mut left = self.settings.network.pause.saturating_mul(factor).min(LONGEST_PAUSE);
-        while !left.is_zero() {
-            self.check_interrupt()?;
-            std::thread::sleep(left.min(SLICE));
-            left = left.saturating_sub(SLICE);
-        }
-        Ok(())
-    }
-
     fn check_interrupt(&self) -> Result<(), RegistryError> {
-        if self.settings.network.interrupted.load(Ordering::Relaxed) {
-            return Err(FetchError::Interrupted.into());
-        }
-        Ok(())
+        Ok(self.settings.network.check_interrupt()?)
     }
 }
 
