@@ -42,51 +42,43 @@ pub fn apply(
     interrupted: &AtomicBool,
     progress: &dyn Fn(&str),
 ) -> Result<(oci::Descriptor, Applied), DeltaError> {
-    interrupt::verdict(blobs(expanded, base, fallback, output, interrupted, progress), interrupted)
-}
-
-fn blobs(
-    expanded: &Expanded<'_>,
-    base: &Layout,
-    fallback: Option<&Layout>,
-    output: &LayoutWriter,
-    interrupted: &AtomicBool,
-    progress: &dyn Fn(&str),
-) -> Result<(oci::Descriptor, Applied), DeltaError> {
-    let target = expanded.target();
-    let mut applied = Applied { platform: target.platform(), ..Applied::default() };
-    let count = target.manifest.layers.len();
-    for (number, layer) in target.manifest.layers.iter().enumerate() {
-        interrupt::check(interrupted)?;
-        progress(&format!("writing layer {} of {count}", number + 1));
-        if let Some(same) = expanded.blob_of_base(number) {
-            copy(base, same, output, interrupted)?;
-            applied.from_base += 1;
-            continue;
-        }
-        let reason = match remake(expanded, number, layer, output)? {
-            Ok(()) => {
-                applied.compressed += 1;
+    let work = || {
+        let target = expanded.target();
+        let mut applied = Applied { platform: target.platform(), ..Applied::default() };
+        let count = target.manifest.layers.len();
+        for (number, layer) in target.manifest.layers.iter().enumerate() {
+            interrupt::check(interrupted)?;
+            progress(&format!("writing layer {} of {count}", number + 1));
+            if let Some(same) = expanded.blob_of_base(number) {
+                copy(base, same, output, interrupted)?;
+                applied.from_base += 1;
                 continue;
             }
-            Err(reason) => reason,
+            let reason = match remake(expanded, number, layer, output)? {
+                Ok(()) => {
+                    applied.compressed += 1;
+                    continue;
+                }
+                Err(reason) => reason,
+            };
+            let Some(fallback) = fallback else {
+                return Err(DeltaError::CannotRemake { layer: number, digest: layer.digest, reason });
+            };
+            copy(fallback, layer, output, interrupted)?;
+            applied.from_fallback += 1;
+        }
+        output.bytes(&target.config_bytes)?;
+        output.bytes(&target.manifest_bytes)?;
+        let descriptor = oci::Descriptor {
+            media_type: target.descriptor.media_type.clone(),
+            digest: target.descriptor.digest,
+            size: target.manifest_bytes.len() as u64,
+            platform: target.descriptor.platform.clone(),
+            ..oci::Descriptor::default()
         };
-        let Some(fallback) = fallback else {
-            return Err(DeltaError::CannotRemake { layer: number, digest: layer.digest, reason });
-        };
-        copy(fallback, layer, output, interrupted)?;
-        applied.from_fallback += 1;
-    }
-    output.bytes(&target.config_bytes)?;
-    output.bytes(&target.manifest_bytes)?;
-    let descriptor = oci::Descriptor {
-        media_type: target.descriptor.media_type.clone(),
-        digest: target.descriptor.digest,
-        size: target.manifest_bytes.len() as u64,
-        platform: target.descriptor.platform.clone(),
-        ..oci::Descriptor::default()
+        Ok((descriptor, applied))
     };
-    Ok((descriptor, applied))
+    interrupt::verdict(work(), interrupted)
 }
 
 /// Copies an image with all its platforms and checks every blob; the descriptor of its manifest or index, and what was
