@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
     match result {
         Err(_) if session.was_interrupted() => {
             failure::line(
-                "interrupted; what was downloaded is kept, and the same command goes on from there",
+                "interrupted; what was finished is kept, and the same command goes on from there",
             );
             ExitCode::from(INTERRUPTED)
         }
