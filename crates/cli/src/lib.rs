@@ -41,9 +41,7 @@ pub fn main() -> ExitCode {
     session.terminal.finish();
     match result {
         Err(_) if session.was_interrupted() => {
-            failure::line(
-                "interrupted; what was finished is kept, and the same command goes on from there",
-            );
+            failure::line("interrupted; what was finished is kept, and the same command goes on from there");
             ExitCode::from(INTERRUPTED)
         }
         Ok(Verdict::Yes) => ExitCode::SUCCESS,

@@ -9,8 +9,8 @@ use ureq::http::header::{AUTHORIZATION, HeaderName, LOCATION, WWW_AUTHENTICATE};
 
 use super::auth::{Challenge, encoded};
 use super::{Reference, RegistryError, RegistrySettings, Traffic, auth};
-use crate::fetch::http::{Answer, Client};
 use crate::fetch::Failure;
+use crate::fetch::http::{Answer, Client};
 
 /// Redirects that are followed: a registry redirects once, to the storage behind it.
 const MAX_REDIRECTS: u32 = 5;
