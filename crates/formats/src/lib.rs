@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod ar;
+pub mod changelog;
 pub mod compression;
 pub mod cpio;
 pub mod deb;
