@@ -148,6 +148,20 @@ struct LayerEntries {
     marks: BTreeSet<TreePath>,
 }
 
+/// Sees the bytes of each regular file while an image is read once. A file that a later layer deletes or replaces is
+/// shown too, and one with the same bytes as another again: what is learnt is best kept by [`Digest`] and looked up for
+/// the paths that the [`Listing`] still has.
+pub trait FileVisitor {
+    /// A regular file begins; it has `size` bytes.
+    fn start(&mut self, path: &TreePath, size: u64);
+
+    /// Its next bytes, at most 128 KiB and at least one.
+    fn part(&mut self, bytes: &[u8]);
+
+    /// It ended, and has this SHA-256. Not called when reading failed within it.
+    fn end(&mut self, path: &TreePath, digest: &Digest);
+}
+
 /// Applies layers in order.
 pub(super) struct Applier<'a> {
     listing: Listing,
@@ -155,12 +169,16 @@ pub(super) struct Applier<'a> {
     name_bytes: usize,
     kept_bytes: u64,
     wanted: &'a dyn Fn(&TreePath) -> bool,
+    visitor: Option<&'a mut dyn FileVisitor>,
 }
 
 impl<'a> Applier<'a> {
     /// Nothing yet; of the files that `wanted` names the bytes will be kept.
-    pub(super) fn new(wanted: &'a dyn Fn(&TreePath) -> bool) -> Self {
-        Self { listing: Listing::default(), layer: 0, name_bytes: 0, kept_bytes: 0, wanted }
+    pub(super) fn new(
+        wanted: &'a dyn Fn(&TreePath) -> bool,
+        visitor: Option<&'a mut dyn FileVisitor>,
+    ) -> Self {
+        Self { listing: Listing::default(), layer: 0, name_bytes: 0, kept_bytes: 0, wanted, visitor }
     }
 
     pub(super) fn finish(self) -> Listing {
@@ -293,13 +311,25 @@ impl<'a> Applier<'a> {
         if kept.is_some() {
             self.keep(size)?;
         }
+        if let Some(visitor) = &mut self.visitor {
+            visitor.start(path, size);
+        }
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; CHUNK.min(usize::try_from(size).unwrap_or(CHUNK)).max(1)];
         loop {
             match body.read(&mut buffer) {
-                Ok(0) => return Ok((hasher.finish(), kept)),
+                Ok(0) => {
+                    let digest = hasher.finish();
+                    if let Some(visitor) = &mut self.visitor {
+                        visitor.end(path, &digest);
+                    }
+                    return Ok((digest, kept));
+                }
                 Ok(count) => {
                     hasher.update(&buffer[..count]);
+                    if let Some(visitor) = &mut self.visitor {
+                        visitor.part(&buffer[..count]);
+                    }
                     if let Some(kept) = &mut kept {
                         kept.extend_from_slice(&buffer[..count]);
                     }

@@ -14,7 +14,7 @@ use calypte_base::{Digest, Hasher, TreePath};
 use calypte_formats::compression::{Compression, decoder};
 use calypte_formats::oci;
 
-pub use listing::{ImageFile, ImageFileKind, LayerError, Listing};
+pub use listing::{FileVisitor, ImageFile, ImageFileKind, LayerError, Listing};
 use source::Source;
 
 /// Most manifests in a layout; a catalog of everything that one distribution makes would have some thousands.
@@ -233,6 +233,22 @@ impl Layout {
         image: &LayoutImage,
         wanted: &dyn Fn(&TreePath) -> bool,
     ) -> Result<Listing, ReadError> {
+        self.apply_all(image, listing::Applier::new(wanted, None))
+    }
+
+    /// The same, with a visitor that sees each file's bytes as they pass by; none are kept.
+    ///
+    /// # Errors
+    /// As for [`Layout::files`].
+    pub fn visit(&self, image: &LayoutImage, visitor: &mut dyn FileVisitor) -> Result<Listing, ReadError> {
+        self.apply_all(image, listing::Applier::new(&|_| false, Some(visitor)))
+    }
+
+    fn apply_all(
+        &self,
+        image: &LayoutImage,
+        mut applier: listing::Applier<'_>,
+    ) -> Result<Listing, ReadError> {
         let layers = &image.manifest.layers;
         let diff_ids = &image.config.rootfs.diff_ids;
         let document = |reason| ReadError::Document {
@@ -248,7 +264,6 @@ impl Layout {
                 diff_ids.len()
             )));
         }
-        let mut applier = listing::Applier::new(wanted);
         let mut left = MOST_LAYER_BYTES;
         for (layer, diff_id) in layers.iter().zip(diff_ids) {
             let compression = layer_compression(&layer.media_type).ok_or_else(|| {
