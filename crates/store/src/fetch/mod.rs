@@ -267,6 +267,18 @@ impl Fetcher {
         Run::new(self).fetch_small(mirror, path, limit, digests)
     }
 
+    /// Fetches a file of which neither digest nor size is known into the store; its digest. Nothing says that it is what
+    /// its maker published, but for the encryption on the way.
+    ///
+    /// # Errors
+    /// As [`Fetcher::fetch_small`].
+    pub fn fetch_unnamed(&self, mirror: &str, path: &str, limit: u64) -> Result<Digest, FetchError> {
+        if self.settings.offline {
+            return Err(FetchError::Offline { missing: vec![format!("{path} of {mirror}")] });
+        }
+        Run::new(self).fetch_unnamed(mirror, path, limit)
+    }
+
     /// The addresses that it knows of a mirror, in the order in which they are asked.
     #[must_use]
     pub fn addresses(&self, mirror: &str) -> &[String] {

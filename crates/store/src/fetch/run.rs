@@ -1,6 +1,6 @@
 //! One run of downloads: the attempts at each address of each file, until one brings the right bytes.
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use calypte_base::Digest;
@@ -9,6 +9,7 @@ use super::http::Answer;
 use super::partial::Partial;
 use super::{Download, Failure, FetchError, Fetcher, Progress};
 use crate::archive;
+use crate::error::StoreError;
 
 /// Bytes read from a connection at once.
 const READ: usize = 64 * 1024;
@@ -82,25 +83,63 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// A file of which neither digest nor size is known, into the store.
+    pub(super) fn fetch_unnamed(&self, mirror: &str, path: &str, limit: u64) -> Result<Digest, FetchError> {
+        let mut failures = Vec::new();
+        for url in self.addresses(mirror, path, path)? {
+            match self.with_attempts(|| self.read_unnamed(&url, limit).map_err(|trouble| (trouble, false))) {
+                Ok(digest) => return Ok(digest),
+                Err(Trouble::Stop(error)) => return Err(error),
+                Err(Trouble::Address(failure)) => failures.push((url, failure)),
+            }
+        }
+        Err(FetchError::Failed { what: path.to_owned(), failures })
+    }
+
+    fn read_unnamed(&self, url: &str, limit: u64) -> Result<Digest, Trouble> {
+        let mut writer = self.fetcher.store.writer()?;
+        self.read(url, limit, &mut |bytes| {
+            let written = writer.write_all(bytes);
+            Ok(written.map_err(|source| StoreError::io("write", self.fetcher.store.root())(source))?)
+        })?;
+        Ok(writer.finish()?.0)
+    }
+
     fn read_small(&self, url: &str, limit: u64) -> Result<Vec<u8>, Trouble> {
+        let mut bytes = Vec::new();
+        self.read(url, limit, &mut |part| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
+    /// Gives a file's bytes as they come.
+    fn read(
+        &self,
+        url: &str,
+        limit: u64,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
         let client = self.fetcher.client()?;
         let mut answer = client.get(url, 0, true).map_err(Trouble::Address)?;
         if answer.status != 200 {
             return Err(Trouble::Address(Failure::Status(answer.status)));
         }
-        let mut bytes = Vec::new();
         let mut buffer = vec![0; READ];
+        let mut total = 0;
         loop {
             self.check_interrupt()?;
             let count =
                 answer.body.read(&mut buffer).map_err(|error| Trouble::Address(client.io_failure(&error)))?;
             if count == 0 {
-                return Ok(bytes);
+                return Ok(());
             }
-            bytes.extend_from_slice(&buffer[..count]);
-            if bytes.len() as u64 > limit {
+            total += count as u64;
+            if total > limit {
                 return Err(Trouble::Address(Failure::TooLarge { limit }));
             }
+            take(&buffer[..count])?;
         }
     }
 

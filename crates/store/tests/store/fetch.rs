@@ -321,8 +321,13 @@ fn small_files_are_bounded_and_repeated() {
         ("/endless", vec![Step::NoLength(sample(500_000))]),
     ]);
     let (_directory, store) = store();
-    let fetcher = Fetcher::new(store, settings(&[&server]));
+    let fetcher = Fetcher::new(store.clone(), settings(&[&server]));
     assert_eq!(fetcher.fetch_small("main", "f", 70_000).unwrap(), file);
+    let digest = fetcher.fetch_unnamed("main", "f", 70_000).unwrap();
+    assert_eq!(store.read_verified(&digest).unwrap(), file);
+    let error = fetcher.fetch_unnamed("main", "endless", 1000).unwrap_err();
+    assert!(error.to_string().ends_with("it has more than 1000 bytes"), "{error}");
+    assert_eq!(files_in(&store.root().join("partial")), Vec::<String>::new());
     let error = fetcher.fetch_small("main", "endless", 1000).unwrap_err();
     insta::assert_snapshot!(shown(&error));
     let error = fetcher.fetch_small("other", "f", 1000).unwrap_err();
