@@ -190,3 +190,17 @@ pub const SOURCE_NEVR: u32 = 5120;
 pub const PAYLOAD_SHA512: u32 = 5121;
 /// SHA3-256 of the compressed payload, in hex, in packages of format 6.
 pub const PAYLOAD_SHA3_256: u32 = 5123;
+/// The summary, in one line or one for each language.
+pub const SUMMARY: u32 = 1004;
+/// Who distributes the package.
+pub const VENDOR: u32 = 1011;
+/// The home page.
+pub const URL: u32 = 1020;
+/// Names of what it requires.
+pub const REQUIRE_NAME: u32 = 1049;
+/// Times of the changelog's entries, newest first.
+pub const CHANGELOG_TIME: u32 = 1080;
+/// Who wrote each entry, for which version.
+pub const CHANGELOG_NAME: u32 = 1081;
+/// The entries' texts.
+pub const CHANGELOG_TEXT: u32 = 1082;

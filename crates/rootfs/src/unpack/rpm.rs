@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use calypte_base::{Architecture, Digest, Epoch, TreePath};
-use calypte_formats::rpm::{self, FileEntry, FileFlags, Header, Identity, RpmVisitor, Scriptlet};
+use calypte_formats::rpm::{self, FileEntry, FileFlags, Header, Identity, RpmVisitor, Scriptlet, tag};
 use calypte_store::PackWriter;
 
 use super::changes;
@@ -25,9 +25,6 @@ pub struct RpmCollector {
     gathering: Gathering,
     said: Option<Headers>,
 }
-
-/// Times of the changelog's entries, newest first (`RPMTAG_CHANGELOGTIME`).
-const CHANGELOG_TIME: u32 = 1080;
 
 /// What the headers say.
 #[derive(Debug)]
@@ -97,7 +94,7 @@ impl RpmVisitor for RpmCollector {
             files.push(path);
         }
         conffiles.sort();
-        let changelog: Vec<i64> = header.u32s(CHANGELOG_TIME).into_iter().map(i64::from).collect();
+        let changelog: Vec<i64> = header.u32s(tag::CHANGELOG_TIME).into_iter().map(i64::from).collect();
         self.said = Some(Headers {
             description: RpmDescription {
                 signature: BASE64.encode(signature.bytes()),
