@@ -8,7 +8,7 @@ use crate::needs::Need;
 use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, command_line, delta, engines, fedora, live_fedora, outputs, pull,
-    rebuild, scanners, up,
+    rebuild, sbom, scanners, up,
 };
 
 /// One end-to-end case.
@@ -27,6 +27,7 @@ pub fn all() -> Vec<Trial> {
         pull::CASES,
         engines::CASES,
         rebuild::CASES,
+        sbom::CASES,
         scanners::CASES,
         builder::CASES,
         bad_input::CASES,

@@ -16,6 +16,7 @@ mod needs;
 mod outputs;
 mod pull;
 mod rebuild;
+mod sbom;
 mod scanners;
 mod up;
 mod world;

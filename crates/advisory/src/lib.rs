@@ -1,7 +1,16 @@
 //! Stage 6b of 8: feeds → Advisory; Sbom → Findings → Vex. Nothing here sees a FileTree.
 
+pub mod feeds;
 pub mod finding;
 pub mod model;
+pub mod versions;
+
+use std::collections::BTreeMap;
+
+use calypte_formats::changelog::NamedFix;
+
+/// The flaws that each component's own changelog names as fixed, by the component's id and the CVE number.
+pub type Fixes = BTreeMap<String, BTreeMap<String, NamedFix>>;
 
 pub use finding::{Finding, FixState, Score, ScoreKind};
 pub use model::{

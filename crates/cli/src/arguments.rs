@@ -73,6 +73,8 @@ pub enum Command {
     Build(commands::build::Arguments),
     /// Show what is in an image, and why
     Show(commands::show::Arguments),
+    /// Write what is in an image for other tools: its bill of materials
+    Sbom(commands::sbom::Arguments),
     /// Compare two images or locks
     Diff(commands::diff::Arguments),
     /// Make what turns one image into another, or apply it

@@ -57,6 +57,7 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Lock(arguments) => commands::lock::run(session, arguments),
         Command::Build(arguments) => commands::build::run(session, arguments),
         Command::Show(arguments) => commands::show::run(session, arguments),
+        Command::Sbom(arguments) => commands::sbom::run(session, arguments),
         Command::Delta(arguments) => commands::delta::run(session, arguments),
         Command::Diff(arguments) => commands::diff::run(session, arguments),
         Command::Test(arguments) => commands::test::run(session, arguments),

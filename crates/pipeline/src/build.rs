@@ -114,12 +114,12 @@ impl BuiltImage {
 }
 
 /// All that one architecture's image is made from.
-struct Inputs<'a> {
-    definition: &'a ImageDefinition,
+pub(crate) struct Inputs<'a> {
+    pub(crate) definition: &'a ImageDefinition,
     universe: &'a str,
-    architecture: Architecture,
-    packages: Vec<&'a LockedPackage>,
-    epoch: Epoch,
+    pub(crate) architecture: Architecture,
+    pub(crate) packages: Vec<&'a LockedPackage>,
+    pub(crate) epoch: Epoch,
 }
 
 impl Factory<'_> {
@@ -192,7 +192,7 @@ impl Factory<'_> {
         self.assemble(&inputs)
     }
 
-    fn inputs<'l>(
+    pub(crate) fn inputs<'l>(
         &'l self,
         lock: &'l Lock,
         image: &ImageId,
@@ -210,7 +210,7 @@ impl Factory<'_> {
     }
 
     /// One architecture's image: from the cache when nothing that it is made from has changed.
-    fn image(&self, inputs: &Inputs<'_>, options: &LayerOptions) -> Result<Image> {
+    pub(crate) fn image(&self, inputs: &Inputs<'_>, options: &LayerOptions) -> Result<Image> {
         let key = self.key(inputs, options)?;
         match cache::get(self.store(), &key) {
             Some(image) => Ok(image),
@@ -240,7 +240,7 @@ impl Factory<'_> {
         Ok(image)
     }
 
-    fn assemble(&self, inputs: &Inputs<'_>) -> Result<Rootfs> {
+    pub(crate) fn assemble(&self, inputs: &Inputs<'_>) -> Result<Rootfs> {
         let Inputs { definition, architecture, ref packages, epoch, .. } = *inputs;
         self.stop_if_interrupted()?;
         let both @ (universe, rules) = self.universe(inputs.universe)?;
@@ -266,7 +266,7 @@ impl Factory<'_> {
 
     /// The digest of everything that the image is made from: package by package, definition and rules, and this
     /// program's own sources (`CALYPTE_SOURCES`, from the build script).
-    fn key(&self, inputs: &Inputs<'_>, options: &LayerOptions) -> Result<Digest> {
+    pub(crate) fn key(&self, inputs: &Inputs<'_>, options: &LayerOptions) -> Result<Digest> {
         // Source and size decide its layer; the rest of what a lock says of a package is in its file.
         let packages = inputs
             .packages

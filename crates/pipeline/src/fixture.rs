@@ -180,12 +180,19 @@ fn locked(
     }
 }
 
-/// The package's file: a data file that is the same in all versions, one that is not, and documentation.
+/// The package's file: a data file that is the same in all versions, one that is not, and documentation. All but
+/// `common` need that, and something that is not there.
 fn deb(package: &Package, architecture: Architecture) -> Vec<u8> {
     let Package { name, version, source } = package;
     let control = format!(
         "Package: {name}\nSource: {source}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: nobody\n\
-         Installed-Size: 1\nDescription: sample\n"
+         Installed-Size: 1\nDescription: sample\n{}",
+        if *name == "common" { "" } else { "Depends: common (>= 1), absent | gone\n" }
+    );
+    let copyright = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n\
+                     Files: *\nCopyright: 2026 Somebody\nLicense: Expat\n";
+    let changelog = format!(
+        "{source} ({version}) sid; urgency=low\n\n  * Fix CVE-2026-0001.\n\n -- A <a@example.org>  Thu, 01 Jan 2026 00:00:00 +0000\n"
     );
     let mut data = Writer::new(Vec::new());
     for directory in ["usr", "usr/share", "usr/share/doc"] {
@@ -196,8 +203,13 @@ fn deb(package: &Package, architecture: Architecture) -> Vec<u8> {
     }
     let same = noise(&format!("{name} {architecture}"), 40_000);
     let other = noise(&format!("{name} {version} {architecture}"), 20_000);
-    let files =
-        [("share", "same", same), ("share", "other", other), ("share/doc", "README", b"Read me.\n".to_vec())];
+    let files = [
+        ("share", "same", same),
+        ("share", "other", other),
+        ("share/doc", "README", b"Read me.\n".to_vec()),
+        ("share/doc", "changelog.Debian", changelog.into_bytes()),
+        ("share/doc", "copyright", copyright.as_bytes().to_vec()),
+    ];
     for (below, file, bytes) in files {
         let entry = Entry::new(format!("./usr/{below}/{name}/{file}"), EntryKind::File);
         data.append_bytes(&Entry { size: bytes.len() as u64, mtime: 1_600_000_000, ..entry }, &bytes)

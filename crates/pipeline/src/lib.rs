@@ -4,6 +4,7 @@
 //! [`diff`], [`layers`], [`testing`], [`up`]. [`pull`] and [`delta`] need none of that.
 
 pub mod archive;
+pub mod bill;
 pub mod build;
 pub mod catalog;
 pub mod delta;

@@ -73,7 +73,7 @@ pub fn debian(package: &str, bytes: &[u8]) -> Copyright {
         let mut writer = Writer::default();
         let expression = writer.reference(&format!("debian-copyright-{package}"), cut(&text));
         let notices = notices(text.lines());
-        Copyright { licences: writer.finish(Some(expression), false), notices }
+        Copyright { licences: writer.finish(Some(expression)), notices }
     })
 }
 
@@ -102,7 +102,7 @@ fn machine_readable(bytes: &[u8]) -> Option<Copyright> {
     let mut writer = Writer { texts, ..Writer::default() };
     let parts: Vec<String> = synopses.iter().map(|synopsis| writer.debian_expression(synopsis)).collect();
     let expression = all_of(parts);
-    Some(Copyright { notices: notices(found.into_iter()), licences: writer.finish(expression, true) })
+    Some(Copyright { notices: notices(found.into_iter()), licences: writer.finish(expression) })
 }
 
 /// Reads an RPM's `License:` tag.
@@ -114,11 +114,11 @@ pub fn rpm(tag: &str) -> Licences {
         return Licences::default();
     }
     if spdx::Expression::parse(tag).is_ok() {
-        return Licences { declared: Some(tag.to_owned()), concluded: None, texts: BTreeMap::new() };
+        return writer.finish(Some(tag.to_owned()));
     }
     // Fedora's old names: words and `and`/`or` between them.
     let expression = writer.words(tag);
-    writer.finish(Some(expression), false)
+    writer.finish(Some(expression))
 }
 
 /// All of these apply.
@@ -190,14 +190,10 @@ impl Writer {
         reference
     }
 
-    /// `concluded`: whether somebody looked at the files one by one, so that what is declared is our conclusion too.
-    fn finish(self, expression: Option<String>, concluded: bool) -> Licences {
+    /// What the package declares of its files is all that we read, and so what we conclude.
+    fn finish(self, expression: Option<String>) -> Licences {
         let expression = expression.filter(|expression| !expression.is_empty());
-        Licences {
-            concluded: expression.clone().filter(|_| concluded),
-            declared: expression,
-            texts: self.references,
-        }
+        Licences { concluded: expression.clone(), declared: expression, texts: self.references }
     }
 }
 
@@ -284,7 +280,7 @@ mod tests {
     fn free_text_is_one_licence() {
         let copyright = debian("zlib1g", b"This is zlib.\n\n Copyright (C) 1995 A\n\xff\n");
         assert!(copyright.licences.declared.unwrap().starts_with("LicenseRef-debian-copyright-zlib1g-"));
-        assert_eq!(copyright.licences.concluded, None);
+        assert!(copyright.licences.concluded.is_some());
         assert_eq!(copyright.notices, ["Copyright (C) 1995 A"]);
     }
 

@@ -81,7 +81,9 @@ fn component(
         Description::Deb(_) => PackageKind::Deb,
         Description::Rpm(_) => PackageKind::Rpm,
     };
-    let known = image.evidence.get(&package.name).cloned().unwrap_or_default();
+    let nothing = PackageEvidence::default();
+    let known = image.evidence.get(&package.name).unwrap_or(&nothing);
+    let terms = terms(package, known, image);
     let source = SourcePackage { name: package.source.clone(), version: package.source_version.clone() };
     let mut component = Component {
         id: format!("{kind}/{}@{}.{}", package.name, package.version, package.architecture),
@@ -91,11 +93,11 @@ fn component(
         architecture: Some(package.architecture.clone()),
         source: Some(source),
         module: None,
-        supplier: known.supplier,
-        licences: known.licences,
-        copyright: known.copyright,
-        summary: known.summary,
-        homepage: known.homepage,
+        supplier: known.supplier.clone(),
+        licences: terms.licences.clone(),
+        copyright: terms.copyright.clone(),
+        summary: known.summary.clone(),
+        homepage: known.homepage.clone(),
         download: locked.map(|package| package.url.clone()),
         sha256: Some(package.digest),
         purl: String::new(),
@@ -106,6 +108,21 @@ fn component(
     };
     component.purl = distribution_purl(&component, distribution);
     component
+}
+
+/// Whose licences and notices are the package's: its own, or those of another of its source where it only points to that
+/// one's documentation.
+fn terms<'a>(
+    package: &UnpackedPackage,
+    known: &'a PackageEvidence,
+    image: &'a OwnImage<'_>,
+) -> &'a PackageEvidence {
+    if known.licences.declared.is_some() {
+        return known;
+    }
+    let of_source = image.rootfs.packages.iter().filter(|other| other.source == package.source);
+    let mut others = of_source.filter_map(|other| image.evidence.get(&other.name));
+    others.find(|other| other.licences.declared.is_some()).unwrap_or(known)
 }
 
 /// The package URL of a distribution's package, with the qualifiers by which scanners find its advisories.
@@ -177,7 +194,7 @@ fn files(
             owner: owner(path, &node.owner, ids)?,
             layer: image.layers.get(path).copied(),
         };
-        files.insert(format!("/{path}"), file);
+        files.insert(path.to_string(), file);
     }
     Ok(files)
 }

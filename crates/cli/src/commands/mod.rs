@@ -10,6 +10,7 @@ pub mod lock;
 pub mod probe;
 pub mod pull;
 pub mod reference;
+pub mod sbom;
 pub mod show;
 pub mod test;
 pub mod up;

@@ -4,14 +4,18 @@
 mod cyclonedx;
 mod parties;
 mod spdx2;
+mod spdx3;
 
 pub use cyclonedx::cyclonedx16;
 pub use spdx2::spdx23;
+pub use spdx3::spdx301;
+
+use std::collections::BTreeSet;
 
 use calypte_base::Digest;
 use serde_json::Value;
 
-use crate::model::Sbom;
+use crate::model::{Component, Sbom};
 
 /// Who made the document, with what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +36,30 @@ fn uuid(sbom: &Sbom, document: &str) -> String {
     let digest = Digest::of(&bytes).hex();
     let part = |from: usize, to: usize| digest.get(from..to).unwrap_or_default();
     format!("{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(12, 15), part(15, 18), part(18, 30))
+}
+
+/// The copyright text of a component: its notices; SPDX's word for none where its terms were read and have none, and that
+/// for nothing known otherwise.
+fn copyright(component: &Component) -> String {
+    match component.copyright.as_slice() {
+        [] if component.licences.declared.is_some() => "NONE".to_owned(),
+        [] => "NOASSERTION".to_owned(),
+        lines => lines.join("\n"),
+    }
+}
+
+/// What is said of the copyright of an image as a whole.
+const OF_THE_WHOLE: &str = "The notices of the packages in it; of the image itself, none.";
+
+/// The licences of everything in the image: all apply to some part of it. None where those of a package are not known.
+fn licence_of_the_whole(sbom: &Sbom) -> Option<String> {
+    let mut parts = BTreeSet::new();
+    for component in sbom.components.values().filter(|component| component.part_of.is_none()) {
+        let expression = component.licences.concluded.as_ref()?;
+        let bracketed = expression.contains(" OR ").then(|| format!("({expression})"));
+        parts.insert(bracketed.unwrap_or_else(|| expression.clone()));
+    }
+    (!parts.is_empty()).then(|| parts.into_iter().collect::<Vec<_>>().join(" AND "))
 }
 
 /// The document's bytes, with a line end.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 
 use super::parties::Party;
-use super::{Tool, bytes, uuid};
+use super::{OF_THE_WHOLE, Tool, bytes, copyright, licence_of_the_whole, uuid};
 use crate::model::{Completeness, Component, FileOwner, Sbom, SbomFile, SourcePackage};
 use crate::purl::purl;
 
@@ -115,9 +115,9 @@ fn root(sbom: &Sbom, tool: &Tool) -> Value {
             .unwrap_or_else(|| sbom.created.to_string()),
         "supplier": format!("Organization: {supplier}"),
         "downloadLocation": NOASSERTION,
-        "licenseConcluded": NOASSERTION,
+        "licenseConcluded": licence_of_the_whole(sbom).unwrap_or_else(|| NOASSERTION.to_owned()),
         "licenseDeclared": NOASSERTION,
-        "copyrightText": NOASSERTION,
+        "copyrightText": OF_THE_WHOLE,
         "primaryPackagePurpose": "CONTAINER",
         "externalRefs": [{
             "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl,
@@ -178,13 +178,6 @@ fn analysed(package: &mut Value, files: &[&SbomFile]) {
     let code: String =
         Sha1::digest(hashes.concat().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     package["packageVerificationCode"] = json!({"packageVerificationCodeValue": code});
-}
-
-fn copyright(component: &Component) -> String {
-    match component.copyright.as_slice() {
-        [] => NOASSERTION.to_owned(),
-        lines => lines.join("\n"),
-    }
 }
 
 fn source_package(source: &SourcePackage, component: &Component, id: &str) -> Value {
