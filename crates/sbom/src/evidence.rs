@@ -81,7 +81,7 @@ impl FileHashes {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -118,7 +118,7 @@ pub fn evidence(package: &UnpackedPackage, contents: &Contents) -> Result<Packag
     Ok(found)
 }
 
-fn first_line(text: &str) -> &str {
+pub(crate) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default().trim()
 }
 
@@ -177,7 +177,7 @@ fn deb_changelogs(package: &UnpackedPackage, contents: &Contents) -> Result<Vec<
 }
 
 /// `a (>= 1), b:any | c` → `[[a], [b, c]]`.
-fn deb_relations(field: &str) -> Vec<Vec<String>> {
+pub(crate) fn deb_relations(field: &str) -> Vec<Vec<String>> {
     let name = |text: &str| {
         let end = text.find([' ', '(', '[', '<', ':', '\n']).unwrap_or(text.len());
         text.get(..end).unwrap_or_default().to_owned()
@@ -188,7 +188,7 @@ fn deb_relations(field: &str) -> Vec<Vec<String>> {
     field.split(',').map(clause).filter(|names| !names.is_empty()).collect()
 }
 
-fn from_header(header: &Header, found: &mut PackageEvidence) {
+pub(crate) fn from_header(header: &Header, found: &mut PackageEvidence) {
     let string = |tag: u32| header.string(tag).map(str::trim).filter(|text| !text.is_empty());
     found.licences = string(tag::LICENSE).map(licences::rpm).unwrap_or_default();
     found.supplier = string(tag::VENDOR).map(str::to_owned);
