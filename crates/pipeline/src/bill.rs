@@ -36,6 +36,8 @@ pub struct Bill {
     pub sbom: Sbom,
     /// The flaws that each component's own changelog names as fixed.
     pub fixes: Fixes,
+    /// What could not be read of it, in words: a scan that finds nothing in the rest proves nothing of these.
+    pub gaps: Vec<String>,
 }
 
 impl Factory<'_> {
@@ -77,7 +79,7 @@ impl Factory<'_> {
             created: inputs.epoch,
             layers: &layers_of(&rootfs, &inputs.packages, built),
         })?;
-        Ok(Bill { fixes: fixes_of(&sbom, &evidence), sbom })
+        Ok(Bill { fixes: fixes_of(&sbom, &evidence), sbom, gaps: Vec::new() })
     }
 }
 

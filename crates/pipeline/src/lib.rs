@@ -14,11 +14,13 @@ pub mod factory;
 mod fixture;
 mod hints;
 pub mod layers;
+pub mod lifecycle;
 pub mod lock;
 pub mod pull;
 pub mod report;
 pub mod show;
 mod sides;
+pub mod subject;
 pub mod testing;
 pub mod up;
 

@@ -12,6 +12,7 @@ pub mod pull;
 pub mod reference;
 pub mod sbom;
 pub mod show;
+pub mod subject;
 pub mod test;
 pub mod up;
 
