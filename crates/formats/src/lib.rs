@@ -22,4 +22,5 @@ pub mod sysusers;
 pub mod tar;
 pub mod tmpfiles;
 pub mod xattr;
+pub mod yaml;
 pub mod zstd_chunked;
