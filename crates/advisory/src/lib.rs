@@ -4,6 +4,7 @@ pub mod feeds;
 pub mod finding;
 pub mod model;
 pub mod versions;
+pub mod vex;
 
 use std::collections::BTreeMap;
 
