@@ -21,7 +21,7 @@ use crate::licences::{self, Copyright};
 use crate::model::Licences;
 
 /// To be raised when what is found out, or its form, changes: goes into the key under which it is kept.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Most bytes of a changelog or copyright file that are read, unpacked: the longest in Debian have some megabytes.
 const TEXT_LIMIT: u64 = 32 * 1024 * 1024;
@@ -156,7 +156,7 @@ fn text(package: &UnpackedPackage, path: &str, contents: &Contents) -> Result<Op
 fn deb_copyright(package: &UnpackedPackage, contents: &Contents) -> Result<Copyright, SbomError> {
     let path = format!("usr/share/doc/{}/copyright", package.name);
     Ok(match text(package, &path, contents)? {
-        Some(text) => licences::debian(&package.name, &text),
+        Some(text) => licences::debian(&package.source, &text),
         None => Copyright::default(),
     })
 }
