@@ -7,7 +7,7 @@ use std::fmt;
 use anyhow::{Context as _, Result};
 use calypte_base::Epoch;
 use calypte_definition::image::EndOfLife;
-use calypte_definition::{ImageDefinition, yaml};
+use calypte_definition::{ImageDefinition, ImageId, yaml};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{CatalogDirectory, Mistakes};
@@ -132,8 +132,12 @@ impl Factory<'_> {
     /// The support state of an image in a universe, now.
     ///
     /// # Errors
-    /// When the catalog's file has a mistake, or there is no such universe.
-    pub fn lifecycle(&self, image: &ImageDefinition, universe: &str) -> Result<Lifecycle> {
+    /// When the catalog's file has a mistake, or there is no such image or universe.
+    pub fn lifecycle_of(&self, image: &ImageId, universe: &str) -> Result<Lifecycle> {
+        self.lifecycle(self.images.image(image)?, universe)
+    }
+
+    pub(crate) fn lifecycle(&self, image: &ImageDefinition, universe: &str) -> Result<Lifecycle> {
         let days = Days::read(&self.settings.catalog)?;
         let now = self.settings.now;
         let stream = match &image.end_of_life {

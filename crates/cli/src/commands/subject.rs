@@ -3,6 +3,7 @@
 use anyhow::Result;
 use calypte_base::Architecture;
 use calypte_pipeline::bill::Bill;
+use calypte_pipeline::lifecycle::Lifecycle;
 use calypte_pipeline::subject::{ForeignSettings, Subject, foreign_bill};
 use calypte_store::Store;
 use calypte_store::registry::RegistrySettings;
@@ -54,5 +55,16 @@ impl SubjectArguments {
         };
         let reporter = &session.terminal;
         foreign_bill(&subject, &ForeignSettings { store: &store, registry, architecture, hashes, reporter })
+    }
+
+    /// The support state of what they name; none where it is not of the catalog.
+    ///
+    /// # Errors
+    /// When the catalog has a mistake.
+    pub fn lifecycle(&self, session: &Session) -> Result<Option<Lifecycle>> {
+        let Subject::Catalog(text) = Subject::parse(&self.image)? else { return Ok(None) };
+        let factory = session.factory()?;
+        let image = factory.image_id(&text, &self.universe)?;
+        Ok(Some(factory.lifecycle_of(&image, &self.universe)?))
     }
 }

@@ -6,13 +6,14 @@
 mod own;
 mod sources;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
 use calypte_advisory::database::{Database, Imported, Source as Feeding};
 use calypte_advisory::feeds::{self, Feed, documents};
-use calypte_base::Digest;
+use calypte_base::{Digest, Epoch, Hasher};
 use calypte_store::{FetchSettings, Fetcher, Store};
 use serde::Serialize;
 
@@ -101,9 +102,31 @@ pub struct Updated {
     /// The feed.
     pub source: String,
     /// What changed; none where it could not be had or read.
-    pub imported: Option<Imported>,
+    pub changes: Option<Changes>,
     /// Why it could not.
     pub problem: Option<String>,
+}
+
+/// What an update changed: advisories, scores and known exploits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Changes {
+    /// New ones.
+    pub added: u64,
+    /// Those that say something else than before.
+    pub changed: u64,
+    /// Those that the feed has no more.
+    pub removed: u64,
+    /// Those that are as they were.
+    pub unchanged: u64,
+    /// Of what date the feed's content is, where it says so.
+    pub date: Option<Epoch>,
+}
+
+impl From<Imported> for Changes {
+    fn from(imported: Imported) -> Self {
+        let Imported { added, changed, removed, unchanged, date } = imported;
+        Self { added, changed, removed, unchanged, date }
+    }
 }
 
 impl Factory<'_> {
@@ -118,7 +141,7 @@ impl Factory<'_> {
         if !request.from.is_empty() {
             for local in &request.from {
                 let known = sources.iter().find(|source| source.name == local.name);
-                all.push(self.updated(&local.name, || self.read_local(local, known, &mut database)));
+                all.push(updated(&local.name, || self.read_local(local, known, &mut database)));
                 self.stop_if_interrupted()?;
             }
             return Ok(all);
@@ -126,24 +149,13 @@ impl Factory<'_> {
         for name in self.wanted(&sources, &request.only)? {
             self.stop_if_interrupted()?;
             self.settings.reporter.step(&format!("updating {name}"));
-            all.push(self.updated(&name, || match sources.iter().find(|source| source.name == name) {
+            all.push(updated(&name, || match sources.iter().find(|source| source.name == name) {
                 Some(source) => self.update_source(source, &mut database),
                 None => self.update_own(&name, &mut database),
             }));
         }
         self.stop_if_interrupted()?;
         Ok(all)
-    }
-
-    fn updated(&self, name: &str, update: impl FnOnce() -> Result<Imported>) -> Updated {
-        match update() {
-            Ok(imported) => {
-                Updated { source: name.to_owned(), imported: Some(imported), problem: None }
-            }
-            Err(error) => {
-                Updated { source: name.to_owned(), imported: None, problem: Some(format!("{error:#}")) }
-            }
-        }
     }
 
     /// The feeds to update, by name.
@@ -159,7 +171,7 @@ impl Factory<'_> {
         Ok(only.to_vec())
     }
 
-    fn update_source(&self, source: &Source, database: &mut Database) -> Result<Imported> {
+    fn update_source(&self, source: &Source, database: &mut Database) -> Result<Changes> {
         let digest = self.fetch_feed(source)?;
         let path = self.store().blob_path(&digest);
         let imported = self.import(&feeding(source, digest), source.form()?, &path, database);
@@ -194,9 +206,8 @@ impl Factory<'_> {
         local: &LocalFeed,
         known: Option<&Source>,
         database: &mut Database,
-    ) -> Result<Imported> {
-        let file = fs_err::File::open(&local.path)?;
-        let digest = Digest::of_reader(file)?;
+    ) -> Result<Changes> {
+        let digest = digest_of(&local.path)?;
         let feeding = match known {
             Some(source) => feeding(source, digest),
             None => Feeding {
@@ -217,12 +228,37 @@ impl Factory<'_> {
         feed: Feed,
         path: &Path,
         database: &mut Database,
-    ) -> Result<Imported> {
+    ) -> Result<Changes> {
+        let fill = |sink: &mut dyn feeds::Sink| documents::read_all(feed, &source.name, path, sink);
+        self.import_with(source, database, fill)
+    }
+
+    /// Imports what `fill` tells, unless the database has the same bytes of it already.
+    fn import_with(
+        &self,
+        source: &Feeding,
+        database: &mut Database,
+        fill: impl FnOnce(&mut dyn feeds::Sink) -> Result<(), feeds::FeedError>,
+    ) -> Result<Changes> {
         let now = self.settings.now;
-        if let Some(imported) = database.checked(source, now)? {
-            return Ok(imported);
+        let known = database.sources()?.into_iter().find(|known| known.source == *source);
+        match known {
+            Some(known) => {
+                database.checked(&source.name, now)?;
+                let unchanged = known.advisories + known.scores + known.exploits;
+                Ok(Changes { added: 0, changed: 0, removed: 0, unchanged, date: known.date })
+            }
+            None => Ok(database.import(source, now, fill)?.into()),
         }
-        Ok(database.import(source, now, |sink| documents::read_all(feed, &source.name, path, sink))?)
+    }
+}
+
+fn updated(name: &str, update: impl FnOnce() -> Result<Changes>) -> Updated {
+    match update() {
+        Ok(changes) => Updated { source: name.to_owned(), changes: Some(changes), problem: None },
+        Err(error) => {
+            Updated { source: name.to_owned(), changes: None, problem: Some(format!("{error:#}")) }
+        }
     }
 }
 
@@ -234,5 +270,18 @@ fn feeding(source: &Source, digest: Digest) -> Feeding {
         digest,
         covers: source.covers.clone(),
         max_age_days: source.max_age_days,
+    }
+}
+
+fn digest_of(path: &Path) -> Result<Digest> {
+    let mut file = fs_err::File::open(path)?;
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = file.read(&mut buffer)?;
+        match buffer.get(..count) {
+            Some(part) if !part.is_empty() => hasher.update(part),
+            _ => return Ok(hasher.finish()),
+        }
     }
 }

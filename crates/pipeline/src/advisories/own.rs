@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
-use calypte_advisory::database::{Database, Imported, Source as Feeding};
+use calypte_advisory::database::{self, Database, Source as Feeding};
 use calypte_advisory::feeds::{FeedError, Sink};
 use calypte_advisory::{Advisory, Affected, Event, PackageRole, Range, RangeKind, Severity, Status};
 use calypte_base::{Digest, Epoch, PackageFormat};
 use calypte_universe::SecurityUpdate;
 
-use super::{CHANGELOG, OWN_MAX_AGE_DAYS, UPDATEINFO};
+use super::{CHANGELOG, Changes, OWN_MAX_AGE_DAYS, UPDATEINFO};
 use crate::changelogs::ecosystem;
 use crate::factory::Factory;
 
@@ -35,7 +35,7 @@ impl Factory<'_> {
     }
 
     /// Updates one of them.
-    pub(super) fn update_own(&self, name: &str, database: &mut Database) -> Result<Imported> {
+    pub(super) fn update_own(&self, name: &str, database: &mut Database) -> Result<Changes> {
         if let Some(universe) = name.strip_prefix(CHANGELOG) {
             let changelogs = self.changelogs(universe)?;
             return self.import_own(name, universe, &changelogs.advisories, changelogs.date, database);
@@ -56,18 +56,15 @@ impl Factory<'_> {
         advisories: &[Advisory],
         date: Option<Epoch>,
         database: &mut Database,
-    ) -> Result<Imported> {
+    ) -> Result<Changes> {
         let source = Feeding {
             name: name.to_owned(),
-            feed: "universe".to_owned(),
+            feed: database::CHANGELOG.to_owned(),
             url: format!("the packages of {universe}"),
-            digest: Digest::of(&serde_json::to_vec(advisories)?),
+            digest: Digest::of(&serde_json::to_vec(&(advisories, date))?),
             covers: BTreeSet::new(),
             max_age_days: OWN_MAX_AGE_DAYS,
         };
-        if let Some(imported) = database.checked(&source, self.settings.now)? {
-            return Ok(imported);
-        }
         let fill = |sink: &mut dyn Sink| {
             if let Some(date) = date {
                 sink.dated(date);
@@ -78,7 +75,7 @@ impl Factory<'_> {
             }
             Ok(())
         };
-        Ok(database.import(&source, self.settings.now, fill)?)
+        self.import_with(&source, database, fill)
     }
 }
 
