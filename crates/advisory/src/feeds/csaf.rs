@@ -280,3 +280,5 @@ fn withdrawn_advisory(id: String, withdrawn: Epoch) -> Advisory {
     }
 }
 
+#[cfg(test)]
+mod tests;

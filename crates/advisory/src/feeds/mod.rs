@@ -3,12 +3,14 @@
 mod chainguard;
 mod csaf;
 mod debian_tracker;
+mod documents;
 mod ecosystem;
 mod epss;
 mod error;
 mod kev;
 mod osv;
 mod purl;
+mod rustsec;
 mod updateinfo;
 mod whole;
 
@@ -18,6 +20,7 @@ use std::str::FromStr;
 
 use calypte_base::Epoch;
 
+pub use documents::read_file;
 pub use error::FeedError;
 
 use crate::finding::Exploited;
@@ -129,9 +132,7 @@ pub fn read(feed: Feed, document: &str, reader: &mut dyn Read, sink: &mut dyn Si
         Feed::Epss => epss::read(document, reader, sink),
         Feed::Kev => kev::read(document, reader, sink),
         Feed::Osv => osv::read(document, reader, sink),
-        Feed::Rustsec => {
-            Err(FeedError::malformed(document, "the whole", format!("{feed} cannot be read yet")))
-        }
+        Feed::Rustsec => rustsec::read(document, reader, sink),
         Feed::Updateinfo => updateinfo::read(document, reader, sink),
     }
 }
