@@ -167,11 +167,10 @@ impl<'a> Scanned<'a> {
             || (has_digest && (repository.is_empty() || self.names.contains(repository)))
     }
 
-    /// Whether the distribution's CPE is this one or, part by part, begins with it.
+    /// Whether the distribution is this product.
     fn has_cpe(&self, cpe: &str) -> bool {
         let own = self.bill.distribution.as_ref().and_then(|distribution| distribution.cpe.as_deref());
-        let rest = own.and_then(|own| own.strip_prefix(cpe.trim_end_matches([':', '*'])));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        own.is_some_and(|own| is_product(cpe, own))
     }
 
     /// Whether the image has one of the files that a statement is about; also where it is about no files, and where nothing
@@ -195,9 +194,24 @@ fn names(purl: &Purl, own: &Purl, component: &Component) -> bool {
         None => (own.name.as_str(), component.version.as_str()),
     };
     purl.kind == own.kind
-        && purl.namespace == own.namespace
+        && purl.vendor() == own.vendor()
         && purl.name == name
         && purl.version.as_deref().is_none_or(|wanted| wanted == version)
+}
+
+/// Whether one CPE (2.2 or 2.3) names the product that another does, whichever repository of it (`::appstream`) is meant: same
+/// vendor and product, and the same version where the first has one.
+fn is_product(cpe: &str, own: &str) -> bool {
+    let parts = |cpe: &str| -> Option<Vec<String>> {
+        let rest = cpe.strip_prefix("cpe:/").or_else(|| cpe.strip_prefix("cpe:2.3:"))?;
+        let mut parts: Vec<String> = rest.split(':').skip(1).take(3).map(str::to_owned).collect();
+        parts.retain(|part| !part.is_empty() && part != "*");
+        Some(parts)
+    };
+    match (parts(cpe), parts(own)) {
+        (Some(wanted), Some(own)) => wanted.len() >= 2 && own.starts_with(&wanted),
+        _ => false,
+    }
 }
 
 /// Whether an image may be meant by a name: it is its whole name, the family's (`python` of `python:3.14`), or the end of its

@@ -31,16 +31,16 @@ pub(super) fn compare(left: (&Statement, &Product), right: (&Statement, &Product
         (statement.origin.weight(), closeness(product), statement.updated, statement.status)
     };
     // What is left says the same thing of the same thing in other words: any order will do that does not depend on names.
-    let words = |statement: &Statement| Statement {
-        flaw: String::new(),
-        aliases: BTreeSet::new(),
-        products: BTreeSet::new(),
-        ..statement.clone()
-    };
+    // Statements are compared by reference: one can be about a hundred thousand products.
     key(left)
         .cmp(&key(right))
         .then_with(|| words(left.0).cmp(&words(right.0)))
         .then_with(|| left.1.cmp(right.1))
+}
+
+fn words(statement: &Statement) -> impl Ord + '_ {
+    let Statement { justification, impact, action, notes, evidence, paths, issued, origin, .. } = statement;
+    (justification, impact, action, notes, evidence, paths, issued, origin)
 }
 
 /// Of each flaw in each product the statement that counts, each flaw by its own name, ordered. Statements that say the same
@@ -60,21 +60,22 @@ pub fn merge(statements: &[Statement]) -> Vec<Statement> {
         }
     }
     let mut together: BTreeMap<Statement, BTreeSet<Product>> = BTreeMap::new();
+    // What one statement says of many products is put together once.
+    let mut by_statement: BTreeMap<(String, *const Statement), (&Statement, BTreeSet<Product>)> =
+        BTreeMap::new();
     for ((flaw, product, _), statement) in kept {
-        let said = under(&flaw, statement, &flaws);
-        together.entry(said).or_default().insert(product.clone());
+        let key = (flaw, std::ptr::from_ref(statement));
+        by_statement.entry(key).or_insert((statement, BTreeSet::new())).1.insert(product.clone());
+    }
+    for ((flaw, _), (statement, products)) in by_statement {
+        together.entry(under(&flaw, statement, &flaws)).or_default().extend(products);
     }
     together.into_iter().map(|(said, products)| Statement { products, ..said }).collect()
 }
 
 /// What a statement says, of no product, with the flaw under the name that counts, and all its names.
 fn under(flaw: &str, statement: &Statement, flaws: &Flaws) -> Statement {
-    Statement {
-        flaw: flaw.to_owned(),
-        aliases: flaws.aliases(flaw),
-        products: BTreeSet::new(),
-        ..statement.clone()
-    }
+    Statement { flaw: flaw.to_owned(), aliases: flaws.aliases(flaw), ..statement.without_products() }
 }
 
 /// What counts for one flaw in one package of one image, or in all of the image.

@@ -6,8 +6,10 @@
 //! each product one statement is kept, by a rule ([`merge`]), before anything is written or applied.
 
 pub mod apply;
+pub mod csaf;
 pub mod derive;
 mod flaws;
+mod foreign;
 pub mod merge;
 pub mod model;
 pub mod openvex;
@@ -15,6 +17,7 @@ pub mod purl;
 pub mod reviewed;
 
 pub use apply::{Scanned, apply};
+pub use foreign::{Foreign, LARGEST, read};
 pub use merge::{Decided, for_image, merge};
 pub use model::{ImageId, Justification, Origin, Product, Rule, Statement, Status, Whole};
 pub use purl::{BadPurl, Purl};

@@ -40,6 +40,29 @@ pub struct Statement {
     pub origin: Origin,
 }
 
+impl Statement {
+    /// What it says, of nothing.
+    #[must_use]
+    pub fn without_products(&self) -> Self {
+        // Member by member, so that products are not copied only to be dropped.
+        Self {
+            flaw: self.flaw.clone(),
+            aliases: self.aliases.clone(),
+            products: BTreeSet::new(),
+            status: self.status,
+            justification: self.justification,
+            impact: self.impact.clone(),
+            action: self.action.clone(),
+            notes: self.notes.clone(),
+            evidence: self.evidence.clone(),
+            paths: self.paths.clone(),
+            issued: self.issued,
+            updated: self.updated,
+            origin: self.origin.clone(),
+        }
+    }
+}
+
 /// What is known of a flaw in a product (OpenVEX 0.2.0, "Status Labels"; CSAF 2.0, 4.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -52,7 +52,34 @@ impl Purl {
     /// Whether both name a package of one type, namespace and name.
     #[must_use]
     pub fn is_same_package(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.namespace == other.namespace && self.name == other.name
+        self.kind == other.kind && self.vendor() == other.vendor() && self.name == other.name
+    }
+
+    /// The namespace, as it is compared: Red Hat's documents name the vendor where bills name the distribution.
+    pub(super) fn vendor(&self) -> &str {
+        match (self.kind.as_str(), self.namespace.as_str()) {
+            ("rpm", "rhel" | "hummingbird") => "redhat",
+            (_, namespace) => namespace,
+        }
+    }
+
+    /// The forms in which a package is named to scanners. Each wants the qualifiers that a product has to be its own, and what
+    /// they give themselves differs: `distro` by the release's point, `upstream` by being there; so neither is said. An epoch
+    /// of Debian stands in the version for one and in a qualifier for another: so both are given.
+    #[must_use]
+    pub fn published(&self) -> Vec<Self> {
+        let mut own = self.clone();
+        own.qualifiers.retain(|key, _| key != "distro" && key != "upstream");
+        let mut forms = vec![own.clone()];
+        let epoch =
+            own.version.as_deref().filter(|_| own.kind == "deb").and_then(|text| text.split_once(':'));
+        if let Some((epoch, version)) = epoch {
+            let mut other = own.clone();
+            other.version = Some(version.to_owned());
+            other.qualifiers.insert("epoch".to_owned(), epoch.to_owned());
+            forms.push(other);
+        }
+        forms
     }
 
     /// Whether this names a source package: `arch=source` of Debian, `arch=src` of RPM.
@@ -108,12 +135,20 @@ impl FromStr for Purl {
         if kind == "pypi" {
             name = name.to_ascii_lowercase().replace('_', "-");
         }
-        let version = version.map(decode).transpose()?.filter(|version| !version.is_empty());
+        let mut version = version.map(decode).transpose()?.filter(|version| !version.is_empty());
+        let mut qualifiers =
+            qualifiers(query).ok_or_else(|| bad("its qualifiers are no pairs, or too many"))?;
+        // Some write the epoch of a Debian version as RPM's type does.
+        if let Some(text) = version.as_mut().filter(|text| kind == "deb" && !text.contains(':'))
+            && let Some(epoch) = qualifiers.remove("epoch")
+        {
+            *text = format!("{epoch}:{text}");
+        }
         Ok(Self {
             namespace: decode(path)?,
             name,
             version,
-            qualifiers: qualifiers(query).ok_or_else(|| bad("its qualifiers are no pairs, or too many"))?,
+            qualifiers,
             subpath: subpath.map(decode).transpose()?.filter(|path| !path.is_empty()),
             kind,
         })
@@ -218,6 +253,20 @@ mod tests {
         ] {
             assert_eq!(purl(pattern).covers(&whole), expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn scanners_are_given_what_they_look_for() {
+        let forms = |text: &str| purl(text).published().iter().map(Purl::to_string).collect::<Vec<_>>();
+        let own = purl("pkg:deb/debian/z@1%3A1.3-1?arch=amd64&distro=debian-sid&upstream=zlib");
+        let forms_of_own = forms(&own.to_string());
+        assert_eq!(
+            forms_of_own,
+            ["pkg:deb/debian/z@1%3A1.3-1?arch=amd64", "pkg:deb/debian/z@1.3-1?arch=amd64&epoch=1"]
+        );
+        assert!(forms_of_own.iter().all(|form| purl(form).covers(&own)));
+        assert_eq!(forms("pkg:rpm/fedora/z@1-1?distro=f&epoch=1"), ["pkg:rpm/fedora/z@1-1?epoch=1"]);
+        assert!(purl("pkg:rpm/redhat/a").covers(&purl("pkg:rpm/rhel/a@1")));
     }
 
     #[test]

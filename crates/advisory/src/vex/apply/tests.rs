@@ -186,3 +186,18 @@ fn a_finding_that_a_rule_took_away_stays_as_it_is() {
     apply(&mut findings, &[statement("CVE-2024-1", "pkg:deb/debian/a")], &Scanned::new(&bill));
     assert_eq!(findings[0].suppressed, Some(rule));
 }
+
+#[test]
+fn a_product_is_known_by_its_cpe() {
+    for (cpe, own, expected) in [
+        ("cpe:/a:redhat:hummingbird:1", "cpe:/a:redhat:hummingbird:1", true),
+        ("cpe:/a:redhat:enterprise_linux:9::appstream", "cpe:/o:redhat:enterprise_linux:9::baseos", true),
+        ("cpe:2.3:o:redhat:enterprise_linux:*:*", "cpe:/o:redhat:enterprise_linux:9::baseos", true),
+        ("cpe:/o:redhat:enterprise_linux:9", "cpe:/o:redhat:enterprise_linux:90", false),
+        ("cpe:/a:redhat:rhel_eus:9", "cpe:/o:redhat:enterprise_linux:9", false),
+        ("cpe:/a:redhat", "cpe:/o:redhat:enterprise_linux:9", false),
+        ("", "", false),
+    ] {
+        assert_eq!(is_product(cpe, own), expected, "{cpe} {own}");
+    }
+}

@@ -94,8 +94,7 @@ struct Subcomponent {
 pub fn write(decided: &[Decided], author: &Author, tool: &Tool) -> Vec<u8> {
     let mut together: BTreeMap<Statement, Vec<&Decided>> = BTreeMap::new();
     for decided in decided {
-        let said = Statement { products: BTreeSet::new(), ..decided.statement.clone() };
-        together.entry(said).or_default().push(decided);
+        together.entry(decided.statement.without_products()).or_default().push(decided);
     }
     let mut general = BTreeSet::new();
     let statements: Vec<Entry<'_>> =
@@ -145,9 +144,10 @@ fn products(flaw: &str, decided: &[&Decided], general: &mut BTreeSet<(String, Pu
     }
     let mut products: Vec<Product> =
         images.into_iter().map(|(image, parts)| of_image(image, &parts)).collect();
-    products.extend(packages.into_iter().map(|purl| Product {
-        id: purl.to_string(),
-        identifiers: BTreeMap::from([("purl", purl.to_string())]),
+    let forms = packages.into_iter().flat_map(Purl::published);
+    products.extend(forms.map(|purl| purl.to_string()).map(|purl| Product {
+        id: purl.clone(),
+        identifiers: BTreeMap::from([("purl", purl)]),
         hashes: BTreeMap::new(),
         subcomponents: Vec::new(),
     }));
@@ -160,6 +160,10 @@ fn of_image(image: &ImageId, parts: &BTreeSet<&Purl>) -> Product {
         id: purl.clone(),
         identifiers: BTreeMap::from([("purl", purl)]),
         hashes: image.digest.iter().map(|digest| ("sha-256", digest.hex())).collect(),
-        subcomponents: parts.iter().map(|part| Subcomponent { id: part.to_string() }).collect(),
+        subcomponents: parts
+            .iter()
+            .flat_map(|part| part.published())
+            .map(|part| Subcomponent { id: part.to_string() })
+            .collect(),
     }
 }
