@@ -86,7 +86,7 @@ impl Release {
             for number in 0..advisories {
                 let fixed = (!dice.one_in(6)).then(|| version.near(&mut dice).to_string());
                 let unfixed = [State::Affected, State::WillNotFix, State::Deferred, State::EndOfLife];
-                let state = if fixed.is_some() { State::Fixed } else { *dice.of(&unfixed) };
+                let state = if fixed.is_some() { State::Fixed } else { dice.of(&unfixed) };
                 // Some flaws are in two sources, fixed in each at its own time.
                 let owner = if dice.one_in(10) { place.saturating_sub(1) } else { place };
                 let flaw = format!("CVE-2026-{}", 10_000 + owner * advisories + number);
@@ -96,23 +96,18 @@ impl Release {
         release
     }
 
-    /// What is to be found, plainly: each package against each advisory of its source.
+    /// What is to be found, plainly: each package against each flaw that the tracker's document has of its source, fixed
+    /// versions compared as dpkg compares them.
     pub fn findings(&self) -> Result<Findings> {
-        let mut by_source: BTreeMap<&str, Vec<&Advisory>> = BTreeMap::new();
-        for advisory in &self.advisories {
-            by_source.entry(&advisory.source).or_default().push(advisory);
-        }
+        let tracker = self.tracker();
         let mut findings = Findings::new();
         for package in &self.packages {
             let installed: DebVersion = package.source_version.parse()?;
-            for advisory in by_source.get(package.source.as_str()).into_iter().flatten() {
-                let is_there = match &advisory.fixed {
-                    Some(fixed) => installed < fixed.parse::<DebVersion>()?,
-                    None => true,
-                };
-                if is_there {
-                    let fixed = advisory.fixed.clone().unwrap_or_default();
-                    findings.insert((package.name.clone(), advisory.flaw.clone(), fixed));
+            for (flaw, entry) in tracker[&package.source].as_object().into_iter().flatten() {
+                let fixed = entry["releases"]["trixie"]["fixed_version"].as_str();
+                if fixed.map(str::parse::<DebVersion>).transpose()?.is_none_or(|fixed| installed < fixed) {
+                    let fixed = fixed.unwrap_or_default().to_owned();
+                    findings.insert((package.name.clone(), flaw.clone(), fixed));
                 }
             }
         }
@@ -296,7 +291,7 @@ impl Dice {
         self.below(many) == 0
     }
 
-    fn of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[self.below(list.len() as u64) as usize]
+    fn of<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len() as u64) as usize]
     }
 }

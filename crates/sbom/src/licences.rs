@@ -82,7 +82,10 @@ pub fn debian(source: &str, bytes: &[u8]) -> Copyright {
 }
 
 fn machine_readable(bytes: &[u8]) -> Option<Copyright> {
-    let paragraphs: Vec<_> = deb822::paragraphs(bytes).collect::<Result<_, _>>().ok()?;
+    // Comments, as in other control files: some people write them here too.
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
+    let bytes = lines.collect::<Vec<_>>().concat();
+    let paragraphs: Vec<_> = deb822::paragraphs(&bytes).collect::<Result<_, _>>().ok()?;
     let header = paragraphs.first()?;
     if !header.get("Format").is_some_and(|format| format.contains("copyright-format")) {
         return None;
@@ -134,9 +137,7 @@ fn all_of(parts: Vec<String>) -> Option<String> {
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
     for part in parts.iter().filter(|part| !part.is_empty()) {
-        // Without a choice in it, the names in it stand for themselves.
-        let names = if part.contains(" OR ") { vec![part.as_str()] } else { part.split(" AND ").collect() };
-        all.extend(names.into_iter().filter(|name| seen.insert(*name)));
+        all.extend(conditions(part).into_iter().filter(|name| seen.insert(*name)));
     }
     match all.as_slice() {
         [] => None,
@@ -144,10 +145,38 @@ fn all_of(parts: Vec<String>) -> Option<String> {
         several => {
             let bracketed = several
                 .iter()
-                .map(|part| if part.contains(" OR ") { format!("({part})") } else { (*part).to_owned() });
+                .map(|part| if is_choice(part) { format!("({part})") } else { (*part).to_owned() });
             Some(bracketed.collect::<Vec<_>>().join(" AND "))
         }
     }
+}
+
+/// The parts of an expression that all apply: itself alone where it is a choice.
+fn conditions(expression: &str) -> Vec<&str> {
+    if is_choice(expression) { vec![expression] } else { split(expression, " AND ") }
+}
+
+/// Whether an expression is a choice that stands in no brackets.
+fn is_choice(expression: &str) -> bool {
+    split(expression, " OR ").len() > 1
+}
+
+/// Parts an expression at a word that stands in no brackets.
+fn split<'a>(expression: &'a str, word: &str) -> Vec<&'a str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    for (place, letter) in expression.char_indices() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ' ' if depth == 0 && expression.get(place..).is_some_and(|rest| rest.starts_with(word)) => {
+                parts.extend(expression.get(start..place));
+                start = place + word.len();
+            }
+            _ => {}
+        }
+    }
+    parts.extend(expression.get(start..));
+    parts
 }
 
 /// One of these applies; each is said once. `AND` binds closer, so no brackets are needed.
@@ -284,6 +313,8 @@ mod tests {
             ("GFDL-NIV-1.3+ and GPL-3", "GFDL-1.3-no-invariants-or-later AND GPL-3.0-only"),
             ("GPL-2 with Linux-syscall-note exception or MIT", "GPL-2.0-only WITH Linux-syscall-note OR MIT"),
             ("Expat and MIT", "MIT"),
+            ("ISC or Zlib, and Expat, or X11", "(ISC OR Zlib) AND MIT OR X11"),
+            ("ISC or Zlib, and Expat, and Zlib or ISC", "(ISC OR Zlib) AND MIT AND (Zlib OR ISC)"),
         ] {
             let text = format!(
                 "Format: https://x/copyright-format/1.0/\n\nFiles: *\nCopyright: 2020 A\nLicense: {written}\n"
@@ -316,7 +347,7 @@ mod tests {
 
     #[test]
     fn what_is_said_twice_is_written_once() {
-        let text = "Format: https://x/copyright-format/1.0/\n\nFiles: a\nCopyright: A, Inc.\n .\n 2020 B\nLicense: Expat and Zlib\n\nFiles: b\nCopyright: 2020 B\nLicense: ISC and Expat\n";
+        let text = "Format: https://x/copyright-format/1.0/\n\n### a ###\n\nFiles: a\nCopyright: A, Inc.\n .\n 2020 B\nLicense: Expat and Zlib\n\nFiles: b\nCopyright: 2020 B\nLicense: ISC and Expat\n";
         let copyright = debian("p", text.as_bytes());
         assert_eq!(copyright.licences.declared.as_deref(), Some("MIT AND Zlib AND ISC"));
         assert_eq!(copyright.notices, ["A, Inc.", "2020 B"]);
