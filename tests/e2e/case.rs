@@ -8,7 +8,7 @@ use crate::needs::Need;
 use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, command_line, delta, differential, engines, fedora, live_fedora, outputs,
-    pull, rebuild, sbom, scanners, up,
+    pull, rebuild, sbom, scan, scanners, up,
 };
 
 /// One end-to-end case.
@@ -28,6 +28,7 @@ pub fn all() -> Vec<Trial> {
         engines::CASES,
         rebuild::CASES,
         sbom::CASES,
+        scan::CASES,
         scanners::CASES,
         differential::CASES,
         builder::CASES,

@@ -19,6 +19,7 @@ mod outputs;
 mod pull;
 mod rebuild;
 mod sbom;
+mod scan;
 mod scanners;
 mod synthetic;
 mod trivy;
