@@ -3,6 +3,8 @@
 pub mod feeds;
 pub mod finding;
 pub mod model;
+pub mod risk;
+pub mod severity;
 pub mod versions;
 pub mod vex;
 
