@@ -11,6 +11,7 @@ use calypte_formats::compression::{self, Compression, CompressionError};
 use calypte_formats::tar::{EntryKind, Reader as TarReader, TarError};
 use rawzip::{CompressionMethod, ZipArchive};
 
+use super::whole::shortened;
 use super::{Feed, FeedError, Sink};
 use distinct::Distinct;
 
@@ -128,7 +129,7 @@ impl Reading<'_> {
             if entry.is_dir() || !is_document(self.feed, &path) {
                 continue;
             }
-            let place = format!("{}/{path}", self.name);
+            let place = format!("{}/{}", self.name, shortened(&path));
             if entry.flags().is_encrypted() {
                 return Err(FeedError::malformed(&place, "the archive", "it is encrypted"));
             }
@@ -169,7 +170,7 @@ impl Reading<'_> {
 
     /// A member of an archive, which may be packed by itself.
     fn member(&mut self, path: &str, body: &mut dyn Read) -> Result<(), FeedError> {
-        let document = format!("{}/{path}", self.name);
+        let document = format!("{}/{}", self.name, shortened(path));
         let mut start = Vec::with_capacity(6);
         body.take(6).read_to_end(&mut start).map_err(|error| failed(&document, error))?;
         let compression = Compression::detect(&start);
