@@ -71,9 +71,7 @@ pub(super) fn read(document: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -
         let reason = format!("version `{}` of the form is not 2", parsed.version);
         return Err(FeedError::malformed(document, "schema-version", reason));
     }
-    if parsed.package.name.is_empty() {
-        return Err(FeedError::malformed(document, "package.name", "a package without a name"));
-    }
+    whole::name(document, "package.name", &parsed.package.name)?;
     for (number, entry) in parsed.advisories.into_iter().enumerate() {
         let advisory = advisory(document, &format!("advisories[{number}]"), &parsed.package.name, entry)?;
         if let Some(modified) = advisory.modified {
@@ -85,9 +83,7 @@ pub(super) fn read(document: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -
 }
 
 fn advisory(document: &str, place: &str, package: &str, entry: Entry) -> Result<Advisory, FeedError> {
-    if entry.id.is_empty() {
-        return Err(FeedError::malformed(document, format!("{place}.id"), "an advisory without a name"));
-    }
+    whole::name(document, format!("{place}.id"), &entry.id)?;
     let mut steps: Vec<(Epoch, &Step)> = Vec::with_capacity(entry.events.len());
     for (number, step) in entry.events.iter().enumerate() {
         let place = format!("{place}.events[{number}].timestamp");

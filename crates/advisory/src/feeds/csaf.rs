@@ -21,6 +21,9 @@ use super::{FeedError, Sink, whole};
 use crate::model::{Advisory, Reference, Severity};
 use products::Products;
 
+/// The largest document: those of flaws in all builds of glibc or the kernel have some 25 MB, and grow with each build.
+const DOCUMENT_LIMIT: u64 = 128 << 20;
+
 #[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow)]
@@ -149,7 +152,7 @@ pub(super) fn read(document: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -
         Some("deletions.csv") => return deletions(document, reader, sink),
         _ => {}
     }
-    let bytes = whole::bytes(document, reader, whole::WHOLE_LIMIT)?;
+    let bytes = whole::bytes(document, reader, DOCUMENT_LIMIT)?;
     let parsed: Document<'_> = whole::json(document, &bytes)?;
     let version = parsed.document.csaf_version.as_str();
     if !version.starts_with("2.") {
@@ -176,9 +179,7 @@ fn advisory<'d>(
 ) -> Result<Advisory, FeedError> {
     let tracking = &parsed.document.tracking;
     let own = tracking.id.as_str();
-    if own.is_empty() {
-        return Err(FeedError::malformed(document, "document.tracking.id", "a document without a name"));
-    }
+    whole::name(document, "document.tracking.id", own)?;
     let place = format!("vulnerabilities[{number}]");
     let time = |place: &str, text: &Option<Text<'_>>| whole::time(document, place, as_str(text));
     let modified = time("document.tracking.current_release_date", &tracking.current_release_date)?;
@@ -189,6 +190,7 @@ fn advisory<'d>(
         1 => own.to_owned(),
         _ => format!("{own}/{}", name.map_or_else(|| (number + 1).to_string(), str::to_owned)),
     };
+    whole::name(document, place, &id)?;
     let mut aliases: BTreeSet<String> = flaw.cve.iter().map(|cve| cve.as_str().to_owned()).collect();
     aliases.remove(&id);
     let known = status::Known {

@@ -171,8 +171,8 @@ impl<'de> Visitor<'de> for Flaws<'_, '_> {
 
 /// Takes note of a name, which must be new: a second value would silently take the place of the first.
 fn new_name<E: Error>(seen: &mut BTreeSet<String>, name: &str) -> Result<(), E> {
-    if name.is_empty() {
-        return Err(E::custom("an empty name"));
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        return Err(E::custom("a name that is empty or has control characters"));
     }
     if !seen.insert(name.to_owned()) {
         return Err(E::custom(format!("`{}` is given twice", whole::shortened(name))));

@@ -11,6 +11,7 @@ use calypte_formats::compression::{self, Compression, CompressionError};
 use calypte_formats::tar::{EntryKind, Reader as TarReader, TarError};
 use rawzip::{CompressionMethod, ZipArchive};
 
+use super::whole::shortened;
 use super::{Feed, FeedError, Sink};
 use distinct::Distinct;
 
@@ -26,8 +27,12 @@ const MAX_MEMBERS: u64 = 4_000_000;
 /// Enough of a stream to see whether it is a tar archive.
 const TAR_BLOCK: usize = 512;
 
-/// Folders of a repository or archive of OSV that hold no OSV: Go's database has its reports and indexes there.
-const NO_OSV: &[&str] = &["index", "reports", "excluded", "testdata"];
+/// Folders that hold no documents of OSV: Go's database has its reports and indexes there, collections of several forms
+/// those others. In a folder `osv` is nothing else.
+const NO_OSV: &[&str] = &["csaf", "cve", "excluded", "index", "reports", "testdata", "vex"];
+
+/// Likewise for CSAF and a folder `csaf`.
+const NO_CSAF: &[&str] = &["cve", "openvex", "osv"];
 
 /// Reads all documents of a feed, whose name is for errors, and says how many there were.
 ///
@@ -124,7 +129,7 @@ impl Reading<'_> {
             if entry.is_dir() || !is_document(self.feed, &path) {
                 continue;
             }
-            let place = format!("{}/{path}", self.name);
+            let place = format!("{}/{}", self.name, shortened(&path));
             if entry.flags().is_encrypted() {
                 return Err(FeedError::malformed(&place, "the archive", "it is encrypted"));
             }
@@ -165,7 +170,7 @@ impl Reading<'_> {
 
     /// A member of an archive, which may be packed by itself.
     fn member(&mut self, path: &str, body: &mut dyn Read) -> Result<(), FeedError> {
-        let document = format!("{}/{path}", self.name);
+        let document = format!("{}/{}", self.name, shortened(path));
         let mut start = Vec::with_capacity(6);
         body.take(6).read_to_end(&mut start).map_err(|error| failed(&document, error))?;
         let compression = Compression::detect(&start);
@@ -210,17 +215,18 @@ fn is_document(feed: Feed, path: &str) -> bool {
     let packed = [".xz", ".gz", ".zst"].into_iter().find_map(|end| file.strip_suffix(end));
     let file = packed.unwrap_or(file);
     let ends = |ends: &[&str]| ends.iter().any(|end| file.ends_with(end));
+    let own = |own: &str, others: &[&str]| {
+        folders.contains(&own) || !folders.iter().any(|folder| others.contains(folder))
+    };
     match feed {
         Feed::Chainguard => ends(&[".advisories.yaml"]),
         Feed::Csaf => {
-            file == "deletions.csv"
-                || ends(&[".json"]) && !matches!(file, "provider-metadata.json" | "index.json")
+            let list = matches!(file, "provider-metadata.json" | "index.json");
+            file == "deletions.csv" || ends(&[".json"]) && !list && own("csaf", NO_CSAF)
         }
         Feed::DebianTracker | Feed::Kev => ends(&[".json"]),
         Feed::Epss => ends(&[".csv"]),
-        Feed::Osv => {
-            ends(&[".json", ".yaml", ".yml"]) && !folders.iter().any(|folder| NO_OSV.contains(folder))
-        }
+        Feed::Osv => ends(&[".json", ".yaml", ".yml"]) && own("osv", NO_OSV),
         // Beside the crates are advisories of Rust itself, which no lock file names.
         Feed::Rustsec => ends(&[".md", ".toml"]) && folders.contains(&"crates"),
         Feed::Updateinfo => ends(&[".xml"]),

@@ -106,9 +106,7 @@ pub(super) fn read(document: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -
 }
 
 fn advisory(document: &str, parsed: Document) -> Result<Advisory, FeedError> {
-    if parsed.id.trim().is_empty() {
-        return Err(FeedError::malformed(document, "id", "an advisory without a name"));
-    }
+    whole::name(document, "id", &parsed.id)?;
     let time = |place: &str, text: &Option<String>| whole::time(document, place, text.as_deref());
     let mut affected = Vec::new();
     for (place, entry) in parsed.affected.iter().enumerate() {
@@ -176,13 +174,7 @@ impl Entry {
     /// repository), and those without versions, which by the schema's rules match none.
     fn read(&self, document: &str, place: &str) -> Result<Option<Affected>, FeedError> {
         let Some(package) = &self.package else { return Ok(None) };
-        if package.name.is_empty() {
-            return Err(FeedError::malformed(
-                document,
-                format!("{place}.package"),
-                "a package without a name",
-            ));
-        }
+        whole::name(document, format!("{place}.package.name"), &package.name)?;
         let mut ranges = Vec::new();
         for (number, interval) in self.ranges.iter().enumerate() {
             ranges.extend(interval.read(document, &format!("{place}.ranges[{number}]"))?);

@@ -88,9 +88,8 @@ fn parts<'a>(document: &str, text: &'a str) -> Result<(&'a str, &'a str), FeedEr
 
 fn advisory(document: &str, parsed: Document, body: &str) -> Result<Advisory, FeedError> {
     let head = parsed.advisory;
-    if head.id.is_empty() || head.package.is_empty() {
-        return Err(FeedError::malformed(document, "advisory", "an empty id or package"));
-    }
+    whole::name(document, "advisory.id", &head.id)?;
+    whole::name(document, "advisory.package", &head.package)?;
     // Of two forms of the same, older advisories have the one in `advisory`.
     let (patched, unaffected) = match parsed.versions {
         Some(versions) => (versions.patched, versions.unaffected),

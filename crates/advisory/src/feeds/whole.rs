@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::FeedError;
 
-/// The largest document that is read as a whole. Red Hat's largest, of a kernel update with hundreds of flaws, has about 30 MB.
+/// The largest document that is read as a whole. The longest of OSV have about 10 MB.
 pub(super) const WHOLE_LIMIT: u64 = 64 << 20;
 
 /// The most objects and lists in a JSON document: each costs some hundred bytes in memory, however short its text.
@@ -20,6 +20,9 @@ const MAX_VALUES: usize = 16 << 20;
 
 /// The most values in a YAML document, whose nodes cost more; the longest of Wolfi has 20,000.
 const MAX_NODES: usize = 2 << 20;
+
+/// The longest name of an advisory or package in bytes; Go's modules have the longest, of some 200.
+const NAME_LIMIT: usize = 500;
 
 /// The longest text that stays in an error or in an advisory's summary, in characters.
 const SUMMARY: usize = 1_000;
@@ -105,6 +108,17 @@ pub(super) fn time(document: &str, place: &str, text: Option<&str>) -> Result<Op
     };
     let time: Epoch = spelled.parse().map_err(|_| error())?;
     Ok((time.0 > 0).then_some(time))
+}
+
+/// Makes sure that the name of an advisory or package is one: it becomes a key, and a word in tables.
+pub(super) fn name(document: &str, place: impl Into<String>, text: &str) -> Result<(), FeedError> {
+    let reason = match text {
+        _ if text.trim().is_empty() => "an empty name",
+        _ if text.len() > NAME_LIMIT => "a name of more than 500 bytes",
+        _ if text.chars().any(char::is_control) => "a name with control characters",
+        _ => return Ok(()),
+    };
+    Err(FeedError::malformed(document, place, reason))
 }
 
 /// One paragraph: the first text that says something, its first paragraph, in one line and not too long.

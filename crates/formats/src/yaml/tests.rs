@@ -38,7 +38,7 @@ fn what_does_not_fit_is_refused_with_its_place() {
         "line 2, column 9: expected a number, found `many`"
     );
     assert_eq!(refused::<Release>("version: [1]\n"), "line 1, column 10: expected a string, found a list");
-    assert_eq!(refused::<Release>("version:\n"), "line 1, column 9: expected a string, found nothing");
+    assert_eq!(refused::<Release>("version:\n"), "line 1, column 8: expected a string, found nothing");
     assert_eq!(refused::<Release>("number: 1\n"), "line 1, column 1: missing field `version`");
     let too_large = refused::<Release>("version: a\nnumber: 300\n");
     assert!(too_large.starts_with("line 2, column 9: invalid value: integer `300`"), "{too_large}");

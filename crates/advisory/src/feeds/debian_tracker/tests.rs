@@ -62,7 +62,7 @@ fn what_is_wrong_is_refused_with_its_place() {
         (r#"{"pear": {"CVE-1": {"releases": {"sid": {}}}}}"#, "missing field `status`"),
         ("{\"pear\": {\"CVE-1\": {},\n\"CVE-1\": {}}}", "line 2, column 8: `CVE-1` is given twice"),
         (r#"{"pear": {}, "pear": {}}"#, "`pear` is given twice"),
-        (r#"{"": {}}"#, "an empty name"),
+        (r#"{"": {}}"#, "a name that is empty"),
         (
             r#"{"pear": {"CVE-1": {"releases": {"sid": {"status": "resolved", "fixed_version": ""}}}}}"#,
             "an empty fixed_version of pear in sid",

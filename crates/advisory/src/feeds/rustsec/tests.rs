@@ -52,7 +52,7 @@ fn what_is_wrong_is_refused_with_its_place() {
         ("[advisory]\nid = \"R\"\n".to_owned(), "missing field `package`"),
         (format!("{head}[versions]\npatched = [\"soon\"]\n"), "document: versions: `soon` is no requirement"),
         (head.replace("2026-03-04", "soon"), "document: advisory.date: `soon` is no time"),
-        (head.replace("pear", ""), "document: advisory: an empty id or package"),
+        (head.replace("pear", ""), "document: advisory.package: an empty name"),
         (format!("a = {}", "[".repeat(100_000)), "document: line 1, column "),
     ] {
         let error = refused(Feed::Rustsec, &text);
