@@ -8,7 +8,7 @@ use calypte_formats::changelog::NamedFix;
 
 use super::relations::{Package, Providers};
 use super::tree::Tree;
-use super::{ForeignBill, dpkg};
+use super::{ForeignBill, apk, dpkg, java, npm, programs, python, rpm, unread};
 use crate::model::{
     Component, Dependencies, Distribution, FileOwner, Licences, PackageKind, Sbom, SbomFile, Subject,
 };
@@ -37,6 +37,13 @@ impl Found {
     pub(super) fn own(&mut self, path: &TreePath, id: &str) {
         if !self.owners.contains_key(path) {
             self.owners.insert(path.clone(), id.to_owned());
+        }
+    }
+
+    /// Notes whose a file is where no package of the distribution has it.
+    pub(super) fn own_as_language(&mut self, path: &TreePath, id: &str) {
+        if !self.language_owners.contains_key(path) {
+            self.language_owners.insert(path.clone(), id.to_owned());
         }
     }
 }
@@ -71,6 +78,13 @@ pub(super) fn make(mut tree: Tree, subject: Subject, created: Epoch) -> ForeignB
     let mut found = Found { gaps: std::mem::take(&mut tree.gaps), ..Found::default() };
     found.distribution = distribution(&tree);
     dpkg::catalogue(&tree, &mut found);
+    rpm::catalogue(&tree, &mut found);
+    apk::catalogue(&tree, &mut found);
+    python::catalogue(&tree, &mut found);
+    npm::catalogue(&tree, &mut found);
+    programs::catalogue(&tree, &mut found);
+    java::catalogue(&tree, &mut found);
+    unread::note(&tree, &mut found);
     if found.distribution.is_none() && !found.packages.is_empty() {
         found
             .gaps

@@ -6,24 +6,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::{Digest, TreePath};
+use calypte_formats::cargo_auditable::{self, AuditableCrate, AuditableCrates};
+use calypte_formats::go_build_info::{self, BuildInfo};
+use calypte_formats::java_archive::{self, JavaArchive};
 use calypte_image::read::FileVisitor;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha512};
 
 use super::Options;
+use super::kind::Kind;
 use crate::evidence::hex;
 
 /// Most bytes of all texts that are kept together.
 const MOST_KEPT: u64 = 1 << 30;
 
-/// A database of packages: that of a desktop with everything has 200 MB.
-const DATABASE: u64 = 512 << 20;
+/// Largest program or archive that is looked into: it is held in memory meanwhile.
+const BINARY: u64 = 256 << 20;
 
-/// The record of all packages of a system in one text: 3 MB for 2,000 packages.
-const RECORDS: u64 = 128 << 20;
-
-/// Any other text: file lists, copyright files, compressed changelogs.
-const TEXT: u64 = 16 << 20;
+/// Most bytes of all that binaries and archives tell.
+const MOST_FACTS: usize = 512 << 20;
 
 /// Bytes that tell what a file is.
 const MAGIC: usize = 4;
@@ -49,11 +50,81 @@ pub(super) struct Collector {
     /// By path: a later layer replaces what an earlier one had there.
     pub(super) kept: BTreeMap<TreePath, Kept>,
     kept_bytes: u64,
-    /// What would have been kept but is too large.
+    /// What would have been kept or looked into but is too large.
     pub(super) too_large: BTreeSet<TreePath>,
+    /// What binaries and archives tell.
+    pub(super) facts: BTreeMap<Digest, Facts>,
+    /// Bytes that further facts may take.
+    facts_left: usize,
     /// By digest, as are all facts about contents.
     pub(super) hashes: BTreeMap<Digest, Hashes>,
     current: Current,
+}
+
+/// Files that tell what is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Binary {
+    Elf,
+    Java,
+}
+
+/// What a binary or an archive tells.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) go: Option<BuildInfo>,
+    pub(super) crates: Option<AuditableCrates>,
+    pub(super) java: Option<java_archive::Reading>,
+    /// What in it could not be read.
+    pub(super) gaps: Vec<String>,
+}
+
+impl Facts {
+    fn of(binary: Binary, bytes: &[u8]) -> Self {
+        let mut facts = Self::default();
+        match binary {
+            Binary::Java => facts.java = Some(java_archive::read(bytes, &java_archive::Limits::default())),
+            // Object files and kernel modules have no such notes.
+            Binary::Elf if matches!(bytes.get(16..18), Some([1, 0] | [0, 1])) => {}
+            Binary::Elf => {
+                match go_build_info::read(bytes) {
+                    Ok(go) => facts.go = go,
+                    Err(error) => facts.gaps.push(error.to_string()),
+                }
+                match cargo_auditable::read(bytes) {
+                    Ok(crates) => facts.crates = crates,
+                    Err(error) => facts.gaps.push(error.to_string()),
+                }
+            }
+        }
+        facts
+    }
+
+    /// About how many bytes it takes.
+    fn weight(&self) -> usize {
+        const EACH: usize = 128;
+        let go = self.go.as_ref().map_or(0, |go| {
+            let modules = go.modules.iter().map(|module| module.path.len() + module.version.len() + EACH);
+            go.go.len() + modules.sum::<usize>()
+        });
+        let crates = self.crates.as_ref().map_or(0, |crates| {
+            let each = |one: &AuditableCrate| {
+                one.name.len() + one.version.len() + one.source.len() + 8 * one.dependencies.len() + EACH
+            };
+            crates.packages.iter().map(each).sum()
+        });
+        let java = self.java.as_ref().map_or(0, |java| {
+            let each = |jar: &JavaArchive| {
+                let manifest = jar.manifest.iter().map(|(name, value)| name.len() + value.len() + EACH);
+                let artifacts = jar
+                    .artifacts
+                    .iter()
+                    .map(|one| one.group.len() + one.artifact.len() + one.version.len() + EACH);
+                jar.place.len() + EACH + manifest.sum::<usize>() + artifacts.sum::<usize>()
+            };
+            java.archives.iter().map(each).sum::<usize>() + java.gaps.iter().map(String::len).sum::<usize>()
+        });
+        go + crates + java + self.gaps.iter().map(String::len).sum::<usize>()
+    }
 }
 
 /// What becomes of the file that is passing.
@@ -64,6 +135,8 @@ enum Fate {
     Open,
     /// Its bytes are kept.
     Keep,
+    /// It is looked into when it is there as a whole.
+    LookInto(Binary),
     /// Only its hashes count.
     Pass,
 }
@@ -71,6 +144,8 @@ enum Fate {
 #[derive(Debug, Default)]
 struct Current {
     fate: Fate,
+    size: u64,
+    archive_name: bool,
     buffer: Vec<u8>,
     sha1: Option<Sha1>,
     sha512: Option<Sha512>,
@@ -83,8 +158,28 @@ impl Collector {
             kept: BTreeMap::new(),
             kept_bytes: 0,
             too_large: BTreeSet::new(),
+            facts: BTreeMap::new(),
+            facts_left: MOST_FACTS,
             hashes: BTreeMap::new(),
             current: Current::default(),
+        }
+    }
+
+    fn look_into(&mut self, binary: Binary, path: &TreePath, digest: &Digest) {
+        if self.facts.contains_key(digest) {
+            return;
+        }
+        let facts = Facts::of(binary, &self.current.buffer);
+        let Some(left) = self.facts_left.checked_sub(facts.weight()) else {
+            self.too_large.insert(path.clone());
+            return;
+        };
+        self.facts_left = left;
+        if let Some(sha1) = facts.java.as_ref().and_then(|java| java.archives.first()).map(|jar| &jar.sha1) {
+            self.hashes.entry(*digest).or_default().sha1 = Some(sha1.clone());
+        }
+        if facts != Facts::default() {
+            self.facts.insert(*digest, facts);
         }
     }
 
@@ -98,12 +193,41 @@ impl Collector {
     }
 }
 
+impl Current {
+    /// Decides by the first bytes; the parts of a small file may be smaller than that.
+    fn decide(&mut self, part: &[u8]) {
+        let whole;
+        let start = if self.buffer.is_empty() {
+            part
+        } else {
+            self.buffer.extend_from_slice(part);
+            whole = std::mem::take(&mut self.buffer);
+            &whole
+        };
+        if start.len() < MAGIC {
+            self.buffer = start.to_vec();
+            return;
+        }
+        self.fate = match start.get(..MAGIC) {
+            Some(b"\x7fELF") => Fate::LookInto(Binary::Elf),
+            Some(b"PK\x03\x04" | b"PK\x05\x06") if self.archive_name => Fate::LookInto(Binary::Java),
+            _ => Fate::Pass,
+        };
+        if matches!(self.fate, Fate::LookInto(_)) && self.size <= BINARY {
+            self.buffer.extend_from_slice(start);
+        }
+    }
+}
+
 impl FileVisitor for Collector {
     fn start(&mut self, path: &TreePath, size: u64) {
         self.current.buffer.clear();
+        self.current.size = size;
+        self.current.archive_name = java_archive::is_archive_name(path.file_name());
+        self.too_large.remove(path);
         self.current.sha1 = self.options.hashes.then(Sha1::new);
         self.current.sha512 = self.options.hashes.then(Sha512::new);
-        self.current.fate = match limit(path) {
+        self.current.fate = match Kind::of(path).map(Kind::limit) {
             Some(limit) if size <= limit && self.kept_bytes.saturating_add(size) <= MOST_KEPT => Fate::Keep,
             Some(_) => {
                 self.too_large.insert(path.clone());
@@ -122,8 +246,9 @@ impl FileVisitor for Collector {
         }
         match self.current.fate {
             Fate::Pass => {}
-            Fate::Open => self.current.fate = Fate::Pass,
-            Fate::Keep => self.current.buffer.extend_from_slice(bytes),
+            Fate::Open => self.current.decide(bytes),
+            Fate::LookInto(_) if self.current.size > BINARY => {}
+            Fate::Keep | Fate::LookInto(_) => self.current.buffer.extend_from_slice(bytes),
         }
     }
 
@@ -133,32 +258,11 @@ impl FileVisitor for Collector {
         if self.options.hashes {
             self.hashes.insert(*digest, Hashes { sha1, sha512 });
         }
-        if self.current.fate == Fate::Keep {
-            self.keep(path, *digest);
+        match self.current.fate {
+            Fate::Keep => self.keep(path, *digest),
+            Fate::LookInto(_) if self.current.size > BINARY => _ = self.too_large.insert(path.clone()),
+            Fate::LookInto(binary) => self.look_into(binary, path, digest),
+            Fate::Open | Fate::Pass => {}
         }
     }
-}
-
-/// The most bytes of the file at this path that are kept; none when its path says nothing.
-pub(super) fn limit(path: &TreePath) -> Option<u64> {
-    let text = path.as_str();
-    let (directory, name) = text.rsplit_once('/').unwrap_or(("", text));
-    match text {
-        "etc/os-release" | "usr/lib/os-release" | "var/lib/dpkg/diversions" => return Some(TEXT),
-        "var/lib/dpkg/status" => return Some(RECORDS),
-        _ => {}
-    }
-    match directory {
-        "var/lib/dpkg/status.d" => return Some(TEXT),
-        "var/lib/dpkg/info" if name.ends_with(".list") => return Some(TEXT),
-        _ => {}
-    }
-    let documented = directory.strip_prefix("usr/share/doc/").is_some_and(|package| !package.contains('/'));
-    (documented && (name == "copyright" || is_changelog(name))).then_some(TEXT)
-}
-
-/// The names that Debian's policy 12.7 gives changelogs.
-fn is_changelog(name: &str) -> bool {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    name == "changelog" || name.starts_with("changelog.Debian")
 }

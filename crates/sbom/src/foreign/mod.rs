@@ -5,12 +5,20 @@
 //! tools left is kept, and read when all is known ([`tree`]). Whoever made the input may lie; the bill then says what the
 //! records say. A record that is there and cannot be read is a gap, and a bill with gaps must never count as clean.
 
+mod apk;
 mod bill;
 mod collect;
 mod dpkg;
 mod error;
+mod java;
+mod kind;
+mod npm;
+mod programs;
+mod python;
 mod relations;
+mod rpm;
 mod tree;
+mod unread;
 mod walk;
 
 #[cfg(test)]

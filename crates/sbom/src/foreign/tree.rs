@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use calypte_base::{Digest, TreePath};
 use calypte_image::read::{ImageFileKind, Listing};
 
-use super::collect::{self, Collector, Hashes};
+use super::collect::{Collector, Facts, Hashes};
+use super::kind::Kind;
 
 /// Most links that a path may lead through, as the kernel has it.
 const MOST_LINKS: usize = 40;
@@ -58,16 +59,19 @@ impl Tree {
         gaps: Vec<String>,
     ) -> Self {
         let mut tree = Self { files, links, collected, gaps };
-        let unread = tree.files.keys().filter(|path| collect::limit(path).is_some());
-        let unread: Vec<_> = unread.filter(|path| tree.text(path.as_str()).is_none()).cloned().collect();
-        for path in unread {
-            let reason = if tree.collected.too_large.contains(&path) {
-                "is too large"
-            } else {
-                "is a name of another file"
-            };
-            tree.gaps.push(format!("{path} {reason} and was not read"));
-        }
+        let too_large = |path: &TreePath| tree.collected.too_large.contains(path);
+        let unread = tree.files.keys().filter(|path| match Kind::of(path) {
+            // Without it fewer fixes are known, and no package less.
+            Some(Kind::Documentation) => false,
+            Some(_) => tree.text(path.as_str()).is_none(),
+            None => too_large(path),
+        });
+        let gap = |path: &TreePath| {
+            let reason = if too_large(path) { "is too large" } else { "is a name of another file" };
+            format!("{path} {reason} and was not read")
+        };
+        let unread: Vec<String> = unread.map(gap).collect();
+        tree.gaps.extend(unread);
         tree
     }
 
@@ -91,6 +95,17 @@ impl Tree {
         let range =
             self.files.range::<str, _>((std::ops::Bound::Included(directory), std::ops::Bound::Unbounded));
         range.take_while(move |(path, _)| begins(path)).filter(move |(path, _)| inside(path))
+    }
+
+    /// The files of a kind.
+    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &TreePath> {
+        self.files.keys().filter(move |path| Kind::of(path) == Some(kind))
+    }
+
+    /// The binaries and archives that tell something, each under its first name alone.
+    pub(super) fn facts(&self) -> impl Iterator<Item = (&TreePath, &Facts)> {
+        let first = self.files.iter().filter(|(_, file)| file.hard_link.is_none());
+        first.filter_map(|(path, file)| Some((path, self.collected.facts.get(&file.digest)?)))
     }
 
     /// Further hashes of a content.

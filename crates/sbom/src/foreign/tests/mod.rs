@@ -1,6 +1,8 @@
 //! Small systems, as directories and as images, and what is found in them.
 
 mod dpkg;
+mod languages;
+mod records;
 
 use std::path::{Path, PathBuf};
 
