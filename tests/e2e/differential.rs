@@ -36,7 +36,7 @@ fn same_findings(_: &World) -> Result<()> {
     let (spdx, cyclonedx) = documents(&release, directory.path())?;
     let states = release.states();
     for (command, target) in [("rootfs", root), ("sbom", spdx), ("sbom", cyclonedx)] {
-        let report = trivy.report(&[command, &target.display().to_string()])?;
+        let report = trivy.flaws(&[command, &target.display().to_string()])?;
         compare(&target.display().to_string(), &trivy::findings(&report), &expected)?;
         for flaw in results(&report, "Vulnerabilities") {
             let word = |key: &str| flaw[key].as_str().unwrap_or_default();

@@ -33,11 +33,20 @@ impl Trivy {
         Ok(Self { cache })
     }
 
-    /// Runs it: `arguments` are its command, its target and what belongs to these.
-    pub fn report(&self, arguments: &[&str]) -> Result<Value> {
+    /// Looks for flaws: `arguments` are its command, its target and what belongs to these.
+    pub fn flaws(&self, arguments: &[&str]) -> Result<Value> {
+        self.report(arguments, &["--scanners", "vuln", "--skip-db-update", "--skip-java-db-update"])
+    }
+
+    /// Lists packages. When it looks for flaws, it lists none of a distribution that it has no advisories of; when it
+    /// looks for licences, it lists all.
+    pub fn packages(&self, arguments: &[&str]) -> Result<Value> {
+        self.report(arguments, &["--scanners", "license"])
+    }
+
+    fn report(&self, arguments: &[&str], scanner: &[&str]) -> Result<Value> {
         let mut trivy = Command::new(program());
-        trivy.args(arguments).arg("--cache-dir").arg(&self.cache);
-        trivy.args(["--scanners", "vuln", "--skip-db-update", "--skip-java-db-update", "--offline-scan"]);
+        trivy.args(arguments).args(scanner).arg("--cache-dir").arg(&self.cache).arg("--offline-scan");
         trivy.args(["--skip-version-check", "--disable-telemetry"]);
         trivy.args(["--quiet", "--list-all-pkgs", "--format", "json"]);
         let text = stdout(trivy.env("HOME", &self.cache))?;
