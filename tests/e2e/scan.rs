@@ -35,7 +35,8 @@ impl<'a> Scans<'a> {
         let scans = Self { up, directory: TempDir::new()? };
         let shown = up.json(&["show", "nginx", "--arch", "amd64"])?;
         let packages = shown["packages"].as_array().context("no packages")?;
-        let zlib = packages.iter().find(|package| package["source"] == "zlib").context("nginx needs no zlib")?;
+        let zlib =
+            packages.iter().find(|package| package["source"] == "zlib").context("nginx needs no zlib")?;
         let version = zlib["version"].as_str().context("no version")?.to_owned();
         let release = |text: Value| json!({"description": "For a test.", "releases": {"sid": text}});
         let tracker = json!({"zlib": {
@@ -81,9 +82,13 @@ fn finds(world: &World) -> Result<()> {
     let scan = ["scan", "nginx", "--arch", "amd64"];
     let report = up.json(&scan)?;
     ensure!(scans.found(&report)? == pairs(&[OPEN, FIXABLE, DEFERRED]), "{report:#}");
-    let finding = report["findings"].as_array().into_iter().flatten().find(|one| one["vulnerability"] == OPEN);
+    let finding =
+        report["findings"].as_array().into_iter().flatten().find(|one| one["vulnerability"] == OPEN);
     let finding = finding.context("it is gone")?;
-    ensure!(finding["severity"] == "high" && finding["layers"] != json!([]) && finding["files"] != json!([]), "{finding:#}");
+    ensure!(
+        finding["severity"] == "high" && finding["layers"] != json!([]) && finding["files"] != json!([]),
+        "{finding:#}"
+    );
     // The gate.
     fails(&mut up.calypte(&[&scan[..], &["--fail-on", "high"]].concat()), 1)?;
     run(&mut up.calypte(&[&scan[..], &["--only-fixed", "--fail-on", "critical"]].concat()))?;
@@ -105,7 +110,9 @@ fn finds(world: &World) -> Result<()> {
     let report = up.json(&[&scan[..], &["--vex", &vex]].concat())?;
     ensure!(scans.found(&report)? == pairs(&[FIXABLE, DEFERRED]), "{report:#}");
     // Ignore rules end.
-    let rule = |until: &str| format!("rules:\n  - flaw: {FIXABLE}\n    reason: For a test.\n    until: \"{until}\"\n");
+    let rule = |until: &str| {
+        format!("rules:\n  - flaw: {FIXABLE}\n    reason: For a test.\n    until: \"{until}\"\n")
+    };
     let ignore = scans.write("ignore.yaml", &rule("2090-01-01"))?;
     let report = up.json(&[&scan[..], &["--ignore", &ignore]].concat())?;
     ensure!(scans.found(&report)? == pairs(&[OPEN, DEFERRED]), "{report:#}");
@@ -117,7 +124,10 @@ fn finds(world: &World) -> Result<()> {
     ensure!(affected.status.code() == Some(1), "{}", String::from_utf8_lossy(&affected.stderr));
     let affected: Value = serde_json::from_slice(&affected.stdout)?;
     let images = affected["images"].as_array().context("no images")?;
-    ensure!(images.iter().any(|one| one["image"] == "nginx" && one["standing"] == "fix-missing"), "{affected:#}");
+    ensure!(
+        images.iter().any(|one| one["image"] == "nginx" && one["standing"] == "fix-missing"),
+        "{affected:#}"
+    );
     ensure!(!images.iter().any(|one| one["image"] == "static"), "static holds no zlib: {affected:#}");
     sarif(&stdout(&mut up.calypte(&[&scan[..], &["--sarif"]].concat()))?)
 }

@@ -1,7 +1,10 @@
 //! Stage 6b of 8: feeds → Advisory; Sbom → Findings → Vex. Nothing here sees a FileTree.
 
+pub mod database;
 pub mod feeds;
 pub mod finding;
+pub mod ignore;
+pub mod matching;
 pub mod model;
 pub mod risk;
 pub mod severity;

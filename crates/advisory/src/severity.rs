@@ -97,11 +97,16 @@ impl fmt::Display for Word {
 /// vector that cannot be read is left out.
 #[must_use]
 pub fn assess(advisory: &Advisory, affected: Option<&Affected>, by: &SourceName) -> (Word, Vec<Score>) {
-    let own = affected.map_or(&[] as &[_], |affected| affected.severities.as_slice());
+    assess_both(affected.map_or(&[], |affected| &affected.severities), &advisory.severities, by)
+}
+
+/// The same, out of what is said of the package itself and of all that the advisory is about.
+#[must_use]
+pub fn assess_both(own: &[Severity], general: &[Severity], by: &SourceName) -> (Word, Vec<Score>) {
     let mut all = scores(own, by);
-    let word = [own, &advisory.severities].into_iter().map(worst_word).find(|word| *word != Word::Unknown);
+    let word = [own, general].into_iter().map(worst_word).find(|word| *word != Word::Unknown);
     let of_package = worst_score(&all);
-    for score in scores(&advisory.severities, by) {
+    for score in scores(general, by) {
         if !all.contains(&score) {
             all.push(score);
         }

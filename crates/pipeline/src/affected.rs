@@ -70,16 +70,17 @@ impl Factory<'_> {
         for family in self.families(&[], universe)? {
             let lock = self.current_lock(universe, &family)?;
             let locked = lock.repositories.iter().map(|repository| repository.date).max().unwrap_or_default();
-            for definition in self.images.images_in(&family, universe) {
+            for image in self.images.images_in(&family, universe) {
                 for architecture in lock.packages.keys().filter(|one| architectures.contains(one)) {
                     self.stop_if_interrupted()?;
-                    let about = About { flaw, image: &definition.id, architecture: *architecture, locked, disclosed };
+                    let about = About { flaw, image: &image, architecture: *architecture, locked, disclosed };
                     all.extend(self.concerned(&about, universe, database, knowledge)?);
                 }
             }
         }
         all.sort_by(|left, right| {
-            let key = |one: &Concerned| (one.standing, one.image.clone(), one.architecture, one.package.clone());
+            let key =
+                |one: &Concerned| (one.standing, one.image.clone(), one.architecture, one.package.clone());
             key(left).cmp(&key(right))
         });
         Ok(all)
@@ -96,8 +97,12 @@ impl Factory<'_> {
         let report: ScanReport = scan(&bill, database, knowledge, self.settings.now)?;
         let is_it = |name: &String| name.eq_ignore_ascii_case(about.flaw);
         let named = |finding: &&Finding| is_it(&finding.vulnerability) || finding.aliases.iter().any(is_it);
-        let mut all: Vec<Concerned> =
-            report.findings.iter().filter(named).map(|finding| about.has(finding, self.settings.now)).collect();
+        let mut all: Vec<Concerned> = report
+            .findings
+            .iter()
+            .filter(named)
+            .map(|finding| about.has(finding, self.settings.now))
+            .collect();
         for (id, fixes) in &bill.fixes {
             let (Some(component), Some(fix)) =
                 (bill.sbom.components.get(id), fixes.get(&about.flaw.to_ascii_uppercase()))

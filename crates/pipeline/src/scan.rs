@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use calypte_advisory::database::Database;
 use calypte_advisory::ignore::{self, IgnoreRule, IgnoreRules};
 use calypte_advisory::matching::{self, Explanation, FeedAge, Gap, Options, Verdict};
-use calypte_advisory::vex::apply::{self, Scanned};
-use calypte_advisory::vex::{Statement, derive, read_document, reviewed};
+use calypte_advisory::severity::Word;
+use calypte_advisory::vex::{self, Scanned, Statement, derive, reviewed};
 use calypte_advisory::{Finding, FixState};
 use calypte_base::{Digest, Epoch};
 use calypte_definition::yaml;
@@ -23,9 +23,6 @@ const VEX: &str = "vex";
 
 /// The catalog's file of ignore rules.
 const IGNORE: &str = "ignore.yaml";
-
-/// Most bytes of a VEX document that is given.
-const MOST_VEX_BYTES: u64 = 256 << 20;
 
 /// What is known better than the feeds know.
 #[derive(Debug, Default)]
@@ -50,10 +47,8 @@ impl Knowledge {
             }
         }
         for path in vex {
-            let size = fs_err::metadata(path)?.len();
-            anyhow::ensure!(size <= MOST_VEX_BYTES, "{} has {size} bytes: too many", path.display());
-            let name = path.display().to_string();
-            knowledge.statements.extend(read_document(&name, &fs_err::read(path)?)?);
+            let read = vex::read(&path.display().to_string(), &mut fs_err::File::open(path)?)?;
+            knowledge.statements.extend(read.statements);
         }
         for path in ignore {
             knowledge.rules.extend(rules(&path.display().to_string(), &fs_err::read_to_string(path)?)?);
@@ -123,17 +118,17 @@ pub const fn is_fixable(finding: &Finding) -> bool {
 /// # Errors
 /// When the database cannot be read.
 pub fn scan(bill: &Bill, database: &Database, knowledge: &Knowledge, now: Epoch) -> Result<ScanReport> {
-    let found = matching::scan(&bill.sbom, &bill.fixes, database, &Options::new(now))?;
-    let mut scan = found;
+    let mut scan = matching::scan(&bill.sbom, &bill.fixes, database, &Options::new(now))?;
     let scanned = Scanned::new(&bill.sbom);
     let mut statements = knowledge.statements.clone();
     statements.extend(derive::from_changelogs(&bill.fixes, &scanned));
     statements.extend(derive::from_absent_files(&knowledge.statements, &scanned));
-    apply::apply(&mut scan.findings, &statements, &scanned);
+    vex::apply(&mut scan.findings, &statements, &scanned);
     let expired = ignore::apply(&mut scan.findings, &knowledge.rules, &bill.sbom.subject.name, now);
     scan.unknown.extend(bill.gaps.iter().cloned());
     scan.findings.sort_by(|left, right| {
-        let order = right.risk.total_cmp(&left.risk);
+        let grade = |finding: &Finding| Word::of(&finding.severity);
+        let order = right.risk.total_cmp(&left.risk).then_with(|| grade(right).cmp(&grade(left)));
         order.then_with(|| (&left.name, &left.vulnerability).cmp(&(&right.name, &right.vulnerability)))
     });
     Ok(ScanReport {
@@ -145,7 +140,12 @@ pub fn scan(bill: &Bill, database: &Database, knowledge: &Knowledge, now: Epoch)
         feeds: scan.feeds,
         findings: scan.findings,
         gaps: scan.gaps,
-        expired: expired.into_iter().map(|rule| rule.to_string()).collect::<BTreeSet<_>>().into_iter().collect(),
+        expired: expired
+            .into_iter()
+            .map(|rule| rule.to_string())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
     })
 }
 

@@ -160,7 +160,11 @@ fn status(session: &Session) -> Result<Verdict> {
                 feed.as_of.to_string(),
                 feed.checked.to_string(),
                 days(feed.age_days),
-                if feed.stale { format!("too old (at most {})", days(feed.max_age_days.into())) } else { "fresh".to_owned() },
+                if feed.stale {
+                    format!("too old (at most {})", days(feed.max_age_days.into()))
+                } else {
+                    "fresh".to_owned()
+                },
             ]);
         }
         output::print(&table.render())?;
@@ -194,7 +198,11 @@ fn text(flaw: &Flaw) -> String {
         text.push('\n');
     };
     if let Some((probability, percentile)) = flaw.epss {
-        line(format!("exploited within 30 days: {:.1} % (EPSS; more than {:.0} % of all)", probability * 100.0, percentile * 100.0));
+        line(format!(
+            "exploited within 30 days: {:.1} % (EPSS; more than {:.0} % of all)",
+            probability * 100.0,
+            percentile * 100.0
+        ));
     }
     if let Some(exploited) = &flaw.exploited {
         let since = exploited.since.map(|since| format!(" since {since}")).unwrap_or_default();
@@ -230,7 +238,8 @@ fn says(affected: &Affected) -> String {
         Status::UnderInvestigation => " (under investigation)",
         Status::NotAffected => " (not affected)",
     };
-    let ranges: Vec<String> = affected.ranges.iter().map(range).chain(affected.versions.iter().cloned()).collect();
+    let ranges: Vec<String> =
+        affected.ranges.iter().map(range).chain(affected.versions.iter().cloned()).collect();
     let ranges = if ranges.is_empty() { "every version".to_owned() } else { ranges.join("; ") };
     format!("{} {}: {ranges}{status}", affected.ecosystem.key(), affected.package)
 }

@@ -63,7 +63,9 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
 
 fn text(flaw: &str, universe: &str, images: &[Concerned]) -> String {
     if images.is_empty() {
-        return format!("no image in {universe} has or had {flaw}, as far as the feeds that were read tell\n");
+        return format!(
+            "no image in {universe} has or had {flaw}, as far as the feeds that were read tell\n"
+        );
     }
     let titles = ["IMAGE", "ARCH", "PACKAGE", "VERSION", "STATE", "DISCLOSED → IMAGE", "FIX → IMAGE"];
     let mut table = Table::new(&titles, &[]);

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
 use calypte_advisory::database::{Database, Imported, Source as Feeding};
-use calypte_advisory::feeds::{self, Feed, documents};
+use calypte_advisory::feeds::{self, Feed};
 use calypte_base::{Digest, Epoch, Hasher};
 use calypte_store::{FetchSettings, Fetcher, Store};
 use serde::Serialize;
@@ -81,7 +81,9 @@ impl FromStr for LocalFeed {
             return Err("write it as NAME:FORM=FILE".to_owned());
         }
         if name.starts_with(CHANGELOG) || name.starts_with(UPDATEINFO) {
-            return Err(format!("names that begin with `{CHANGELOG}` or `{UPDATEINFO}` are those of the universes"));
+            return Err(format!(
+                "names that begin with `{CHANGELOG}` or `{UPDATEINFO}` are those of the universes"
+            ));
         }
         Ok(Self { name: name.to_owned(), feed: feed.parse()?, path: path.into() })
     }
@@ -166,7 +168,10 @@ impl Factory<'_> {
             return Ok(all);
         }
         if let Some(unknown) = only.iter().find(|name| !all.contains(name)) {
-            return Err(hinted(format!("no feed is called `{unknown}`"), format!("feeds: {}", all.join(", "))));
+            return Err(hinted(
+                format!("no feed is called `{unknown}`"),
+                format!("feeds: {}", all.join(", ")),
+            ));
         }
         Ok(only.to_vec())
     }
@@ -222,14 +227,11 @@ impl Factory<'_> {
         self.import(&feeding, local.feed, &local.path, database)
     }
 
-    fn import(
-        &self,
-        source: &Feeding,
-        feed: Feed,
-        path: &Path,
-        database: &mut Database,
-    ) -> Result<Changes> {
-        let fill = |sink: &mut dyn feeds::Sink| documents::read_all(feed, &source.name, path, sink);
+    fn import(&self, source: &Feeding, feed: Feed, path: &Path, database: &mut Database) -> Result<Changes> {
+        let file = fs_err::File::open(path)?;
+        let fill = |sink: &mut dyn feeds::Sink| {
+            feeds::read_file(feed, &source.name, std::io::BufReader::new(file), sink).map(drop)
+        };
         self.import_with(source, database, fill)
     }
 
@@ -256,9 +258,7 @@ impl Factory<'_> {
 fn updated(name: &str, update: impl FnOnce() -> Result<Changes>) -> Updated {
     match update() {
         Ok(changes) => Updated { source: name.to_owned(), changes: Some(changes), problem: None },
-        Err(error) => {
-            Updated { source: name.to_owned(), changes: None, problem: Some(format!("{error:#}")) }
-        }
+        Err(error) => Updated { source: name.to_owned(), changes: None, problem: Some(format!("{error:#}")) },
     }
 }
 

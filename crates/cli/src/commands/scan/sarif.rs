@@ -6,7 +6,8 @@ use calypte_advisory::{Finding, FixState};
 use serde_json::{Value, json};
 
 /// The form's own schema (section 3.13.3 of the standard).
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// The document for what was scanned; `complete` where nothing stood in the way of the scan.
 pub fn document(subject: &str, findings: &[Finding], complete: bool) -> Value {
@@ -18,7 +19,8 @@ pub fn document(subject: &str, findings: &[Finding], complete: bool) -> Value {
         }
     }
     let rules: Vec<Value> = flaws.values().map(|finding| rule(finding)).collect();
-    let places: BTreeMap<&str, usize> = flaws.keys().enumerate().map(|(place, flaw)| (*flaw, place)).collect();
+    let places: BTreeMap<&str, usize> =
+        flaws.keys().enumerate().map(|(place, flaw)| (*flaw, place)).collect();
     let result = |finding: &Finding| {
         let mut result = result(subject, finding);
         result["ruleIndex"] = json!(places.get(finding.vulnerability.as_str()));

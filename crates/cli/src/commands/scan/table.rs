@@ -31,7 +31,11 @@ pub fn text(report: &ScanReport, all: bool) -> String {
     let suppressed: Vec<&Finding> =
         report.findings.iter().filter(|finding| finding.suppressed.is_some()).collect();
     if !suppressed.is_empty() {
-        line(&format!("\n{} do not count{}", suppressed.len(), if all { ":" } else { " (--all shows them)" }));
+        line(&format!(
+            "\n{} do not count{}",
+            suppressed.len(),
+            if all { ":" } else { " (--all shows them)" }
+        ));
         if all {
             line(taken_away(&suppressed).trim_end());
         }
@@ -64,7 +68,8 @@ fn answer(report: &ScanReport) -> String {
         Verdict::Found => {
             let grades: Vec<String> =
                 counts.values().map(|(word, count)| format!("{count} {word}")).collect();
-            let fixable = report.counting().filter(|finding| matches!(finding.state, FixState::Fixed(_))).count();
+            let fixable =
+                report.counting().filter(|finding| matches!(finding.state, FixState::Fixed(_))).count();
             let word = if count == 1 { "finding" } else { "findings" };
             format!("{count} {word} {of}: {}; {fixable} can be fixed", grades.join(", "))
         }
