@@ -61,14 +61,15 @@ pub fn publish(
     for (flaw, decided) in flaws {
         let facts = facts.get(flaw).unwrap_or(&none);
         let name = file_name(flaw);
-        let (path, bytes, published) =
+        let (entry, bytes) =
             one(flaw, &decided, facts, publication, &name, known.get(name.as_str()).copied())?;
-        entries.push(Entry::of(flaw, &path, &bytes, published));
+        let path = entry.path.clone();
+        entries.push(entry);
         if tree.insert(path.clone(), bytes).is_some() {
             return Err(malformed(
                 &path,
                 "document.tracking.id",
-                format!("another flaw's file has this name than `{flaw}`'s"),
+                format!("`{flaw}` and another flaw would have this one file"),
             ));
         }
     }
@@ -108,7 +109,7 @@ pub fn publish(
     Ok(tree)
 }
 
-/// The document about a flaw: its path, its bytes, and when it was first and last published. `known` is the one that was
+/// The document about a flaw: its place in the lists and its bytes. `known` is the one that was
 /// published before.
 fn one(
     flaw: &str,
@@ -117,15 +118,14 @@ fn one(
     publication: &Publication<'_>,
     name: &str,
     known: Option<(&str, &[u8])>,
-) -> Result<(String, Vec<u8>, (String, String)), FeedError> {
+) -> Result<(Entry, Vec<u8>), FeedError> {
     let mut revisions = Vec::new();
     if let Some((path, bytes)) = known {
         let before: Value = parse(path, bytes)?;
         revisions = revisions_of(path, &before)?;
         let again = document(flaw, decided, facts, publication, &revisions, path);
         if content(&again) == content(&before) {
-            let dates = dates(&revisions);
-            return Ok((path.to_owned(), bytes.to_vec(), dates));
+            return Ok((Entry::of(flaw, path, &before, &revisions), bytes.to_vec()));
         }
     }
     let summary = if revisions.is_empty() { "First version." } else { "What is known of products changed." };
@@ -133,17 +133,11 @@ fn one(
     let last = revisions.last().and_then(|revision| revision.date.parse().ok());
     let date = last.map_or(publication.now, |last: Epoch| last.max(publication.now));
     revisions.push(Revision { date: date.to_string(), summary: summary.to_owned() });
-    let dates = dates(&revisions);
-    let year = dates.0.split('-').next().unwrap_or_default();
+    let first = revisions.first().map(|revision| revision.date.as_str()).unwrap_or_default();
+    let year = first.split('-').next().unwrap_or_default();
     let path = known.map_or_else(|| format!("{year}/{name}"), |(path, _)| path.to_owned());
-    let bytes = bytes_of(&document(flaw, decided, facts, publication, &revisions, &path));
-    Ok((path, bytes, dates))
-}
-
-fn dates(revisions: &[Revision]) -> (String, String) {
-    let date =
-        |revision: Option<&Revision>| revision.map(|revision| revision.date.clone()).unwrap_or_default();
-    (date(revisions.first()), date(revisions.last()))
+    let document = document(flaw, decided, facts, publication, &revisions, &path);
+    Ok((Entry::of(flaw, &path, &document, &revisions), bytes_of(&document)))
 }
 
 fn revisions_of(path: &str, document: &Value) -> Result<Vec<Revision>, FeedError> {
@@ -220,10 +214,17 @@ struct Entry {
 }
 
 impl Entry {
-    fn of(flaw: &str, path: &str, bytes: &[u8], (published, updated): (String, String)) -> Self {
-        let document: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    fn of(flaw: &str, path: &str, document: &Value, revisions: &[Revision]) -> Self {
         let title = document.pointer("/document/title").and_then(Value::as_str).unwrap_or(flaw);
-        Self { flaw: flaw.to_owned(), path: path.to_owned(), title: title.to_owned(), published, updated }
+        let date =
+            |revision: Option<&Revision>| revision.map(|revision| revision.date.clone()).unwrap_or_default();
+        Self {
+            flaw: flaw.to_owned(),
+            path: path.to_owned(),
+            title: title.to_owned(),
+            published: date(revisions.first()),
+            updated: date(revisions.last()),
+        }
     }
 }
 
