@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::cve::is_cve;
 use calypte_sbom::Component;
 
 use super::target::Target;
@@ -41,11 +42,6 @@ impl Claim {
         names.insert(&self.flaw);
         names
     }
-}
-
-/// Whether a name is a CVE number.
-pub fn is_cve(name: &str) -> bool {
-    name.starts_with("CVE-")
 }
 
 /// The flaws that an advisory is about: its CVE numbers, or its id where it has none.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::products::Products;
 use super::provider::Publication;
+use crate::cve::is_cve;
 use crate::finding::{Score, ScoreKind};
 use crate::model::Reference;
 use crate::vex::merge::Decided;
@@ -159,7 +160,7 @@ fn name(flaw: &str, products: &Products<'_>, document: &mut Value) {
     for statement in products.said.values() {
         names.extend(statement.aliases.iter().map(String::as_str));
     }
-    if is_cve_number(flaw) {
+    if is_cve(flaw) {
         document["cve"] = json!(flaw);
     } else {
         names.insert(flaw);
@@ -177,12 +178,6 @@ fn name(flaw: &str, products: &Products<'_>, document: &mut Value) {
 }
 
 /// By the pattern of the standard's schema.
-fn is_cve_number(name: &str) -> bool {
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = name.strip_prefix("CVE-").and_then(|rest| rest.split_once('-'));
-    parts.is_some_and(|(year, number)| year.len() == 4 && number.len() >= 4 && digits(year) && digits(number))
-}
-
 fn is_address(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }
