@@ -1,7 +1,9 @@
 //! Stage 6b of 8: feeds → Advisory; Sbom → Findings → Vex. Nothing here sees a FileTree.
 
+pub mod database;
 pub mod feeds;
 pub mod finding;
+pub mod matching;
 pub mod model;
 pub mod versions;
 
