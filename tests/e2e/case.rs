@@ -7,8 +7,8 @@ use libtest_mimic::Trial;
 use crate::needs::Need;
 use crate::world::World;
 use crate::{
-    bad_fedora, bad_input, builder, command_line, delta, engines, fedora, live_fedora, outputs, pull,
-    rebuild, sbom, scanners, up,
+    bad_fedora, bad_input, builder, command_line, delta, differential, engines, fedora, live_fedora, outputs,
+    pull, rebuild, sbom, scan, scanners, up,
 };
 
 /// One end-to-end case.
@@ -28,7 +28,9 @@ pub fn all() -> Vec<Trial> {
         engines::CASES,
         rebuild::CASES,
         sbom::CASES,
+        scan::CASES,
         scanners::CASES,
+        differential::CASES,
         builder::CASES,
         bad_input::CASES,
         command_line::CASES,

@@ -3,11 +3,14 @@
 //! As long as people have read only a few of Rawhide's scriptlets, the first lock of an image ends with those that it needs: an
 //! outcome of its own, which says how many they are and gives the entries for the table.
 
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use calypte_store::{FetchError, FetchSettings, Fetcher, Store};
 use tempfile::TempDir;
 
 use crate::case::Case;
@@ -31,28 +34,54 @@ pub const CASES: &[Case] = &[
 /// Set by `cargo xtask test --live-fedora`.
 const ASKED_FOR: &str = "CALYPTE_TEST_FEDORA";
 
-/// Where the universe of the catalog looks first.
-const HOSTS: [&str; 2] = ["mirrors.fedoraproject.org:443", "dl.fedoraproject.org:443"];
+/// Where the universe of the catalog looks first: hosts, and a small file of each.
+const HOSTS: [(&str, &str); 2] = [
+    ("https://mirrors.fedoraproject.org", "metalink?repo=rawhide&arch=x86_64"),
+    (
+        "https://dl.fedoraproject.org",
+        "pub/fedora/linux/development/rawhide/Everything/x86_64/os/repodata/repomd.xml",
+    ),
+];
+
+/// More than either has.
+const LARGEST: u64 = 4_000_000;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why Fedora's mirrors are not to be asked, or cannot be.
+/// Why Fedora's mirrors are not to be asked, or cannot be. Asked once; all cases get the one answer.
 pub fn missing() -> Option<String> {
+    static ANSWER: OnceLock<Option<String>> = OnceLock::new();
     if std::env::var_os(ASKED_FOR).is_none() {
         return Some("--live-fedora".to_owned());
     }
-    // A proxy stands between: only asking tells what it allows.
-    if ["https_proxy", "HTTPS_PROXY"].into_iter().any(|name| std::env::var_os(name).is_some()) {
-        return None;
-    }
-    HOSTS.into_iter().find_map(|host| {
-        let address = match host.to_socket_addrs() {
-            Ok(mut addresses) => addresses.next()?,
-            Err(error) => return Some(format!("{host}, which cannot be found: {error}")),
-        };
-        let error = TcpStream::connect_timeout(&address, PATIENCE).err()?;
-        Some(format!("{host}, which cannot be reached: {error}"))
-    })
+    ANSWER.get_or_init(|| HOSTS.into_iter().find_map(|(host, path)| ask(host, path).err())).clone()
+}
+
+/// Fetches a small file as the program does: a host whose name is known, or a proxy that can be reached, may still refuse.
+fn ask(host: &str, path: &str) -> Result<(), String> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let no_proxy = variable("NO_PROXY").unwrap_or_default();
+    let settings = FetchSettings {
+        mirrors: BTreeMap::from([(host.to_owned(), vec![host.to_owned()])]),
+        http_proxy: variable("HTTP_PROXY"),
+        https_proxy: variable("HTTPS_PROXY"),
+        no_proxy: no_proxy.split(',').map(|host| host.trim().to_owned()).collect(),
+        certificates: variable("SSL_CERT_FILE").map(PathBuf::from),
+        connect_timeout: PATIENCE,
+        stall_timeout: PATIENCE,
+        attempts: 2,
+        ..FetchSettings::default()
+    };
+    let store = TempDir::new().map_err(|error| error.to_string())?;
+    let store = Store::open(store.path()).map_err(|error| error.to_string())?;
+    let reason = match Fetcher::new(store, settings).fetch_small(host, path, LARGEST) {
+        Ok(_) => return Ok(()),
+        Err(FetchError::Failed { failures, .. }) => {
+            failures.iter().map(|(_, failure)| failure.to_string()).collect::<Vec<_>>().join("; ")
+        }
+        Err(error) => error.to_string(),
+    };
+    Err(format!("{host}, which does not give {path}: {}", reason.replace('\n', " ")))
 }
 
 /// The entries for the table of scripts that an error asks for.

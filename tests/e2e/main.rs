@@ -5,10 +5,12 @@
 
 mod bad_fedora;
 mod bad_input;
+mod bolt;
 mod builder;
 mod case;
 mod command_line;
 mod delta;
+mod differential;
 mod engines;
 mod fedora;
 mod live_fedora;
@@ -17,7 +19,10 @@ mod outputs;
 mod pull;
 mod rebuild;
 mod sbom;
+mod scan;
 mod scanners;
+mod synthetic;
+mod trivy;
 mod up;
 mod world;
 

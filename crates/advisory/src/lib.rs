@@ -3,9 +3,13 @@
 pub mod database;
 pub mod feeds;
 pub mod finding;
+pub mod ignore;
 pub mod matching;
 pub mod model;
+pub mod risk;
+pub mod severity;
 pub mod versions;
+pub mod vex;
 
 use std::collections::BTreeMap;
 

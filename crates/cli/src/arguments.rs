@@ -75,6 +75,12 @@ pub enum Command {
     Show(commands::show::Arguments),
     /// Write what is in an image for other tools: its bill of materials
     Sbom(commands::sbom::Arguments),
+    /// Look for known flaws in an image, and let a gate decide
+    Scan(commands::scan::Arguments),
+    /// Update and show the database of known flaws
+    Advisories(commands::advisories::Arguments),
+    /// Show which images of the catalog a flaw concerns
+    Affected(commands::affected::Arguments),
     /// Compare two images or locks
     Diff(commands::diff::Arguments),
     /// Make what turns one image into another, or apply it

@@ -147,13 +147,19 @@ impl Session {
         Ok(files.into_iter().flatten().filter_map(|file| fs_err::read(file).ok()).collect())
     }
 
+    /// The time.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    pub fn now(&self) -> Epoch {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Epoch(i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+    }
+
     /// The factory over catalog and store.
     ///
     /// # Errors
     /// When the catalog has mistakes, or the store cannot be opened.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn factory(&self) -> Result<Factory<'_>> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut mirrors = mirrors::of_system(std::path::Path::new("/etc/apt"));
         let mut given = mirrors::Mirrors::new();
         for (name, url) in &self.global.mirror {
@@ -165,7 +171,7 @@ impl Session {
             store: Store::open(self.store_directory()?)?,
             mirrors,
             network: self.network(),
-            now: Epoch(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
+            now: self.now(),
             source_date_epoch: self.source_date_epoch()?,
             compression: self.compression()?,
             reporter: &self.terminal,

@@ -1,7 +1,9 @@
 //! Codecs between bytes and types; no I/O, no clock, every parser bounded and fuzzed.
 
 pub mod accounts;
+pub mod apk;
 pub mod ar;
+pub mod cargo_auditable;
 pub mod changelog;
 pub mod compression;
 pub mod cpio;
@@ -10,9 +12,13 @@ pub mod deb822;
 pub mod debian_release;
 pub mod dpkg;
 pub mod elf;
+mod elf_contents;
+pub mod go_build_info;
+pub mod java_archive;
 pub mod ld_cache;
 pub mod oci;
 pub mod p11_kit;
+pub mod python_metadata;
 pub mod rpm;
 pub mod rpm_dependency;
 pub mod rpm_repository;
@@ -22,4 +28,5 @@ pub mod sysusers;
 pub mod tar;
 pub mod tmpfiles;
 pub mod xattr;
+pub mod yaml;
 pub mod zstd_chunked;

@@ -120,14 +120,19 @@ fn the_advisories_of_several_writers() {
     assert_eq!((first.id.as_str(), first.kind.as_str()), ("FEDORA-2026-0123456789", "security"));
     assert_eq!(first.title, "nginx-1.29.3-2.fc44 & more");
     assert_eq!(first.severity.as_deref(), Some("Important"));
+    assert_eq!(first.description, "It <b>leaks</b> & crashes.");
     assert_eq!(first.issued.unwrap().to_string(), "2026-10-30T08:08:01Z");
-    let reference = |kind: &str, id: &str, href: &str| Reference {
+    let reference = |kind: &str, id: &str, href: &str, title: &str| Reference {
         kind: kind.to_owned(),
         id: id.to_owned(),
         href: href.to_owned(),
+        title: title.to_owned(),
     };
     let bug = "https://bugzilla.redhat.com/show_bug.cgi?id=1&x=2";
-    assert_eq!(first.references, [reference("bugzilla", "1", bug), reference("cve", "CVE-2026-1", "")]);
+    assert_eq!(
+        first.references,
+        [reference("bugzilla", "1", bug, "CVE-2026-1 nginx"), reference("cve", "CVE-2026-1", "", "")]
+    );
     let package = |name: &str, epoch, arch: &str| UpdatePackage {
         name: name.to_owned(),
         epoch,

@@ -29,6 +29,9 @@ const EVIDENCE: &str = "evidence";
 /// The kind of the store's cache under which whole bills are kept.
 const BILLS: &str = "bill";
 
+/// The kind under which bills without their files are kept.
+const BRIEF_BILLS: &str = "bill-brief";
+
 /// A bill of materials, and beside it what a scan must know that does not belong into one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bill {
@@ -36,6 +39,8 @@ pub struct Bill {
     pub sbom: Sbom,
     /// The flaws that each component's own changelog names as fixed.
     pub fixes: Fixes,
+    /// What could not be read of it, in words: a scan that finds nothing in the rest proves nothing of these.
+    pub gaps: Vec<String>,
 }
 
 impl Factory<'_> {
@@ -54,6 +59,25 @@ impl Factory<'_> {
         let built = self.image(&inputs, &self.layer_options())?;
         let bill = self.make_bill(&inputs, &built)?;
         self.store().cache_put(BILLS, &key, &serde_json::to_vec(&bill)?)?;
+        Ok(bill)
+    }
+
+    /// The same without its files: all that is needed to look up flaws, and small.
+    pub(crate) fn bill_without_files(
+        &self,
+        image: &ImageId,
+        universe: &str,
+        architecture: Architecture,
+    ) -> Result<Bill> {
+        let lock = self.current_lock(universe, &image.family)?;
+        let key = self.key(&self.inputs(&lock, image, architecture)?, &self.layer_options())?;
+        let kept = self.store().cache_get(BRIEF_BILLS, &key);
+        if let Some(bill) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            return Ok(bill);
+        }
+        let mut bill = self.bill(image, universe, architecture)?;
+        bill.sbom.files.clear();
+        self.store().cache_put(BRIEF_BILLS, &key, &serde_json::to_vec(&bill)?)?;
         Ok(bill)
     }
 
@@ -77,7 +101,7 @@ impl Factory<'_> {
             created: inputs.epoch,
             layers: &layers_of(&rootfs, &inputs.packages, built),
         })?;
-        Ok(Bill { fixes: fixes_of(&sbom, &evidence), sbom })
+        Ok(Bill { fixes: fixes_of(&sbom, &evidence), sbom, gaps: Vec::new() })
     }
 }
 

@@ -120,7 +120,7 @@ fn to_read<'l, 'u>(
 }
 
 /// The ecosystem whose advisories a universe's own are.
-fn ecosystem(definition: &UniverseDefinition) -> Ecosystem {
+pub(crate) fn ecosystem(definition: &UniverseDefinition) -> Ecosystem {
     let codename = definition.repositories.iter().find_map(|repository| match &repository.layout {
         Layout::Deb(layout) => Some(layout.codename.clone()),
         Layout::Rpm(_) => None,

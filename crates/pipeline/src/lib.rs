@@ -3,10 +3,13 @@
 //! [`Factory`] holds what every piece of work needs; each kind of work is a module: [`lock`], [`build`], [`show`],
 //! [`diff`], [`layers`], [`testing`], [`up`]. [`pull`] and [`delta`] need none of that.
 
+pub mod advisories;
+pub mod affected;
 pub mod archive;
 pub mod bill;
 pub mod build;
 pub mod catalog;
+mod changelogs;
 pub mod delta;
 pub mod diff;
 pub mod factory;
@@ -14,11 +17,14 @@ pub mod factory;
 mod fixture;
 mod hints;
 pub mod layers;
+pub mod lifecycle;
 pub mod lock;
 pub mod pull;
 pub mod report;
+pub mod scan;
 pub mod show;
 mod sides;
+pub mod subject;
 pub mod testing;
 pub mod up;
 

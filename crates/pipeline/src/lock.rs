@@ -156,7 +156,7 @@ impl Factory<'_> {
             .collect()
     }
 
-    fn load_universe(&self, name: &str) -> Result<Universe> {
+    pub(crate) fn load_universe(&self, name: &str) -> Result<Universe> {
         let (definition, _) = self.universe(name)?;
         let fetcher = self.fetcher(definition);
         let settings = &self.settings;
@@ -180,7 +180,7 @@ impl Factory<'_> {
     }
 
     /// The texts of the keys that a universe accepts.
-    fn keys(&self, definition: &UniverseDefinition) -> Result<BTreeMap<String, String>> {
+    pub(crate) fn keys(&self, definition: &UniverseDefinition) -> Result<BTreeMap<String, String>> {
         let key = |name: &str| Ok((name.to_owned(), self.settings.catalog.text(&format!("keys/{name}"))?));
         definition.keys().map(key).collect()
     }
@@ -334,7 +334,7 @@ fn unreviewed(definition: &UniverseDefinition, table: &str, unknown: &BTreeSet<S
 }
 
 /// A package as a lock names it; its date is not known before it is unpacked.
-fn locked_package(record: &PackageRecord<'_>) -> LockedPackage {
+pub(crate) fn locked_package(record: &PackageRecord<'_>) -> LockedPackage {
     LockedPackage {
         id: record.name.to_owned(),
         version: record.version.to_owned(),

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
-use calypte_base::Architecture;
+use calypte_base::{Architecture, PackageFormat};
 use calypte_definition::ImageId;
 use calypte_resolve::{DEFINITION, Lock, LockedPackage};
+use calypte_sbom::purl::purl;
+use calypte_universe::UniverseDefinition;
 use serde::Serialize;
 
 use crate::factory::Factory;
+use crate::lifecycle::{Lifecycle, Support};
 
 /// An image's packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +24,8 @@ pub struct Shown {
     pub architecture: Architecture,
     /// Whether the lock was made from an index past its Valid-Until.
     pub stale: bool,
+    /// Until when its software and its packages are supported.
+    pub lifecycle: Lifecycle,
     /// Sum of the packages' download sizes, in bytes.
     pub download_size: u64,
     /// The packages by name.
@@ -34,8 +39,16 @@ pub struct ShownPackage {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// Its package URL: what scanners and bills of materials call it.
+    pub purl: String,
     /// The source package.
     pub source: String,
+    /// The repository that it comes from, by its name in the universe.
+    pub repository: String,
+    /// Where its file lies below a mirror of that repository.
+    pub url: String,
+    /// Until when it is supported.
+    pub support: Support,
     /// Download size in bytes.
     pub size: u64,
     /// The packages of this image that need it, or `definition`.
@@ -49,21 +62,30 @@ impl Factory<'_> {
     /// When the lock is missing or out of date.
     pub fn show(&self, image: &ImageId, universe: &str, architecture: Architecture) -> Result<Shown> {
         let lock = self.current_lock(universe, &image.family)?;
-        show(&lock, &image.to_string(), &image.key(), architecture)
+        let definition = self.images.image(image)?;
+        let lifecycle = self.lifecycle(definition, universe)?;
+        show(&lock, image, lifecycle, &self.universe(universe)?.0, architecture)
     }
 }
 
 /// The packages of one image in a lock.
-///
-/// # Errors
-/// When the lock does not hold the image.
-pub fn show(lock: &Lock, image: &str, key: &str, architecture: Architecture) -> Result<Shown> {
-    let packages = packages(lock, key, architecture)?;
+fn show(
+    lock: &Lock,
+    image: &ImageId,
+    lifecycle: Lifecycle,
+    universe: &UniverseDefinition,
+    architecture: Architecture,
+) -> Result<Shown> {
+    let packages = packages(lock, &image.key(), architecture)?;
     let names: BTreeSet<&str> = packages.iter().map(|package| package.id.as_str()).collect();
     let shown = packages.iter().map(|package| ShownPackage {
         name: package.id.clone(),
         version: package.version.clone(),
+        purl: identity(package, universe),
         source: package.source.clone(),
+        repository: package.repository.clone(),
+        url: package.url.clone(),
+        support: lifecycle.packages,
         size: package.size,
         by: package
             .by
@@ -73,13 +95,23 @@ pub fn show(lock: &Lock, image: &str, key: &str, architecture: Architecture) -> 
             .collect(),
     });
     Ok(Shown {
-        image: image.to_owned(),
+        image: image.to_string(),
+        lifecycle,
         universe: lock.universe.clone(),
         architecture,
         stale: lock.repositories.iter().any(|repository| repository.stale),
         download_size: packages.iter().map(|package| package.size).sum(),
         packages: shown.collect(),
     })
+}
+
+/// The package URL of a locked package. The release, which only the image's os-release tells, is not in it.
+fn identity(package: &LockedPackage, universe: &UniverseDefinition) -> String {
+    let kind = match universe.format {
+        PackageFormat::Deb => "deb",
+        PackageFormat::Rpm => "rpm",
+    };
+    purl(kind, &universe.rules, &package.id, &package.version, &[("arch", &package.architecture)])
 }
 
 /// The packages of one image in a lock, by name.
@@ -165,7 +197,17 @@ mod tests {
 
     fn package(name: &str, by: &[&str]) -> ShownPackage {
         let by = by.iter().map(ToString::to_string).collect();
-        ShownPackage { name: name.into(), version: "1".into(), source: name.into(), size: 1, by }
+        ShownPackage {
+            name: name.into(),
+            version: "1".into(),
+            purl: String::new(),
+            source: name.into(),
+            repository: String::new(),
+            url: String::new(),
+            support: Support::Rolling,
+            size: 1,
+            by,
+        }
     }
 
     fn shown() -> Shown {
@@ -174,6 +216,7 @@ mod tests {
             universe: "u".into(),
             architecture: Architecture::Amd64,
             stale: false,
+            lifecycle: Lifecycle { stream: None, packages: Support::Rolling },
             download_size: 4,
             packages: vec![
                 package("libc6", &["libgcc-s1", "nginx", "zlib1g"]),

@@ -59,6 +59,9 @@ pub enum DatabaseError {
         /// Its name.
         package: String,
     },
+    /// It is no database of rpm.
+    #[error("it is no package database of rpm: {0}")]
+    NotOfRpm(&'static str),
     /// SQLite failed.
     #[error("the package database: {0}")]
     Sqlite(#[from] rusqlite::Error),

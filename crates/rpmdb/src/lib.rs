@@ -8,6 +8,7 @@
 mod blob;
 mod error;
 mod index;
+mod ndb;
 mod read;
 
 use calypte_formats::rpm::{Header, Part};
@@ -15,7 +16,8 @@ use rusqlite::{Connection, params};
 
 pub use error::DatabaseError;
 use index::{INDEXES, Index};
-pub use read::headers;
+pub use ndb::each_ndb_header;
+pub use read::{EachHeader, each_header, headers};
 
 /// Size of a page of the database in bytes; what SQLite takes by itself, and rpm with it.
 const PAGE_SIZE: u32 = 4096;

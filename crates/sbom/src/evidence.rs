@@ -21,7 +21,7 @@ use crate::licences::{self, Copyright};
 use crate::model::Licences;
 
 /// To be raised when what is found out, or its form, changes: goes into the key under which it is kept.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 4;
 
 /// Most bytes of a changelog or copyright file that are read, unpacked: the longest in Debian have some megabytes.
 const TEXT_LIMIT: u64 = 32 * 1024 * 1024;
@@ -81,7 +81,7 @@ impl FileHashes {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -118,7 +118,7 @@ pub fn evidence(package: &UnpackedPackage, contents: &Contents) -> Result<Packag
     Ok(found)
 }
 
-fn first_line(text: &str) -> &str {
+pub(crate) fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default().trim()
 }
 
@@ -156,7 +156,7 @@ fn text(package: &UnpackedPackage, path: &str, contents: &Contents) -> Result<Op
 fn deb_copyright(package: &UnpackedPackage, contents: &Contents) -> Result<Copyright, SbomError> {
     let path = format!("usr/share/doc/{}/copyright", package.name);
     Ok(match text(package, &path, contents)? {
-        Some(text) => licences::debian(&package.name, &text),
+        Some(text) => licences::debian(&package.source, &text),
         None => Copyright::default(),
     })
 }
@@ -177,7 +177,7 @@ fn deb_changelogs(package: &UnpackedPackage, contents: &Contents) -> Result<Vec<
 }
 
 /// `a (>= 1), b:any | c` → `[[a], [b, c]]`.
-fn deb_relations(field: &str) -> Vec<Vec<String>> {
+pub(crate) fn deb_relations(field: &str) -> Vec<Vec<String>> {
     let name = |text: &str| {
         let end = text.find([' ', '(', '[', '<', ':', '\n']).unwrap_or(text.len());
         text.get(..end).unwrap_or_default().to_owned()
@@ -188,7 +188,7 @@ fn deb_relations(field: &str) -> Vec<Vec<String>> {
     field.split(',').map(clause).filter(|names| !names.is_empty()).collect()
 }
 
-fn from_header(header: &Header, found: &mut PackageEvidence) {
+pub(crate) fn from_header(header: &Header, found: &mut PackageEvidence) {
     let string = |tag: u32| header.string(tag).map(str::trim).filter(|text| !text.is_empty());
     found.licences = string(tag::LICENSE).map(licences::rpm).unwrap_or_default();
     found.supplier = string(tag::VENDOR).map(str::to_owned);

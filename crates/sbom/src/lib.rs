@@ -2,6 +2,7 @@
 
 mod error;
 pub mod evidence;
+pub mod foreign;
 pub mod licences;
 pub mod model;
 pub mod os_release;

@@ -39,12 +39,9 @@ const NAMES: &[(&str, &str)] = &[
     ("OpenLDAP-2.8", "OLDAP-2.8"),
     ("PSF-2", "PSF-2.0"),
     ("Python", "Python-2.0"),
-    ("Unicode", "Unicode-3.0"),
     ("ZPL-2.1", "ZPL-2.1"),
     ("zlib", "Zlib"),
     ("zlib/libpng", "Zlib"),
-    ("ISC-style", "ISC"),
-    ("bzip2", "bzip2-1.0.6"),
     ("curl", "curl"),
     ("OpenSSL", "OpenSSL"),
     ("PostgreSQL", "PostgreSQL"),
@@ -52,8 +49,15 @@ const NAMES: &[(&str, &str)] = &[
     ("Vim", "Vim"),
 ];
 
-/// GNU's families: the short names' beginning, and SPDX's.
-const GNU: &[(&str, &str)] = &[("AGPL-", "AGPL-"), ("LGPL-", "LGPL-"), ("GPL-", "GPL-"), ("GFDL-", "GFDL-")];
+/// GNU's families: how their short names begin, and what SPDX writes before and behind the version. `NIV` is Debian's word
+/// for a documentation licence without invariant sections.
+const GNU: &[(&str, &str, &str)] = &[
+    ("AGPL-", "AGPL-", ""),
+    ("LGPL-", "LGPL-", ""),
+    ("GPL-", "GPL-", ""),
+    ("GFDL-NIV-", "GFDL-", "-no-invariants"),
+    ("GFDL-", "GFDL-", ""),
+];
 
 /// What a copyright file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,20 +69,23 @@ pub struct Copyright {
 }
 
 /// Reads the copyright file of a Debian package. One that is not machine-readable is one licence with the whole file as
-/// its text, named after the package.
+/// its text, named after the source package: the packages of one source mostly have the same.
 #[must_use]
-pub fn debian(package: &str, bytes: &[u8]) -> Copyright {
+pub fn debian(source: &str, bytes: &[u8]) -> Copyright {
     machine_readable(bytes).unwrap_or_else(|| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let mut writer = Writer::default();
-        let expression = writer.reference(&format!("debian-copyright-{package}"), cut(&text));
-        let notices = notices(text.lines());
+        let expression = writer.reference(&format!("debian-copyright-{source}"), cut(&text));
+        let notices = notices(text.lines().filter(|line| is_notice(line)));
         Copyright { licences: writer.finish(Some(expression)), notices }
     })
 }
 
 fn machine_readable(bytes: &[u8]) -> Option<Copyright> {
-    let paragraphs: Vec<_> = deb822::paragraphs(bytes).collect::<Result<_, _>>().ok()?;
+    // Comments, as in other control files: some people write them here too.
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
+    let bytes = lines.collect::<Vec<_>>().concat();
+    let paragraphs: Vec<_> = deb822::paragraphs(&bytes).collect::<Result<_, _>>().ok()?;
     let header = paragraphs.first()?;
     if !header.get("Format").is_some_and(|format| format.contains("copyright-format")) {
         return None;
@@ -114,6 +121,10 @@ pub fn rpm(tag: &str) -> Licences {
         return Licences::default();
     }
     if spdx::Expression::parse(tag).is_ok() {
+        // Fedora's own references (`LicenseRef-Fedora-Public-Domain`) have no text in the package.
+        let names = tag.split([' ', '(', ')']).filter(|name| name.starts_with("LicenseRef-"));
+        let text = |name: &str| format!("The package names its terms {name} and does not say more of them.");
+        writer.references.extend(names.map(|name| (name.to_owned(), text(name))));
         return writer.finish(Some(tag.to_owned()));
     }
     // Fedora's old names: words and `and`/`or` between them.
@@ -121,20 +132,58 @@ pub fn rpm(tag: &str) -> Licences {
     writer.finish(Some(expression))
 }
 
-/// All of these apply.
+/// All of these apply; each is said once.
 fn all_of(parts: Vec<String>) -> Option<String> {
     let mut seen = BTreeSet::new();
-    let parts: Vec<String> = parts.into_iter().filter(|part| seen.insert(part.clone())).collect();
-    match parts.as_slice() {
+    let mut all = Vec::new();
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        all.extend(conditions(part).into_iter().filter(|name| seen.insert(*name)));
+    }
+    match all.as_slice() {
         [] => None,
-        [one] => Some(one.clone()),
+        [one] => Some((*one).to_owned()),
         several => {
             let bracketed = several
                 .iter()
-                .map(|part| if part.contains(" OR ") { format!("({part})") } else { part.clone() });
+                .map(|part| if is_choice(part) { format!("({part})") } else { (*part).to_owned() });
             Some(bracketed.collect::<Vec<_>>().join(" AND "))
         }
     }
+}
+
+/// The parts of an expression that all apply: itself alone where it is a choice.
+fn conditions(expression: &str) -> Vec<&str> {
+    if is_choice(expression) { vec![expression] } else { split(expression, " AND ") }
+}
+
+/// Whether an expression is a choice that stands in no brackets.
+fn is_choice(expression: &str) -> bool {
+    split(expression, " OR ").len() > 1
+}
+
+/// Parts an expression at a word that stands in no brackets.
+fn split<'a>(expression: &'a str, word: &str) -> Vec<&'a str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    for (place, letter) in expression.char_indices() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ' ' if depth == 0 && expression.get(place..).is_some_and(|rest| rest.starts_with(word)) => {
+                parts.extend(expression.get(start..place));
+                start = place + word.len();
+            }
+            _ => {}
+        }
+    }
+    parts.extend(expression.get(start..));
+    parts
+}
+
+/// One of these applies; each is said once. `AND` binds closer, so no brackets are needed.
+fn one_of(parts: Vec<String>) -> String {
+    let mut seen = BTreeSet::new();
+    let parts = parts.into_iter().filter(|part| !part.is_empty() && seen.insert(part.clone()));
+    parts.collect::<Vec<_>>().join(" OR ")
 }
 
 /// Makes names into expressions, and keeps the texts of those that SPDX does not know.
@@ -156,20 +205,21 @@ impl Writer {
         self.words(synopsis)
     }
 
+    /// copyright-format 1.0, "License specification": a comma before `and` or `or` makes it bind least.
     fn words(&mut self, text: &str) -> String {
-        let text = text.replace(", and ", " and ").replace(", or ", " or ");
-        let alternatives: Vec<String> = text
-            .split(" or ")
-            .map(|alternative| {
-                let all: Vec<String> =
-                    alternative.split(" and ").map(|name| self.name(name.trim())).collect();
-                all_of(all).unwrap_or_default()
-            })
-            .collect();
-        let mut seen = BTreeSet::new();
-        let alternatives: Vec<String> =
-            alternatives.into_iter().filter(|one| !one.is_empty() && seen.insert(one.clone())).collect();
-        alternatives.join(" OR ")
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((first, rest)) = text.split_once(", or ") {
+            return one_of(vec![self.words(first), self.words(rest)]);
+        }
+        if text.contains(", and ") {
+            let parts = text.split(", and ").map(|part| self.words(part)).collect();
+            return all_of(parts).unwrap_or_default();
+        }
+        let alternatives = text.split(" or ").map(|alternative| {
+            let all = alternative.split(" and ").map(|name| self.name(name.trim())).collect();
+            all_of(all).unwrap_or_default()
+        });
+        one_of(alternatives.collect())
     }
 
     fn name(&mut self, name: &str) -> String {
@@ -199,17 +249,22 @@ impl Writer {
 
 /// SPDX's name for a short name of Debian or Fedora; none where there is none.
 fn known(name: &str) -> Option<String> {
+    if let Some((licence, exception)) = name.split_once(" with ") {
+        let exception = exception.trim().trim_end_matches(" exception");
+        let exception = spdx::exception_id(exception).filter(|id| !id.is_deprecated())?;
+        return Some(format!("{} WITH {}", known(licence.trim())?, exception.name));
+    }
     if let Some((_, spdx)) = NAMES.iter().find(|(short, _)| short.eq_ignore_ascii_case(name)) {
         return Some((*spdx).to_owned());
     }
-    for (short, family) in GNU {
+    for (short, family, kind) in GNU {
         let Some(rest) = name.strip_prefix(short) else { continue };
         let (version, later) = rest.strip_suffix('+').map_or((rest, false), |version| (version, true));
         let version = version.strip_suffix("-only").unwrap_or(version);
         let (version, later) =
             version.strip_suffix("-or-later").map_or((version, later), |version| (version, true));
         let version = if version.contains('.') { version.to_owned() } else { format!("{version}.0") };
-        let id = format!("{family}{version}-{}", if later { "or-later" } else { "only" });
+        let id = format!("{family}{version}{kind}-{}", if later { "or-later" } else { "only" });
         return spdx::license_id(&id).map(|id| id.name.to_owned());
     }
     spdx::license_id(name).filter(|id| !id.is_deprecated()).map(|id| id.name.to_owned())
@@ -226,19 +281,18 @@ fn cut(text: &str) -> String {
     text.chars().take(LONGEST_TEXT).collect()
 }
 
-/// Lines that say whose copyright it is, each once.
+/// Whether a line of free text says whose copyright something is.
+fn is_notice(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    let names_time = line.bytes().any(|byte| byte.is_ascii_digit());
+    (line.contains("copyright") && (names_time || line.contains("(c)"))) || line.contains('©')
+}
+
+/// The notices, each once, in their order.
 fn notices<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let mut notices = Vec::new();
-    for line in lines.map(str::trim) {
-        let is_notice = line.to_ascii_lowercase().contains("copyright")
-            || line.starts_with('©')
-            || line.chars().take(4).filter(char::is_ascii_digit).count() == 4;
-        if is_notice && line.len() < 1_000 && notices.len() < MOST_NOTICES && seen.insert(line) {
-            notices.push(line.to_owned());
-        }
-    }
-    notices
+    let lines = lines.map(str::trim).filter(|line| !line.is_empty() && *line != "." && line.len() < 1_000);
+    lines.filter(|line| seen.insert(*line)).take(MOST_NOTICES).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -254,6 +308,13 @@ mod tests {
             ("GPL-2+ or Artistic", "GPL-2.0-or-later OR Artistic-1.0-Perl"),
             ("Apache-2.0 and BSD-3-clause", "Apache-2.0 AND BSD-3-Clause"),
             ("GPL-3-or-later", "GPL-3.0-or-later"),
+            ("GPL-1+ or Artistic, and Zlib", "(GPL-1.0-or-later OR Artistic-1.0-Perl) AND Zlib"),
+            ("GPL-2+ and MIT, or Zlib", "GPL-2.0-or-later AND MIT OR Zlib"),
+            ("GFDL-NIV-1.3+ and GPL-3", "GFDL-1.3-no-invariants-or-later AND GPL-3.0-only"),
+            ("GPL-2 with Linux-syscall-note exception or MIT", "GPL-2.0-only WITH Linux-syscall-note OR MIT"),
+            ("Expat and MIT", "MIT"),
+            ("ISC or Zlib, and Expat, or X11", "(ISC OR Zlib) AND MIT OR X11"),
+            ("ISC or Zlib, and Expat, and Zlib or ISC", "(ISC OR Zlib) AND MIT AND (Zlib OR ISC)"),
         ] {
             let text = format!(
                 "Format: https://x/copyright-format/1.0/\n\nFiles: *\nCopyright: 2020 A\nLicense: {written}\n"
@@ -285,7 +346,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_twice_is_written_once() {
+        let text = "Format: https://x/copyright-format/1.0/\n\n### a ###\n\nFiles: a\nCopyright: A, Inc.\n .\n 2020 B\nLicense: Expat and Zlib\n\nFiles: b\nCopyright: 2020 B\nLicense: ISC and Expat\n";
+        let copyright = debian("p", text.as_bytes());
+        assert_eq!(copyright.licences.declared.as_deref(), Some("MIT AND Zlib AND ISC"));
+        assert_eq!(copyright.notices, ["A, Inc.", "2020 B"]);
+    }
+
+    #[test]
     fn tags_of_rpm() {
+        let own = rpm("MIT AND (LicenseRef-Fedora-Public-Domain OR ISC)");
+        assert_eq!(own.texts.keys().collect::<Vec<_>>(), ["LicenseRef-Fedora-Public-Domain"]);
         assert_eq!(rpm("MIT AND (GPL-2.0-only OR ISC)").declared.unwrap(), "MIT AND (GPL-2.0-only OR ISC)");
         let old = rpm("GPLv2+ and MIT");
         assert!(old.declared.as_deref().unwrap().starts_with("LicenseRef-GPLv2-"), "{old:?}");

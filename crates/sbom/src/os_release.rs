@@ -20,7 +20,17 @@ pub fn parse(text: &str) -> Distribution {
             _ => {}
         }
     }
+    if found.cpe.is_none() && found.id == "debian" {
+        found.cpe = found.version.as_deref().map(debian_cpe);
+    }
     found
+}
+
+/// Debian writes no `CPE_NAME`; this is what the dictionary of the NVD calls its numbered releases. Debian's packages have
+/// no such names, nor have Fedora's: what others write there is guessed from names, and we guess nothing.
+fn debian_cpe(version: &str) -> String {
+    let minor = if version.contains('.') { "" } else { ".0" };
+    format!("cpe:2.3:o:debian:debian_linux:{version}{minor}:*:*:*:*:*:*:*")
 }
 
 /// A value as the shell would read it: in quotes or not, with a backslash before what is meant literally.
@@ -53,5 +63,14 @@ mod tests {
         assert_eq!(found.title.as_deref(), Some("Debian GNU/Linux forky/sid"));
         assert_eq!((found.version, found.codename.as_deref()), (None, Some("forky")));
         assert_eq!(found.cpe.as_deref(), Some("cpe:\"x"));
+    }
+
+    #[test]
+    fn debian_has_the_name_that_the_nvd_gives_its_releases() {
+        let cpe = |text: &str| parse(text).cpe;
+        let numbered = "cpe:2.3:o:debian:debian_linux:13.0:*:*:*:*:*:*:*";
+        assert_eq!(cpe("ID=debian\nVERSION_ID=13\n").as_deref(), Some(numbered));
+        assert_eq!(cpe("ID=debian\nVERSION_CODENAME=forky\n"), None);
+        assert_eq!(cpe("ID=other\nVERSION_ID=13\n"), None);
     }
 }

@@ -1,7 +1,9 @@
 //! The reviewed tables of the catalog are read as a program reads them, and say what they must.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use calypte_trust::KeyRing;
 use calypte_universe::{Rules, UniverseDefinition};
 
 /// The tables of one distribution, each as its file's name and text.
@@ -26,10 +28,27 @@ macro_rules! tables {
 
 const TABLES: [(&str, [(&str, &str); 6]); 2] = [("debian", tables!("debian")), ("fedora", tables!("fedora"))];
 
-const UNIVERSES: [(&str, &str); 2] = [
-    ("debian-sid", include_str!("../../../catalog/universes/debian-sid.yaml")),
-    ("debian-stable", include_str!("../../../catalog/universes/debian-stable.yaml")),
-];
+const CATALOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../catalog");
+
+/// Every universe of the catalog, by the name of its file.
+fn universes() -> Vec<(String, UniverseDefinition)> {
+    let files = fs_err::read_dir(Path::new(CATALOG).join("universes")).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    let mut universes: Vec<(String, UniverseDefinition)> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let text = fs_err::read_to_string(&path).unwrap();
+            let universe =
+                UniverseDefinition::parse(&format!("{name}.yaml"), &text).unwrap_or_else(|errors| {
+                    panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+                });
+            (name, universe)
+        })
+        .collect();
+    universes.sort_by(|one, other| one.0.cmp(&other.0));
+    universes
+}
 
 fn rules() -> Vec<Rules> {
     let load = |(name, tables): (&str, [(&str, &str); 6])| {
@@ -109,9 +128,40 @@ fn no_interpreter_is_assumed_for_all() {
 }
 
 #[test]
-fn universes_are_called_as_their_files_and_share_these_tables() {
-    for (name, text) in UNIVERSES {
-        let universe = UniverseDefinition::parse(&format!("{name}.yaml"), text).unwrap();
-        assert_eq!((universe.universe.as_str(), universe.rules.as_str()), (name, "debian"));
+fn universes_are_called_as_their_files_and_have_tables() {
+    let universes = universes();
+    let names: Vec<(&str, &str)> =
+        universes.iter().map(|(name, universe)| (name.as_str(), universe.rules.as_str())).collect();
+    assert_eq!(
+        names,
+        [("debian-sid", "debian"), ("debian-stable", "debian"), ("fedora-rawhide", "fedora")],
+        "each universe of the catalog, with the tables that it shares"
+    );
+    for (name, universe) in &universes {
+        assert_eq!(*name, universe.universe);
+        assert!(TABLES.iter().any(|(rules, _)| *rules == universe.rules), "{name} has no tables");
+    }
+}
+
+#[test]
+fn every_key_that_a_universe_names_is_read_and_is_the_one_that_the_readme_lists() {
+    let keys = Path::new(CATALOG).join("keys");
+    let readme = fs_err::read_to_string(keys.join("README.md")).unwrap();
+    let rows: BTreeMap<&str, String> = readme
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split('|').map(|cell| cell.trim().trim_matches('`'));
+            Some((cells.next()?, cells.next()?.replace(' ', "")))
+        })
+        .collect();
+    for (name, universe) in universes() {
+        assert!(universe.keys().next().is_some(), "{name} trusts no key");
+        for key in universe.keys() {
+            let ring = KeyRing::from_armored(key, &fs_err::read(keys.join(key)).unwrap())
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            let fingerprints: Vec<String> =
+                ring.names().iter().map(|name| name.fingerprint.to_string()).collect();
+            assert_eq!(Some(&fingerprints.join(", ")), rows.get(key), "{key}");
+        }
     }
 }

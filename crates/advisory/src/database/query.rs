@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::{Digest, Epoch};
 use rusqlite::{OptionalExtension as _, Row as SqlRow, params};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::row::Row;
@@ -12,7 +13,7 @@ use crate::finding::Exploited;
 use crate::model::{Advisory, Affected, Ecosystem, SourceName};
 
 /// What all sources say of a flaw.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Flaw {
     /// What was asked for.
     pub name: String,
@@ -25,7 +26,7 @@ pub struct Flaw {
 }
 
 /// What one source says of a flaw.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Told {
     /// The source.
     pub source: SourceName,

@@ -1,6 +1,18 @@
 //! Documents of feeds → advisories, scores and known exploits, one by one as they are read.
 
+mod chainguard;
+mod csaf;
+mod debian_tracker;
+mod documents;
+mod ecosystem;
+mod epss;
 mod error;
+mod kev;
+mod osv;
+mod purl;
+mod rustsec;
+mod updateinfo;
+mod whole;
 
 use std::fmt;
 use std::io::Read;
@@ -8,6 +20,7 @@ use std::str::FromStr;
 
 use calypte_base::Epoch;
 
+pub use documents::read_file;
 pub use error::FeedError;
 
 use crate::finding::Exploited;
@@ -112,6 +125,17 @@ pub type SinkError = Box<dyn std::error::Error + Send + Sync>;
 /// # Errors
 /// When it is not what the form says, or is larger than any: with its name and the place in it.
 pub fn read(feed: Feed, document: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -> Result<(), FeedError> {
-    let _ = (feed, document, reader, sink);
-    Ok(())
+    match feed {
+        Feed::Chainguard => chainguard::read(document, reader, sink),
+        Feed::Csaf => csaf::read(document, reader, sink),
+        Feed::DebianTracker => debian_tracker::read(document, reader, sink),
+        Feed::Epss => epss::read(document, reader, sink),
+        Feed::Kev => kev::read(document, reader, sink),
+        Feed::Osv => osv::read(document, reader, sink),
+        Feed::Rustsec => rustsec::read(document, reader, sink),
+        Feed::Updateinfo => updateinfo::read(document, reader, sink),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,14 @@ pub enum Looking<'a> {
     At(&'a BTreeSet<i64>),
 }
 
+/// Where an entry about a component was found: in which of its worlds, and the how manieth of its package's.
+#[derive(Debug)]
+struct Found {
+    rank: usize,
+    entries: Rc<Vec<Entry>>,
+    place: usize,
+}
+
 /// What was read for one component and serves others: those of one source package share all of it.
 #[derive(Debug)]
 pub struct Examiner<'d> {
@@ -129,7 +137,7 @@ impl<'d> Examiner<'d> {
         worlds: &[Ecosystem],
         looking: Looking<'_>,
     ) -> Result<BTreeMap<i64, (i64, Weighed)>, DatabaseError> {
-        let mut found: BTreeMap<i64, Vec<(usize, Rc<Vec<Entry>>, usize)>> = BTreeMap::new();
+        let mut found: BTreeMap<i64, Vec<Found>> = BTreeMap::new();
         for (rank, world) in worlds.iter().enumerate() {
             for ecosystem in self.ecosystems(&world.key())? {
                 for name in target.names(world) {
@@ -138,7 +146,8 @@ impl<'d> Examiner<'d> {
                         if matches!(looking, Looking::At(keys) if !keys.contains(&entry.advisory)) {
                             continue;
                         }
-                        found.entry(entry.advisory).or_default().push((rank, Rc::clone(&entries), place));
+                        let entries = Rc::clone(&entries);
+                        found.entry(entry.advisory).or_default().push(Found { rank, entries, place });
                     }
                 }
             }
@@ -147,7 +156,7 @@ impl<'d> Examiner<'d> {
         for (advisory, places) in found {
             let entries: Vec<(usize, &Entry)> = places
                 .iter()
-                .filter_map(|(rank, entries, place)| Some((*rank, entries.get(*place)?)))
+                .filter_map(|found| Some((found.rank, found.entries.get(found.place)?)))
                 .collect();
             let Some(source) = entries.first().map(|(_, entry)| entry.source) else { continue };
             let said = entries.into_iter().map(|(rank, entry)| (rank, &entry.affected));

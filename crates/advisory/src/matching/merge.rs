@@ -8,7 +8,9 @@ use calypte_sbom::Component;
 use super::examine::{Claim, Examiner, flaws, is_cve};
 use crate::database::{Database, DatabaseError};
 use crate::finding::{Finding, FixState, Score};
-use crate::model::{Severity, SourceName};
+use crate::model::SourceName;
+use crate::risk::risk;
+use crate::severity::{Word, assess_both};
 
 /// Most references of a finding: some advisories have hundreds.
 const MOST_REFERENCES: usize = 20;
@@ -107,14 +109,7 @@ fn finding(
     let fixed = claims.iter().find(is_fixed);
     let mut aliases: BTreeSet<String> = claims.iter().flat_map(Claim::names).map(str::to_owned).collect();
     aliases.remove(flaw);
-    let said: Vec<(String, &[Severity])> = claims
-        .iter()
-        .map(|claim| {
-            let own = &claim.weighed.severities;
-            (source(claim).0, if own.is_empty() { claim.header.severities.as_slice() } else { own })
-        })
-        .collect();
-    let (severity, scores) = severity(&said);
+    let (word, scores) = severity(claims, source);
     let (epss, exploited) = (database.epss(flaw)?, database.exploited(flaw)?);
     let references: BTreeSet<&String> =
         claims.iter().flat_map(|claim| &claim.header.references).map(|reference| &reference.url).collect();
@@ -131,8 +126,8 @@ fn finding(
         matched_version: first.weighed.version.clone(),
         range: first.weighed.range.clone(),
         state: fixed.unwrap_or(first).weighed.state.clone(),
-        risk: risk(&severity, &scores, epss, exploited.is_some()),
-        severity,
+        risk: risk(word, &scores, epss.map(|(probability, _)| probability), exploited.as_ref()),
+        severity: word.to_string(),
         scores,
         epss,
         exploited,
@@ -161,35 +156,20 @@ fn is_of_a_fix(claim: &Claim, examiner: &Examiner<'_>) -> bool {
         .any(|prefix| id.starts_with(prefix))
 }
 
-/// How bad a flaw is, in a word and in scores, out of what each source says; the first that says something counts.
-// Provisional: a distribution's own word alone. Vectors are read by the rules of `severity`.
-fn severity(said: &[(String, &[Severity])]) -> (String, Vec<Score>) {
-    for severity in said.iter().flat_map(|(_, severities)| *severities) {
-        let Severity::Word(word) = severity else { continue };
-        let word = match word.to_ascii_lowercase().trim_end_matches('*') {
-            "critical" => "critical",
-            "high" | "important" => "high",
-            "medium" | "moderate" => "medium",
-            "low" => "low",
-            "unimportant" | "negligible" => "negligible",
-            _ => continue,
-        };
-        return (word.to_owned(), Vec::new());
+/// How bad a flaw is: the word of the first source that has one, and the scores of all.
+fn severity(claims: &[Claim], source: impl Fn(&Claim) -> SourceName) -> (Word, Vec<Score>) {
+    let mut word = Word::Unknown;
+    let mut all: Vec<Score> = Vec::new();
+    for claim in claims {
+        let (own, scores) = assess_both(&claim.weighed.severities, &claim.header.severities, &source(claim));
+        if word == Word::Unknown {
+            word = own;
+        }
+        for score in scores {
+            if !all.iter().any(|known| known.vector == score.vector) {
+                all.push(score);
+            }
+        }
     }
-    ("unknown".to_owned(), Vec::new())
-}
-
-/// How much a finding matters, 0 to 100.
-// Provisional: the word, doubled up when it is exploited. The rule of `docs/reference/scan.md` takes its place.
-fn risk(severity: &str, _scores: &[Score], epss: Option<(f64, f64)>, exploited: bool) -> f64 {
-    let weight = match severity {
-        "critical" => 1.0,
-        "high" => 0.75,
-        "medium" => 0.5,
-        "low" => 0.25,
-        "negligible" => 0.05,
-        _ => 0.4,
-    };
-    let threat = if exploited { 1.0 } else { epss.map_or(0.0, |(probability, _)| probability) };
-    100.0 * weight * threat
+    (word, all)
 }

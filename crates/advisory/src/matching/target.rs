@@ -1,8 +1,6 @@
 //! A component and the image's distribution → what is compared: names, versions, and the ecosystems whose advisories are
 //! about it. Which distribution it is, is told by os-release alone; nothing is guessed from names.
 
-use std::borrow::Cow;
-
 use calypte_sbom::{Component, Distribution, PackageKind};
 
 use crate::database::debian_codename;
@@ -77,9 +75,7 @@ impl Target {
         }
         match affected.role {
             PackageRole::Binary | PackageRole::Either if is_own => Some(By::Own),
-            PackageRole::Source | PackageRole::Either if package == Cow::from(&self.source) => {
-                Some(By::Source)
-            }
+            PackageRole::Source | PackageRole::Either if *package == self.source => Some(By::Source),
             _ => None,
         }
     }

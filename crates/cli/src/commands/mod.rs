@@ -1,5 +1,7 @@
 //! The commands, one file each: argument types, and what is printed. No work is done here.
 
+pub mod advisories;
+pub mod affected;
 pub mod archive;
 pub mod build;
 pub mod completions;
@@ -11,7 +13,9 @@ pub mod probe;
 pub mod pull;
 pub mod reference;
 pub mod sbom;
+pub mod scan;
 pub mod show;
+pub mod subject;
 pub mod test;
 pub mod up;
 

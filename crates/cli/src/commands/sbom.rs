@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use calypte_base::Architecture;
+use calypte_pipeline::Reporter as _;
 use calypte_sbom::write::{Tool, cyclonedx16, spdx23, spdx301};
 use calypte_sbom::{Component, FileOwner, Sbom};
 
-use super::DEFAULT_UNIVERSE;
+use super::subject::{FORMS, SubjectArguments};
 use crate::Verdict;
 use crate::output::{self, Table};
 use crate::session::Session;
@@ -15,18 +15,13 @@ use crate::session::Session;
 /// Options of `calypte sbom`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "The image is built from its lock; each file is listed with its owner. Documents hold no vulnerability \
-data, and the same image gives the same bytes."
+    after_long_help = format!("{FORMS}\n\nOf an image of the catalog everything is known; of others, what their package \
+databases and their files tell. Documents hold no vulnerability data, and the same image gives the same bytes."),
+    after_help = FORMS
 )]
 pub struct Arguments {
-    /// The image: FAMILY[:STREAM][-VARIANT]
-    image: String,
-    /// The universe
-    #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
-    universe: String,
-    /// The architecture [default: this machine's]
-    #[arg(long)]
-    arch: Option<Architecture>,
+    #[command(flatten)]
+    subject: SubjectArguments,
     /// Write a document of this standard instead of a table
     #[arg(long = "as", value_enum, value_name = "STANDARD")]
     standard: Option<Standard>,
@@ -74,10 +69,11 @@ impl Standard {
 /// # Errors
 /// When the image cannot be built, or the file cannot be written.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
-    let architecture = arguments.arch.unwrap_or_else(super::native_architecture);
-    let factory = session.factory()?;
-    let image = factory.image_id(&arguments.image, &arguments.universe)?;
-    let sbom = factory.bill(&image, &arguments.universe, architecture)?.sbom;
+    let bill = arguments.subject.bill(session, arguments.standard.is_some())?;
+    for gap in &bill.gaps {
+        session.terminal.warn(gap);
+    }
+    let sbom = bill.sbom;
     match (arguments.standard, &arguments.output) {
         (Some(standard), Some(file)) => fs_err::write(file, standard.write(&sbom, &arguments.creator))?,
         (Some(standard), None) => {

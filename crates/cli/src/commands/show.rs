@@ -110,13 +110,15 @@ fn text(shown: &Shown) -> String {
         ]);
     }
     let stale = if shown.stale { ", locked from a stale mirror" } else { "" };
+    let stream = shown.lifecycle.stream.map_or_else(String::new, |stream| format!("software: {stream}; "));
     format!(
-        "{} in {} for {}: {} packages, {}{stale}\n\n{}",
+        "{} in {} for {}: {} packages, {}{stale}\n{stream}packages: {}\n\n{}",
         shown.image,
         shown.universe,
         shown.architecture,
         shown.packages.len(),
         output::bytes(shown.download_size),
+        shown.lifecycle.packages,
         table.render()
     )
 }

@@ -72,6 +72,8 @@ pub const POSTUN: u32 = 1026;
 pub const OLD_FILE_NAMES: u32 = 1027;
 /// Sizes of the files.
 pub const FILE_SIZES: u32 = 1028;
+/// In an installed header: for each file one byte that says what became of it, 0 where it is there.
+pub const FILE_STATES: u32 = 1029;
 /// Modes of the files.
 pub const FILE_MODES: u32 = 1030;
 /// Device numbers of device nodes.
@@ -182,6 +184,8 @@ pub const POSTUNTRANS: u32 = 5105;
 pub const PREUNTRANS_PROGRAM: u32 = 5106;
 /// `%postuntrans`, the interpreter.
 pub const POSTUNTRANS_PROGRAM: u32 = 5107;
+/// The module stream that it was built for (`nodejs:18:…`).
+pub const MODULARITY_LABEL: u32 = 5096;
 /// Format of the package: 6, or absent.
 pub const RPM_FORMAT: u32 = 5114;
 /// Name, epoch, version and release of the source package, in packages of format 6.

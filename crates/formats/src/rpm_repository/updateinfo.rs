@@ -23,6 +23,8 @@ pub struct Update {
     pub issued: Option<Epoch>,
     /// What it is about, in a line; empty when it does not say.
     pub title: String,
+    /// What it is about, in paragraphs; empty when it does not say.
+    pub description: String,
     /// What it refers to.
     pub references: Vec<Reference>,
     /// The packages that it brings.
@@ -38,6 +40,8 @@ pub struct Reference {
     pub id: String,
     /// The address; empty when it does not say.
     pub href: String,
+    /// The title, in which Fedora names the CVE of a bug; empty when it does not say.
+    pub title: String,
 }
 
 /// A package that an advisory brings.
@@ -77,13 +81,14 @@ pub fn read<E: From<RepositoryError>>(
 }
 
 fn update<R: BufRead>(xml: &mut Xml<R>, kind: String) -> Result<Update, RepositoryError> {
-    let (mut id, mut title, mut severity, mut issued) = (None, None, None, None);
+    let (mut id, mut title, mut description, mut severity, mut issued) = (None, None, None, None, None);
     let (mut references, mut packages) = (Vec::new(), Vec::new());
     while let Some(element) = xml.child()? {
         let at = element.at;
         match element.name {
             "id" => once(&mut id, xml.string()?, at, "id")?,
             "title" => once(&mut title, xml.string()?, at, "title")?,
+            "description" => once(&mut description, xml.string()?, at, "description")?,
             "severity" => once(&mut severity, xml.string()?, at, "severity")?,
             "issued" => {
                 once(&mut issued, date(&element.needed("date")?, at)?, at, "issued")?;
@@ -110,6 +115,7 @@ fn update<R: BufRead>(xml: &mut Xml<R>, kind: String) -> Result<Update, Reposito
         severity: severity.filter(|text| !text.is_empty()),
         issued,
         title: title.unwrap_or_default(),
+        description: description.unwrap_or_default(),
         references,
         packages,
     })
@@ -138,17 +144,19 @@ fn collections<R: BufRead>(
 }
 
 fn reference(element: &Element<'_>) -> Result<Reference, RepositoryError> {
-    let (mut kind, mut id, mut href) = (None, None, None);
+    let (mut kind, mut id, mut href, mut title) = (None, None, None, None);
     element.attributes(|key, value| match key {
         "type" => once(&mut kind, value.to_owned(), element.at, "type"),
         "id" => once(&mut id, value.to_owned(), element.at, "id"),
         "href" => once(&mut href, value.to_owned(), element.at, "href"),
+        "title" => once(&mut title, value.to_owned(), element.at, "title"),
         _ => Ok(()),
     })?;
     Ok(Reference {
         kind: kind.unwrap_or_default(),
         id: id.unwrap_or_default(),
         href: href.unwrap_or_default(),
+        title: title.unwrap_or_default(),
     })
 }
 

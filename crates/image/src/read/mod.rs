@@ -3,6 +3,7 @@
 //!
 //! Every blob is checked against the digest and size by which it is named, every layer against its diff id.
 
+mod docker;
 mod listing;
 mod source;
 
@@ -152,13 +153,17 @@ impl ReadError {
     }
 }
 
-/// Opens the layout at a path: a directory, or a tar archive of one. Reads its index, manifests and configs; artifacts
+/// Opens the layout at a path: a directory, a tar archive of one, or an archive of `docker save`. Reads its index, manifests and configs; artifacts
 /// that are no images (signatures, attestations) are passed over.
 ///
 /// # Errors
 /// When it is no layout, a document is missing, damaged or malformed, or there are too many.
 pub fn read_layout(path: &Path) -> Result<Layout, ReadError> {
-    let source = Source::open(path)?;
+    let mut source = Source::open(path)?;
+    let images = source.take_docker();
+    if !images.is_empty() {
+        return Ok(Layout { path: path.to_owned(), source, images });
+    }
     let bad = |reason| ReadError::NotALayout { path: path.to_owned(), reason };
     let index: oci::Index =
         serde_json::from_slice(source.index()).map_err(|error| bad(format!("index.json: {error}")))?;

@@ -1,4 +1,4 @@
-//! Where the files of a layout lie: in a directory, or in a tar archive of one.
+//! Where the files of a layout lie: in a directory, or in a tar archive of one, or in one that Docker wrote.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use std::rc::Rc;
 use calypte_base::{Digest, TreePath};
 use calypte_formats::tar;
 
-use super::{MOST_MANIFESTS, ReadError};
+use super::docker::{self, Docker, Member, Members};
+use super::{LayoutImage, MOST_MANIFESTS, ReadError};
 use crate::error::bare;
 
 /// Largest JSON document that is read; registries draw the line here too.
@@ -26,6 +27,8 @@ const BUFFER: usize = 256 * 1024;
 pub(super) struct Source {
     index: Vec<u8>,
     blobs: Blobs,
+    /// Of an archive of Docker's: the images, which no index lists.
+    docker: Vec<LayoutImage>,
 }
 
 #[derive(Debug)]
@@ -41,7 +44,12 @@ impl Source {
         if metadata.is_dir() { Self::open_directory(path) } else { Self::open_archive(path) }
     }
 
-    /// The bytes of `index.json`.
+    /// The images of an archive of Docker's.
+    pub(super) fn take_docker(&mut self) -> Vec<LayoutImage> {
+        std::mem::take(&mut self.docker)
+    }
+
+    /// The bytes of `index.json`; without any for an archive of Docker's.
     pub(super) fn index(&self) -> &[u8] {
         &self.index
     }
@@ -73,7 +81,7 @@ impl Source {
     fn open_directory(path: &Path) -> Result<Self, ReadError> {
         check_version(path, &read_small(path, &path.join("oci-layout"))?)?;
         let index = read_small(path, &path.join("index.json"))?;
-        Ok(Self { index, blobs: Blobs::Directory(path.join("blobs/sha256")) })
+        Ok(Self { index, blobs: Blobs::Directory(path.join("blobs/sha256")), docker: Vec::new() })
     }
 
     fn open_archive(path: &Path) -> Result<Self, ReadError> {
@@ -84,17 +92,26 @@ impl Source {
         let mut reader = tar::Reader::new(counting);
         let mut small = BTreeMap::new();
         let mut places = BTreeMap::new();
+        let mut named = Members::new();
         let mut members = 0;
         while let Some(entry) = reader.next_entry().map_err(|error| bad(error.to_string()))? {
             members += 1;
             if members > MOST_MEMBERS {
                 return Err(bad(format!("it has more than {MOST_MEMBERS} members")));
             }
-            if entry.kind != tar::EntryKind::File {
+            let file = entry.kind == tar::EntryKind::File;
+            let target = match &entry.kind {
+                tar::EntryKind::Symlink(target) => Some(target.clone()),
+                _ if file => None,
+                _ => continue,
+            };
+            if let Some(target) = target {
+                named.extend(docker::link(&entry.path, &target));
                 continue;
             }
             let name = TreePath::from_bytes(&entry.path).map_err(|error| bad(error.to_string()))?;
-            if ["oci-layout", "index.json"].contains(&name.as_str()) {
+            named.insert(name.clone(), Member::File(offset.get(), entry.size));
+            if ["oci-layout", "index.json", "manifest.json"].contains(&name.as_str()) {
                 let bytes =
                     read_bounded(&mut reader.body()).map_err(|error| bad(format!("{name}: {error}")))?;
                 small.insert(name.as_str().to_owned(), bytes);
@@ -104,9 +121,15 @@ impl Source {
                 places.insert(digest, (offset.get(), entry.size));
             }
         }
+        if let (None, Some(manifest)) = (small.get("oci-layout"), small.get("manifest.json")) {
+            let Docker { images, places } = docker::read(path, manifest, &named)?;
+            let blobs = Blobs::Archive(path.to_owned(), places);
+            return Ok(Self { index: Vec::new(), blobs, docker: images });
+        }
         let mut take = |name| small.remove(name).ok_or_else(|| bad(format!("it has no {name}")));
         check_version(path, &take("oci-layout")?)?;
-        Ok(Self { index: take("index.json")?, blobs: Blobs::Archive(path.to_owned(), places) })
+        let blobs = Blobs::Archive(path.to_owned(), places);
+        Ok(Self { index: take("index.json")?, blobs, docker: Vec::new() })
     }
 }
 
@@ -132,7 +155,7 @@ fn read_small(layout: &Path, path: &Path) -> Result<Vec<u8>, ReadError> {
     read_bounded(&mut file.into_file()).map_err(|error| bad(format!("{name}: {error}")))
 }
 
-fn read_bounded(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
+pub(super) fn read_bounded(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(LARGEST_DOCUMENT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_DOCUMENT {
@@ -141,7 +164,7 @@ fn read_bounded(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
+pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
     let path = path.to_owned();
     move |source| ReadError::Io { path, source: bare(source) }
 }

@@ -1,5 +1,6 @@
 //! Stage 5 from a tree to the bytes of an image and back.
 
+mod docker;
 mod hostile;
 mod layers;
 mod outputs;

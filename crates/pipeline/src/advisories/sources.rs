@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use calypte_advisory::feeds::Feed;
 use calypte_definition::yaml;
 use serde::Deserialize;
 
@@ -28,6 +29,16 @@ pub struct Source {
     pub max_age_days: u32,
 }
 
+impl Source {
+    /// The form of its documents.
+    ///
+    /// # Errors
+    /// When there is no such form.
+    pub fn form(&self) -> Result<Feed> {
+        self.feed.parse().map_err(|reason: String| anyhow!("{}: {reason}", self.name))
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -50,13 +61,15 @@ fn parse(file: &str, text: &str) -> Result<Vec<Source>> {
         if !names.insert(&source.name) {
             bail!("{file}: two sources are called `{}`", source.name);
         }
-        if source.name.starts_with(super::CHANGELOG) {
+        if [super::CHANGELOG, super::UPDATEINFO].iter().any(|own| source.name.starts_with(own)) {
             bail!(
-                "{file}: `{}`: names that begin with `{}` are those of the archives' own changelogs",
+                "{file}: `{}`: names that begin with `{}` or `{}` are those of the universes",
                 source.name,
-                super::CHANGELOG
+                super::CHANGELOG,
+                super::UPDATEINFO
             );
         }
+        source.form().map_err(|error| anyhow!("{file}: {error}"))?;
         if !source.url.starts_with("https://") && !source.url.starts_with("http://") {
             bail!("{file}: `{}` is no address of http or https", source.url);
         }
@@ -85,6 +98,7 @@ mod tests {
             (source("a", "ftp://x/y"), "`ftp://x/y` is no address"),
             (source("changelog-x", "https://x/y"), "`changelog-x`: names that begin"),
             (source("a", "https://x/y") + "    age: 1\n", "age"),
+            (source("a", "https://x/y").replace("osv", "oval"), "there is no form of feed `oval`"),
         ] {
             let error = parse("f.yaml", &format!("sources:\n{text}")).unwrap_err().to_string();
             assert!(error.contains(expected) && error.contains("f.yaml"), "{error}");

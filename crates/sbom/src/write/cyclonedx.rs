@@ -149,6 +149,10 @@ fn properties(component: &Component) -> Vec<Value> {
     } {
         properties.push(property("aquasecurity:trivy:PkgType", kind));
     }
+    // The taxonomy of CycloneDX's own properties.
+    if let Some(time) = component.end_of_life {
+        properties.push(property("cdx:lifecycle:milestone:endOfSupport", &time.to_string()));
+    }
     properties.extend(component.part_of.iter().map(|owner| property("dev.calypte:part-of", owner)));
     properties.extend(component.found_in.iter().map(|path| property("dev.calypte:found-in", path)));
     properties

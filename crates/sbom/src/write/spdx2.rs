@@ -15,6 +15,9 @@ const NOASSERTION: &str = "NOASSERTION";
 /// What the image as a whole is called.
 const ROOT: &str = "SPDXRef-Image";
 
+/// What the distribution is called.
+const SYSTEM: &str = "SPDXRef-OperatingSystem";
+
 /// Writes the document.
 #[must_use]
 pub fn spdx23(sbom: &Sbom, tool: &Tool) -> Vec<u8> {
@@ -32,6 +35,10 @@ pub fn spdx23(sbom: &Sbom, tool: &Tool) -> Vec<u8> {
             relationships.push(relationship(&ids.component(owner), "CONTAINS", &id));
         }
         depends(sbom, component, &id, &ids, &mut relationships);
+    }
+    if let Some(system) = operating_system(sbom) {
+        packages.push(system);
+        relationships.push(relationship(ROOT, "CONTAINS", SYSTEM));
     }
     for (source, component) in &ids.sources {
         packages.push(source_package(source, component, &ids.source(source)));
@@ -130,14 +137,45 @@ fn root(sbom: &Sbom, tool: &Tool) -> Value {
     package
 }
 
+/// The distribution: scanners look here for whose advisories count.
+fn operating_system(sbom: &Sbom) -> Option<Value> {
+    let distribution = sbom.distribution.as_ref().filter(|distribution| !distribution.id.is_empty())?;
+    let version = distribution.version.as_ref().or(distribution.codename.as_ref());
+    let mut package = json!({
+        "SPDXID": SYSTEM,
+        "name": distribution.id,
+        "supplier": format!("Organization: {}", distribution.id),
+        "downloadLocation": NOASSERTION,
+        "filesAnalyzed": false,
+        "licenseConcluded": licence_of_the_whole(sbom).unwrap_or_else(|| NOASSERTION.to_owned()),
+        "licenseDeclared": NOASSERTION,
+        "copyrightText": OF_THE_WHOLE,
+        "primaryPackagePurpose": "OPERATING-SYSTEM",
+    });
+    if let Some(version) = version {
+        package["versionInfo"] = json!(version);
+    }
+    if let Some(title) = &distribution.title {
+        package["summary"] = json!(title);
+    }
+    if let Some(cpe) = &distribution.cpe {
+        package["externalRefs"] = json!([self::cpe(cpe)]);
+    }
+    Some(package)
+}
+
+/// A reference to a name in the Common Platform Enumeration: a URI of version 2.2, or a string of version 2.3.
+fn cpe(name: &str) -> Value {
+    let kind = if name.starts_with("cpe:2.3:") { "cpe23Type" } else { "cpe22Type" };
+    json!({"referenceCategory": "SECURITY", "referenceType": kind, "referenceLocator": name})
+}
+
 fn package(component: &Component, id: &str, files: &[&SbomFile], sbom: &Sbom) -> Value {
     let supplier = component.supplier.as_deref().or(sbom.subject.supplier.as_deref());
     let mut external = vec![json!({
         "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": component.purl,
     })];
-    external.extend(component.cpes.iter().map(
-        |cpe| json!({"referenceCategory": "SECURITY", "referenceType": "cpe23Type", "referenceLocator": cpe}),
-    ));
+    external.extend(component.cpes.iter().map(|name| cpe(name)));
     let mut package = json!({
         "SPDXID": id,
         "name": component.name,
@@ -159,7 +197,13 @@ fn package(component: &Component, id: &str, files: &[&SbomFile], sbom: &Sbom) ->
     if let Some(sha256) = component.sha256 {
         package["checksums"] = json!([{"algorithm": "SHA256", "checksumValue": sha256.hex()}]);
     }
-    if !component.found_in.is_empty() {
+    if let Some(time) = component.end_of_life {
+        package["validUntilDate"] = json!(time.to_string());
+    }
+    if let Some(source) = &component.source {
+        // In these words Trivy looks for the source package, by which Debian's advisories go.
+        package["sourceInfo"] = json!(format!("built package from: {} {}", source.name, source.version));
+    } else if !component.found_in.is_empty() {
         let paths: Vec<&str> = component.found_in.iter().map(String::as_str).collect();
         package["sourceInfo"] = json!(format!("found in {}", paths.join(", ")));
     }
@@ -194,16 +238,21 @@ fn source_package(source: &SourcePackage, component: &Component, id: &str) -> Va
         "licenseDeclared": component.licences.declared.as_deref().unwrap_or(NOASSERTION),
         "copyrightText": copyright(component),
         "primaryPackagePurpose": "SOURCE",
+        // Not as `purl`: whatever has one, scanners take for installed.
         "externalRefs": [{
-            "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": locator,
+            "referenceCategory": "OTHER", "referenceType": "source-purl", "referenceLocator": locator,
         }],
     })
 }
 
 /// The package URL of a source package: the component's, under the source's name.
 pub(super) fn source_purl(source: &SourcePackage, component: &Component) -> String {
-    let namespace = component.purl.split('/').nth(1).unwrap_or_default();
     let kind = component.kind.purl_type();
+    // `pkg:kind/namespace/name@version?qualifiers`; the namespace may be missing.
+    let path = component.purl.split(['@', '?']).next().unwrap_or_default();
+    let namespace = path.rsplit_once('/').map_or("", |(before, _)| before);
+    let namespace =
+        namespace.strip_prefix("pkg:").and_then(|rest| rest.strip_prefix(kind)).unwrap_or_default();
     let architecture = if kind == "rpm" { "src" } else { "source" };
     purl(kind, namespace, &source.name, &source.version, &[("arch", architecture)])
 }

@@ -36,6 +36,8 @@ struct Graph<'a> {
     ids: Vec<String>,
     licences: BTreeMap<String, String>,
     suppliers: BTreeMap<String, String>,
+    /// The licence texts that were added.
+    texts: BTreeSet<String>,
     relations: usize,
 }
 
@@ -49,6 +51,7 @@ impl<'a> Graph<'a> {
             ids: Vec::new(),
             licences: BTreeMap::new(),
             suppliers: BTreeMap::new(),
+            texts: BTreeSet::new(),
             relations: 0,
         }
     }
@@ -142,11 +145,41 @@ impl<'a> Graph<'a> {
         }
         let id = self.root_id();
         self.add("software_Package", &id, fields);
+        self.conclude_whole(&id);
+    }
+
+    fn conclude_whole(&mut self, id: &str) {
         if let Some(expression) = licence_of_the_whole(self.sbom) {
             let texts = self.sbom.components.values().flat_map(|component| component.licences.texts.clone());
             let licence = self.licence(&expression, &texts.collect());
-            self.relate("hasConcludedLicense", &id, &[licence], None);
+            self.relate("hasConcludedLicense", id, &[licence], None);
         }
+    }
+
+    /// The distribution; its identifier, where the image has one.
+    fn operating_system(&mut self) -> Option<String> {
+        let distribution =
+            self.sbom.distribution.as_ref().filter(|distribution| !distribution.id.is_empty())?;
+        let supplier = self.supplier(&distribution.id);
+        let mut fields = json!({
+            "name": distribution.id,
+            "software_primaryPurpose": "operatingSystem",
+            "software_copyrightText": OF_THE_WHOLE,
+            "suppliedBy": supplier,
+        });
+        if let Some(version) = distribution.version.as_ref().or(distribution.codename.as_ref()) {
+            fields["software_packageVersion"] = json!(version);
+        }
+        if let Some(title) = &distribution.title {
+            fields["summary"] = json!(title);
+        }
+        if let Some(cpe) = &distribution.cpe {
+            fields["externalIdentifier"] = json!([self::cpe(cpe)]);
+        }
+        let id = self.id("Distribution", &distribution.id);
+        self.add("software_Package", &id, fields);
+        self.conclude_whole(&id);
+        Some(id)
     }
 
     fn component(&mut self, component: &Component) {
@@ -191,8 +224,17 @@ impl<'a> Graph<'a> {
         if let Some(homepage) = component.homepage.as_ref().filter(|url| url.starts_with("http")) {
             fields["software_homePage"] = json!(homepage);
         }
-        if let Some(sha256) = component.sha256.filter(|_| purpose != "source") {
-            fields["verifiedUsing"] = json!([hash("sha256", &sha256.hex())]);
+        if purpose != "source" {
+            if let Some(sha256) = component.sha256 {
+                fields["verifiedUsing"] = json!([hash("sha256", &sha256.hex())]);
+            }
+            if let Some(time) = component.end_of_life {
+                fields["validUntilTime"] = json!(time.to_string());
+            }
+            if !component.cpes.is_empty() {
+                fields["externalIdentifier"] =
+                    json!(component.cpes.iter().map(|name| cpe(name)).collect::<Vec<_>>());
+            }
         }
         self.add("software_Package", id, fields);
         let licences = &component.licences;
@@ -213,7 +255,7 @@ impl<'a> Graph<'a> {
         let mut custom = Vec::new();
         for (name, text) in named {
             let address = self.id("LicenseText", name);
-            if !self.ids.contains(&address) {
+            if self.texts.insert(address.clone()) {
                 self.add(
                     "simplelicensing_SimpleLicensingText",
                     &address,
@@ -252,8 +294,16 @@ impl<'a> Graph<'a> {
     fn files(&mut self) {
         let root = self.root_id();
         let mut held: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let packages = self.sbom.components.keys().map(|id| self.id("Package", id)).collect();
+        let mut packages: Vec<String> =
+            self.sbom.components.keys().map(|id| self.id("Package", id)).collect();
+        packages.extend(self.operating_system());
         held.insert(root.clone(), packages);
+        for component in self.sbom.components.values() {
+            if let Some(owner) = &component.part_of {
+                let owner = self.id("Package", owner);
+                held.entry(owner).or_default().push(self.id("Package", &component.id));
+            }
+        }
         for (path, file) in &self.sbom.files {
             let id = self.id("File", path);
             let owner = match &file.owner {
@@ -262,6 +312,10 @@ impl<'a> Graph<'a> {
             };
             held.entry(owner).or_default().push(id.clone());
             self.add("software_File", &id, file_fields(path, file));
+            if let FileOwner::Generated { of: Some(component), .. } = &file.owner {
+                let component = self.id("Package", component);
+                self.relate("generates", &component, std::slice::from_ref(&id), None);
+            }
         }
         for (owner, members) in held {
             self.relate("contains", &owner, &members, Some(Completeness::Complete));
@@ -329,8 +383,16 @@ fn file_fields(path: &str, file: &SbomFile) -> Value {
         FileOwner::Nobody => Some("no package is known to own it".to_owned()),
         FileOwner::Component(_) => None,
     };
-    if let Some(made) = made {
-        fields["comment"] = json!(made);
+    let layer = file.layer.map(|layer| format!("layer {layer}"));
+    let comments: Vec<String> = made.into_iter().chain(layer).collect();
+    if !comments.is_empty() {
+        fields["comment"] = json!(comments.join("; "));
     }
     fields
+}
+
+/// A name in the Common Platform Enumeration: a URI of version 2.2, or a string of version 2.3.
+fn cpe(name: &str) -> Value {
+    let kind = if name.starts_with("cpe:2.3:") { "cpe23" } else { "cpe22" };
+    json!({"type": "ExternalIdentifier", "externalIdentifierType": kind, "identifier": name})
 }

@@ -1,0 +1,6 @@
+//! CSAF 2.0 (OASIS, Common Security Advisory Framework 2.0), profile VEX: what is written for each flaw, the tree of files in
+//! which a provider publishes that, and what is read of others.
+
+mod read;
+
+pub use read::read;

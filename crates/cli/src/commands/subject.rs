@@ -1,0 +1,70 @@
+//! What `sbom` and `scan` look into: the arguments that name it, and its bill of materials.
+
+use anyhow::Result;
+use calypte_base::Architecture;
+use calypte_pipeline::bill::Bill;
+use calypte_pipeline::lifecycle::Lifecycle;
+use calypte_pipeline::subject::{ForeignSettings, Subject, foreign_bill};
+use calypte_store::Store;
+use calypte_store::registry::RegistrySettings;
+
+use super::DEFAULT_UNIVERSE;
+use crate::session::Session;
+
+/// What the forms mean, for `--help`.
+pub const FORMS: &str = "What may be named:\n  FAMILY[:STREAM][-VARIANT]  an image of the catalog, which is built from its \
+lock\n  oci:DIR[:TAG]              an image in an OCI layout\n  oci-archive:FILE[:TAG]     an image in an archive of one\n  \
+docker-archive:FILE[:NAME] an image that `docker save` or `podman save` wrote\n  dir:PATH                   a root \
+directory\n  [docker://]HOST/NAME[:TAG] an image of a registry";
+
+/// What is looked into.
+#[derive(Debug, clap::Args)]
+pub struct SubjectArguments {
+    /// The image or directory: see below
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// The universe, for an image of the catalog
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
+    pub universe: String,
+    /// The architecture [default: this machine's]
+    #[arg(long)]
+    pub arch: Option<Architecture>,
+    /// Ask a registry on this machine over http
+    #[arg(long)]
+    pub plain_http: bool,
+}
+
+impl SubjectArguments {
+    /// The bill of what they name; `hashes` as in [`ForeignSettings::hashes`].
+    ///
+    /// # Errors
+    /// When it cannot be built or read.
+    pub fn bill(&self, session: &Session, hashes: bool) -> Result<Bill> {
+        let architecture = self.arch.unwrap_or_else(super::native_architecture);
+        let subject = Subject::parse(&self.image)?;
+        if let Subject::Catalog(text) = &subject {
+            let factory = session.factory()?;
+            let image = factory.image_id(text, &self.universe)?;
+            return factory.bill(&image, &self.universe, architecture);
+        }
+        let store = Store::open(session.store_directory()?)?;
+        let registry = RegistrySettings {
+            network: session.network(),
+            plain_http: self.plain_http,
+            auth_files: session.auth_files()?,
+        };
+        let reporter = &session.terminal;
+        foreign_bill(&subject, &ForeignSettings { store: &store, registry, architecture, hashes, reporter })
+    }
+
+    /// The support state of what they name; none where it is not of the catalog.
+    ///
+    /// # Errors
+    /// When the catalog has a mistake.
+    pub fn lifecycle(&self, session: &Session) -> Result<Option<Lifecycle>> {
+        let Subject::Catalog(text) = Subject::parse(&self.image)? else { return Ok(None) };
+        let factory = session.factory()?;
+        let image = factory.image_id(&text, &self.universe)?;
+        Ok(Some(factory.lifecycle_of(&image, &self.universe)?))
+    }
+}

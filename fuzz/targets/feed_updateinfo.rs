@@ -1,0 +1,12 @@
+//! Advisories out of `updateinfo.xml`.
+#![no_main]
+
+#[path = "feeds/sink.rs"]
+mod sink;
+
+use calypte_advisory::feeds::{Feed, read};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = read(Feed::Updateinfo, "document", &mut &*bytes, &mut sink::Check);
+});
