@@ -20,6 +20,7 @@ use calypte_base::{Digest, Epoch};
 use rusqlite::{Connection, OpenFlags};
 
 pub use error::DatabaseError;
+pub(crate) use keys::plain_id;
 pub use keys::{covers, debian_codename};
 pub(crate) use query::{Entry, Header};
 pub use query::{Flaw, Told};

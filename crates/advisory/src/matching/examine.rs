@@ -6,13 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use calypte_sbom::Component;
+use calypte_formats::changelog::NamedFix;
 
 use super::target::Target;
 use super::weigh::{Rule, Traits, Weighed, weigh};
-use crate::Fixes;
-use crate::database::{CHANGELOG, Database, DatabaseError, Entry, Header, StoredSource};
+use crate::database::{CHANGELOG, Database, DatabaseError, Entry, Header, StoredSource, plain_id};
 use crate::model::Ecosystem;
+
+/// The flaws that a component's own changelog names as fixed.
+pub type OwnFixes = BTreeMap<String, NamedFix>;
 
 /// What one advisory says of one component about one flaw.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct Claim {
     pub flaw: String,
     /// The number of the source.
     pub source: i64,
+    /// The number of the advisory.
+    pub advisory: i64,
     /// The advisory, without what it says of packages.
     pub header: Rc<Header>,
     /// What it says.
@@ -36,8 +40,7 @@ impl Claim {
 
     /// Its names: of an advisory about several flaws, not those of the others.
     pub fn names(&self) -> BTreeSet<&str> {
-        let all = self.header.aliases.iter().chain([&self.header.id]);
-        let mut names: BTreeSet<&str> = all.map(String::as_str).filter(|name| !is_cve(name)).collect();
+        let mut names: BTreeSet<&str> = names(&self.header).filter(|name| !is_cve(name)).collect();
         names.insert(&self.flaw);
         names
     }
@@ -48,11 +51,15 @@ pub fn is_cve(name: &str) -> bool {
     name.starts_with("CVE-")
 }
 
+/// All names of an advisory.
+fn names(header: &Header) -> impl Iterator<Item = &str> {
+    header.aliases.iter().map(String::as_str).chain([plain_id(&header.id)])
+}
+
 /// The flaws that an advisory is about: its CVE numbers, or its id where it has none.
 pub fn flaws(header: &Header) -> BTreeSet<&str> {
-    let names = header.aliases.iter().chain([&header.id]).map(String::as_str);
-    let numbers: BTreeSet<&str> = names.filter(|name| is_cve(name)).collect();
-    if numbers.is_empty() { BTreeSet::from([header.id.as_str()]) } else { numbers }
+    let numbers: BTreeSet<&str> = names(header).filter(|name| is_cve(name)).collect();
+    if numbers.is_empty() { BTreeSet::from([plain_id(&header.id)]) } else { numbers }
 }
 
 /// Which advisories are looked at.
@@ -97,13 +104,12 @@ impl<'d> Examiner<'d> {
     /// All claims about a component.
     pub fn examine(
         &mut self,
-        component: &Component,
+        target: &Target,
         worlds: &[Ecosystem],
-        fixes: &Fixes,
+        own: Option<&OwnFixes>,
         looking: Looking<'_>,
     ) -> Result<Vec<Claim>, DatabaseError> {
-        let target = Target::new(component);
-        let weighed = self.weigh(&target, worlds, looking)?;
+        let weighed = self.weigh(target, worlds, looking)?;
         let mut claims = Vec::new();
         for (advisory, (source, said)) in &weighed {
             let matters = matches!(said.rule, Rule::InRange | Rule::NotAffected | Rule::Uncomparable);
@@ -115,6 +121,7 @@ impl<'d> Examiner<'d> {
                 claims.push(Claim {
                     flaw: flaw.to_owned(),
                     source: *source,
+                    advisory: *advisory,
                     header: Rc::clone(&header),
                     weighed: said.clone(),
                 });
@@ -122,7 +129,7 @@ impl<'d> Examiner<'d> {
         }
         let is_distribution = worlds.first().is_some_and(Ecosystem::is_distribution);
         withdraw(&mut claims);
-        by_own_changelog(&mut claims, component, fixes);
+        by_own_changelog(&mut claims, own);
         not_affected(&mut claims, is_distribution);
         if is_distribution {
             self.between_changelogs_and_trackers(&mut claims, &weighed)?;
@@ -259,8 +266,8 @@ fn withdraw(claims: &mut [Claim]) {
 }
 
 /// What the component's own changelog names is fixed, whatever a comparison of versions says.
-fn by_own_changelog(claims: &mut [Claim], component: &Component, fixes: &Fixes) {
-    let Some(own) = fixes.get(&component.id) else { return };
+fn by_own_changelog(claims: &mut [Claim], own: Option<&OwnFixes>) {
+    let Some(own) = own else { return };
     for claim in claims.iter_mut().filter(|claim| claim.weighed.rule == Rule::InRange) {
         if let Some(fix) = own.get(&claim.flaw) {
             let (flaw, said) = (&claim.flaw, &claim.weighed.why);

@@ -9,7 +9,7 @@ mod merge;
 mod range;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +21,10 @@ use serde::{Deserialize, Serialize};
 pub use explain::{Explanation, explain};
 pub use weigh::Rule;
 
-use self::examine::{Examiner, Looking};
-use self::target::{Target, worlds};
+pub(crate) use examine::{Examiner, Looking, OwnFixes, flaws, is_cve};
+pub(crate) use target::{Target, worlds};
+pub(crate) use weigh::{Traits, Weighed, weigh};
+
 use crate::Fixes;
 use crate::database::{Database, DatabaseError, StoredSource, covers};
 use crate::finding::Finding;
@@ -148,7 +150,8 @@ pub fn scan(
     // The language packages of a distribution's packages are matched by these alone.
     for component in sbom.components.values().filter(|component| component.part_of.is_none()) {
         let gap = |advisory, reason| Gap { component: component.id.clone(), advisory, reason };
-        if let Some(reason) = Target::new(component).without_version() {
+        let target = Target::new(component);
+        if let Some(reason) = target.without_version() {
             gaps.insert(gap(None, reason));
             continue;
         }
@@ -160,7 +163,7 @@ pub fn scan(
             }
         };
         known.look_up(component.kind, &worlds);
-        let claims = examiner.examine(component, &worlds, fixes, Looking::ForMatches)?;
+        let claims = examiner.examine(&target, &worlds, fixes.get(&component.id), Looking::ForMatches)?;
         for claim in claims.iter().filter(|claim| claim.weighed.rule == Rule::Uncomparable) {
             gaps.insert(gap(Some(claim.header.id.clone()), claim.weighed.why.clone()));
         }

@@ -2,6 +2,7 @@
 //! about it. Which distribution it is, is told by os-release alone; nothing is guessed from names.
 
 use calypte_sbom::{Component, Distribution, PackageKind};
+use serde::{Deserialize, Serialize};
 
 use crate::database::debian_codename;
 use crate::model::{Affected, Ecosystem, PackageRole};
@@ -11,7 +12,7 @@ const DEBIAN_RELEASES: [&str; 8] =
     ["buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "unstable"];
 
 /// What is compared of a component.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Its kind.
     pub kind: PackageKind,

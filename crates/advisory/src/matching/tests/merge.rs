@@ -100,3 +100,18 @@ fn findings_name_files_and_layers() {
     assert_eq!((finding.files.len(), finding.files[0].as_str()), (20, "/usr/00"));
     assert_eq!(finding.layers, BTreeSet::from([Digest::of(b"one"), Digest::of(b"two")]));
 }
+
+#[test]
+fn advisories_of_one_id_in_one_feed_are_told_apart_by_a_number_that_is_no_name() {
+    let case = python(vec![(
+        "a",
+        vec![
+            advisory("CVE-2024-0001 #2", &[], vec![entry(Ecosystem::PyPi)]),
+            advisory("GHSA-1 #3", &[], vec![entry(Ecosystem::PyPi)]),
+            advisory("GHSA-1", &[], vec![entry(Ecosystem::Npm)]),
+        ],
+    )]);
+    assert_eq!(case.found(), ["m: CVE-2024-0001", "m: GHSA-1"]);
+    assert_eq!(case.rules("GHSA-1"), [Rule::NoComponent, Rule::InRange]);
+    assert_eq!(case.database().show("CVE-2024-0001").unwrap().told.len(), 1);
+}
