@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use calypte_base::Digest;
-use calypte_formats::tar::{Entry, EntryKind, Writer};
+use calypte_formats::tar::{Entry, EntryKind, Reader, Writer};
 use calypte_formats::{oci, zstd_chunked};
 use calypte_image::chunked::ChunkedWriter;
 use calypte_image::layers::COMPRESSION_ANNOTATION;
@@ -38,6 +38,7 @@ pub const CASES: &[Case] = &[
             Need::Program("docker-registry"),
             Need::Program("skopeo"),
             Need::Program("podman"),
+            Need::Program("tar"),
             Need::Root,
         ],
         run: podman,
@@ -171,28 +172,46 @@ fn noise(seed: u64, size: usize) -> Vec<u8> {
     (0..size).map(step).collect()
 }
 
-/// A layer with a tree in one of its versions: in two large files of four a piece changes, and some small files.
-fn layer(version: u64) -> Result<(Vec<u8>, Digest, zstd_chunked::Positions)> {
-    let mut writer = ChunkedWriter::new(Vec::new(), Level::FAST.get());
+/// A tree in one of its versions: in two large files of four a piece changes, and some small files; one has a second name,
+/// one an attribute.
+fn tree(version: u64) -> Vec<(Entry, Vec<u8>)> {
     // podman makes files out of the table only where a directory is.
-    for path in ["usr", "usr/lib", "usr/share"] {
-        writer.append(&Entry::new(path, EntryKind::Directory), &mut std::io::empty())?;
-    }
-    let mut add = |path: &str, content: Vec<u8>| {
-        let mut entry = Entry::new(path, EntryKind::File);
-        entry.size = content.len() as u64;
-        writer.append(&entry, &mut content.as_slice()).map(drop)
+    let directories = ["usr", "usr/lib", "usr/share"];
+    let mut members: Vec<(Entry, Vec<u8>)> =
+        directories.map(|path| (Entry::new(path, EntryKind::Directory), Vec::new())).into();
+    let file = |path: String, content: Vec<u8>| {
+        let size = content.len() as u64;
+        (Entry { size, ..Entry::new(path, EntryKind::File) }, content)
     };
     for number in 0..4 {
         let mut content = noise(number, 2_000_000);
         if number % 2 == 0 {
             content.splice(500_000..500_100, noise(100 * version + number, 1_000));
         }
-        add(&format!("usr/lib/large-{number}"), content)?;
+        members.push(file(format!("usr/lib/large-{number}"), content));
     }
     for number in 0..200 {
         let seed = if number % 20 == 0 { 10_000 * version + number } else { 1_000 + number };
-        add(&format!("usr/share/small-{number}"), noise(seed, 2_000))?;
+        members.push(file(format!("usr/share/small-{number:03}"), noise(seed, 2_000)));
+    }
+    // cap_net_bind_service=ep, as `setcap` writes it.
+    let capability = [&[1, 0, 0, 2, 0, 4, 0, 0][..], &[0; 12]].concat();
+    let (entry, content) = file("usr/share/with-attribute".to_owned(), noise(version, 500));
+    let xattrs = BTreeMap::from([(CAPABILITY.to_owned(), capability)]);
+    members.push((Entry { mode: 0o755, xattrs, ..entry }, content));
+    let link = EntryKind::HardLink(b"usr/lib/large-0".to_vec());
+    members.push((Entry::new("usr/share/large-again", link), Vec::new()));
+    members
+}
+
+/// The attribute that the kernel and every file system know.
+const CAPABILITY: &str = "security.capability";
+
+/// The layer with the tree of this version.
+fn layer(version: u64) -> Result<(Vec<u8>, Digest, zstd_chunked::Positions)> {
+    let mut writer = ChunkedWriter::new(Vec::new(), Level::FAST.get());
+    for (entry, content) in tree(version) {
+        writer.append(&entry, &mut content.as_slice())?;
     }
     let finished = writer.finish()?;
     Ok((finished.target, finished.diff_id, finished.positions))
@@ -377,16 +396,25 @@ fn update(_: &World) -> Result<()> {
     let (fetched, requests) = (number(&updated, "fetched")?, number(&updated, "requests")?);
     ensure!(fetched < size / 10 && requests < 20, "{fetched} of {size} bytes in {requests} requests");
     ensure!(number(&updated, "local")? > size * 9 / 10, "{updated:#}");
-    // The same update, cut in its middle by a kill at once after the start of the layer, is whole after a second run.
+    // The same update, cut in its middle by a kill, is whole after a second run.
     let second = TempDir::new()?;
-    let slow = slowly(&registry.address, 100_000)?;
+    let (slow, sent) = passing(&registry.address, 20_000)?;
     let mut child = pull(second.path(), &slow, "2", &["--from", &from])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    std::thread::sleep(Duration::from_millis(1_500));
+    let start = Instant::now();
+    while sent.load(Ordering::Relaxed) < fetched / 2 && start.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let ended = child.try_wait()?;
     child.kill()?;
     child.wait()?;
+    let sent = sent.load(Ordering::Relaxed);
+    ensure!(
+        ended.is_none() && sent >= fetched / 2 && !pulled(second.path()).exists(),
+        "there was no middle to kill in: {ended:?}, {sent} of {fetched} bytes were sent"
+    );
     report(pull(second.path(), &registry.address, "2", &["--from", &from]))?;
     ensure_same(&new, &pulled(second.path()), second.path())
 }
@@ -419,6 +447,50 @@ fn foreign(_: &World) -> Result<()> {
     let (size, local) = (number(layer, "size")?, number(layer, "local")?);
     ensure!(local > size * 7 / 10, "{local} of {size} bytes were local");
     ensure_same(&copy, &pulled(directory.path()), directory.path())
+}
+
+/// What a name is: kind, mode, size and digest of the content, attributes.
+type Is = (EntryKind, u32, u64, Digest, BTreeMap<String, Vec<u8>>);
+
+fn flat(members: Vec<(Entry, Vec<u8>)>) -> BTreeMap<String, Is> {
+    let plain = |path: &[u8]| {
+        let path = String::from_utf8_lossy(path).into_owned();
+        path.strip_prefix("./").map_or(path.clone(), str::to_owned)
+    };
+    let is = |(entry, content): (Entry, Vec<u8>)| {
+        let path = plain(&entry.path);
+        let kind = match entry.kind {
+            EntryKind::HardLink(target) => EntryKind::HardLink(plain(&target).into_bytes()),
+            other => other,
+        };
+        (path, (kind, entry.mode, entry.size, Digest::of(&content), entry.xattrs))
+    };
+    members.into_iter().map(is).collect()
+}
+
+/// The tree in a directory, as GNU tar sees it; the directory itself left out.
+fn on_disk(root: &Path) -> Result<BTreeMap<String, Is>> {
+    let mut tar = Command::new("tar")
+        .args(["--create", "--format=posix", "--sort=name", "--xattrs"])
+        .arg(format!("--xattrs-include={CAPABILITY}"))
+        .arg("--directory")
+        .arg(root)
+        .arg(".")
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut reader = Reader::new(tar.stdout.take().context("no output")?);
+    let mut members = Vec::new();
+    while let Some(entry) = reader.next_entry()? {
+        let mut content = Vec::new();
+        reader.body().read_to_end(&mut content)?;
+        // In the order of their names, the other name of a file comes later: it is the link.
+        if entry.path != b"." && entry.path != b"./" {
+            members.push((entry, content));
+        }
+    }
+    let status = tar.wait()?;
+    ensure!(status.success(), "tar: {status}");
+    Ok(flat(members))
 }
 
 /// podman, told to (`enable_partial_images`), reads our table of contents and fetches the files that it has not.
@@ -454,6 +526,16 @@ fn podman(_: &World) -> Result<()> {
         ensure!(output.status.success(), "{said}");
         ensure!(said.contains("Retrieved partial blob"), "podman fetched the whole layer:\n{said}");
         sizes.push(sent.load(Ordering::Relaxed));
+        // What it has put together, out of what it fetched and what it had, is the tree.
+        let mount = stdout(&mut podman(&["image", "mount", &image]))?;
+        let found = on_disk(Path::new(mount.trim()));
+        run(&mut podman(&["image", "unmount", &image]))?;
+        let (found, expected) = (found?, flat(tree(version)));
+        for (path, is) in &expected {
+            let found = found.get(path);
+            ensure!(found == Some(is), "version {version}, {path}: expected {is:?}, found {found:?}");
+        }
+        ensure!(found.len() == expected.len(), "version {version}: {:?}", found.keys());
     }
     let [size, first, new_size, update] = sizes[..] else { bail!("two images were pulled") };
     ensure!(first > size / 2, "the first pull brought {first} of {size} bytes");

@@ -60,6 +60,7 @@ pub fn prepare() -> Result<Vec<&'static str>> {
     }
     enable_foreign_binaries();
     install_python_tools();
+    install_node_tools();
     Ok(TOOLS.iter().filter(|tool| !run::is_installed(tool.program)).map(|tool| tool.program).collect())
 }
 
@@ -114,6 +115,24 @@ fn install_python_tools() {
         if let Err(error) = run::succeed(&mut pip) {
             eprintln!("note: {error}");
         }
+    }
+}
+
+/// The judge of CSAF documents, from npm: below `target/tools/node`.
+const CSAF_JUDGE: &str = "@secvisogram/csaf-validator-lib";
+
+/// Installs it where there is npm and it is not there yet; the test that needs it says so where it is missing.
+fn install_node_tools() {
+    let directory = run::workspace().join("target/tools/node");
+    let is_there = directory.join("node_modules").join(CSAF_JUDGE).join("basic.js").is_file();
+    if is_there || !run::is_installed("npm") {
+        return;
+    }
+    let mut npm =
+        run::command("npm", &["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
+    npm.arg("--prefix").arg(&directory).arg(format!("{CSAF_JUDGE}@2.0.10"));
+    if let Err(error) = run::succeed(&mut npm) {
+        eprintln!("note: {error}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Stage 6b of 8: feeds → Advisory; Sbom → Findings → Vex. Nothing here sees a FileTree.
 
+mod cve;
 pub mod database;
 pub mod feeds;
 pub mod finding;

@@ -55,16 +55,16 @@ impl Word {
         }
     }
 
-    /// What a feed's word means. `Unknown` for those that say nothing (`not yet assigned`, `untriaged`, `unspecified`), and
+    /// What a feed's word means. `Unknown` for those that say nothing (`not yet assigned`, `untriaged`, updateinfo's `None`), and
     /// for those that nobody told us of.
     ///
-    /// Debian marks an urgency that it copied from elsewhere with `*` or `**`.
+    /// Asterisks behind a word (Debian's `low**`) do not matter.
     #[must_use]
     pub fn of(text: &str) -> Self {
         let text = text.trim().trim_end_matches('*').trim_end().to_ascii_lowercase();
         match text.as_str() {
-            "unimportant" | "negligible" | "none" | "minimal" => Self::Negligible,
-            "low" | "minor" => Self::Low,
+            "unimportant" | "negligible" => Self::Negligible,
+            "low" => Self::Low,
             "medium" | "moderate" => Self::Medium,
             "high" | "important" => Self::High,
             // Bodhi's `urgent` is what Red Hat calls critical.
@@ -301,7 +301,7 @@ mod tests {
             ("negligible", Word::Negligible),
             ("untriaged", Word::Unknown),
             ("urgent", Word::Critical),
-            ("None", Word::Negligible),
+            ("None", Word::Unknown),
             ("", Word::Unknown),
         ] {
             assert_eq!(Word::of(text), word, "{text}");

@@ -41,3 +41,47 @@ pub use layout::{ImageSet, Layout, SingleImage};
 pub fn check_plan(bytes: &[u8]) -> Result<(), DeltaError> {
     plan::Plan::decode(bytes).map(drop)
 }
+
+/// Reads a frame and throws its content away: what a fuzzer gives its bytes to. The first four are the size that it should
+/// have unpacked (little-endian), the others the frame, against [`old_bytes`].
+///
+/// # Errors
+/// When the bytes are no such frame.
+pub fn check_frame(bytes: &[u8]) -> Result<(), DeltaError> {
+    let (size, frame) = sized(bytes)?;
+    frame::decompress(&old_bytes(), frame, u64::from(size), "frame").map(drop)
+}
+
+/// Makes a content out of [`old_bytes`] and the streams of a difference to them, and throws it away: what a fuzzer gives
+/// its bytes to. The first four are the content's size, then come controls, runs and added bytes, each after four bytes
+/// with its length, and fresh bytes to the end.
+///
+/// # Errors
+/// When the bytes are no such streams.
+pub fn check_difference(bytes: &[u8]) -> Result<(), DeltaError> {
+    let (size, mut rest) = sized(bytes)?;
+    let mut stream = || {
+        let (length, after) = sized(rest)?;
+        let early_end = || DeltaError::damaged("streams of a difference", "a whole stream", "their end");
+        let (stream, after) = after.split_at_checked(length as usize).ok_or_else(early_end)?;
+        rest = after;
+        Ok(stream)
+    };
+    let (controls, runs, added) = (stream()?, stream()?, stream()?);
+    let mut reader = difference::StreamReader::new(controls, runs, added, rest);
+    reader.read(Some(&old_bytes()), u64::from(size), &mut Vec::new())?;
+    reader.check_end()
+}
+
+/// What [`check_frame`] and [`check_difference`] take for the old content.
+#[must_use]
+pub fn old_bytes() -> Vec<u8> {
+    (0..4096_u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+/// Four bytes of a number, and those after them.
+fn sized(bytes: &[u8]) -> Result<(u32, &[u8]), DeltaError> {
+    let early_end = || DeltaError::damaged("fuzzed bytes", "four bytes of a size", bytes.len());
+    let (size, rest) = bytes.split_first_chunk::<4>().ok_or_else(early_end)?;
+    Ok((u32::from_le_bytes(*size), rest))
+}

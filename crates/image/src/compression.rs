@@ -80,10 +80,14 @@ impl LayerCompression {
     /// The compressor with its level and the exact versions of its libraries: the same text means the same bytes.
     #[must_use]
     pub fn identity(self) -> String {
+        self.identity_with(zstd::zstd_safe::version_string())
+    }
+
+    /// The same, with the zstd library of this version.
+    pub(crate) fn identity_with(self, libzstd: &str) -> String {
         match self {
             Self::Zstd(level) => {
-                let library = zstd::zstd_safe::version_string();
-                format!("zstd {}, libzstd {library}, frames {}", level.get(), crate::chunked::FRAMES)
+                format!("zstd {}, libzstd {libzstd}, frames {}", level.get(), crate::chunked::FRAMES)
             }
             Self::Gzip => format!("gzip {GZIP_LEVEL}, {GZIP_LIBRARIES}"),
             Self::None => "none".to_owned(),

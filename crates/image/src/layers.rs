@@ -113,6 +113,15 @@ impl Layers {
     }
 }
 
+/// The layers of a tree, and what had to be done for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The layers.
+    pub layers: Layers,
+    /// How many segments were compressed: neither their layer nor they themselves were known.
+    pub compressed: usize,
+}
+
 /// Plans the layers of a tree and writes each that is not in the store yet.
 ///
 /// # Errors
@@ -122,10 +131,12 @@ pub fn layers(
     contents: &Contents,
     settings: &LayerSettings<'_>,
     store: &Store,
-) -> Result<Layers, ImageError> {
-    let plans = plan(tree, settings)?.into_iter();
-    let made = plans.map(|plan| layer(plan, contents, settings.compression, store));
-    Ok(Layers(made.collect::<Result<_, _>>()?))
+) -> Result<Made, ImageError> {
+    let (mut layers, mut compressed) = (Vec::new(), 0);
+    for plan in plan(tree, settings)? {
+        layers.push(layer(plan, contents, settings.compression, store, &mut compressed)?);
+    }
+    Ok(Made { layers: Layers(layers), compressed })
 }
 
 fn layer(
@@ -133,10 +144,12 @@ fn layer(
     contents: &Contents,
     compression: LayerCompression,
     store: &Store,
+    compressed: &mut usize,
 ) -> Result<Layer, ImageError> {
-    let keys: Vec<Digest> = plan.segments.iter().map(|members| key(members, compression)).collect();
+    let identity = compression.identity();
+    let keys: Vec<Digest> = plan.segments.iter().map(|members| key(members, &identity)).collect();
     let mut whole = Hasher::new();
-    whole.update(key(&plan.directories, compression).bytes());
+    whole.update(key(&plan.directories, &identity).bytes());
     for key in &keys {
         whole.update(key.bytes());
     }
@@ -147,7 +160,7 @@ fn layer(
         // Name and groups are not of the blob: two images may pack the same package alone and beside others.
         return Ok(Layer { name: plan.name, groups: plan.groups, ..layer });
     }
-    let layer = write_layer(plan, &keys, contents, compression, store)?;
+    let layer = write_layer(plan, &keys, contents, compression, store, compressed)?;
     let json =
         serde_json::to_vec(&layer).map_err(|source| ImageError::Json { document: "layer record", source })?;
     store.cache_put(CACHE, &whole, &json)?;
@@ -165,6 +178,7 @@ fn write_layer(
     contents: &Contents,
     compression: LayerCompression,
     store: &Store,
+    compressed: &mut usize,
 ) -> Result<Layer, ImageError> {
     let finish = |source| ImageError::Finish { layer: plan.name.clone(), source };
     let mut writer = LayerWriter::new(compression, store.writer()?);
@@ -177,6 +191,7 @@ fn write_layer(
                 let begun = writer.begin_segment().map_err(finish)?;
                 writer.append(members, contents, &plan.name)?;
                 made.push((key, writer.end_segment(begun).map_err(finish)?));
+                *compressed += 1;
             }
         }
     }

@@ -21,7 +21,7 @@ mod segments;
 pub use compression::{LayerCompression, Level};
 pub use error::ImageError;
 pub use image::{Blob, Image, Index};
-pub use layers::{Layer, LayerSettings, Layers, PackageFacts, layers};
+pub use layers::{Layer, LayerSettings, Layers, Made, PackageFacts, layers};
 pub use metadata::ImageMetadata;
 pub use output::{Output, OutputError};
 pub use read::{Layout, ReadError, read_layout};

@@ -10,7 +10,6 @@ use calypte_base::{Digest, Epoch, Hasher, TreePath};
 use calypte_formats::tar;
 use calypte_rootfs::{Content, FileTree, Node, NodeKind};
 
-use crate::compression::LayerCompression;
 use crate::error::ImageError;
 use crate::layers::LayerSettings;
 use crate::packing::{Evidence, IMAGE_LAYER, pack};
@@ -218,11 +217,11 @@ impl Member<'_> {
     }
 }
 
-/// The digest of all that decides the bytes of these members in a layer. The image's epoch counts only as far as it
-/// changes a time.
-pub(crate) fn key(members: &[Member<'_>], compression: LayerCompression) -> Digest {
+/// The digest of all that decides the bytes of these members in a layer, the compressor's
+/// [identity](crate::LayerCompression::identity) among it. The image's epoch counts only as far as it changes a time.
+pub(crate) fn key(members: &[Member<'_>], compressor: &str) -> Digest {
     let mut key = KeyWriter(Hasher::new());
-    key.field(format!("calypte layer {FORMAT}, {}", compression.identity()).as_bytes());
+    key.field(format!("calypte layer {FORMAT}, {compressor}").as_bytes());
     for member in members {
         member.hash(&mut key);
     }
@@ -240,5 +239,44 @@ impl KeyWriter {
     fn field(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.0.update(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use calypte_rootfs::Owner;
+
+    use super::*;
+    use crate::LayerCompression;
+
+    /// Else a store, and a client that makes layers anew out of a delta, would take other bytes for the same.
+    #[test]
+    fn another_version_of_the_compressor_has_other_keys_and_another_name() {
+        let owner = Owner::Package("a".to_owned());
+        let mut tree = FileTree::new(Node::directory(0, owner.clone()));
+        tree.insert(TreePath::new("link").unwrap(), Node::symlink("to".into(), 1, owner)).unwrap();
+        let zstd = LayerCompression::default();
+        let packages = BTreeMap::new();
+        let settings = LayerSettings {
+            compression: zstd,
+            limit: 64,
+            epoch: Epoch(1),
+            packages: &packages,
+            previous: &[],
+        };
+        let plans = plan(&tree, &settings).unwrap();
+        let members = &plans[0].segments[0];
+        let (own, other) = (zstd.identity(), zstd.identity_with("1.4.9"));
+        assert_eq!(own, zstd.identity_with(zstd::zstd_safe::version_string()));
+        assert_ne!(own, other);
+        assert_eq!(key(members, &own), key(members, &zstd.identity()));
+        assert_ne!(key(members, &own), key(members, &other));
+        assert_ne!(key(&plans[0].directories, &own), key(&plans[0].directories, &other));
+        assert_eq!(LayerCompression::level_of(&own), Some(19));
+        assert_eq!(
+            LayerCompression::level_of(&other),
+            None,
+            "who has another library cannot make the same bytes"
+        );
     }
 }

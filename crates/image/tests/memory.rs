@@ -62,7 +62,7 @@ fn three_hundred_megabytes_stream_through() {
             packages: &packages,
             previous: &[],
         };
-        let layers = layers(&tree, &contents, &settings, &store).unwrap();
+        let layers = layers(&tree, &contents, &settings, &store).unwrap().layers;
         let image = Image::new(layers, &ImageMetadata::new(Architecture::Amd64, Epoch(1)), &store).unwrap();
         let index = Index::new(vec![image], &store).unwrap();
         for form in forms {

@@ -6,13 +6,16 @@ mod schedule;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result};
 use calypte_base::{Architecture, Digest, Epoch};
 use calypte_definition::{ImageDefinition, ImageId};
 use calypte_image::cache::{self, InputKey};
 use calypte_image::packing::{DEFAULT_LAYERS, PreviousLayer};
-use calypte_image::{Image, ImageMetadata, Index, LayerCompression, LayerSettings, PackageFacts, layers};
+use calypte_image::{
+    Image, ImageMetadata, Index, LayerCompression, LayerSettings, Made, PackageFacts, layers,
+};
 use calypte_resolve::{Lock, LockedPackage};
 use calypte_rootfs::assemble::{Assembly, Rootfs, assemble};
 use calypte_universe::Rules;
@@ -232,7 +235,8 @@ impl Factory<'_> {
             packages: &facts.collect(),
             previous: options.previous.get(&architecture).map_or(&[], Vec::as_slice),
         };
-        let layers = layers(&rootfs.tree, &rootfs.contents, &settings, self.store())?;
+        let Made { layers, compressed } = layers(&rootfs.tree, &rootfs.contents, &settings, self.store())?;
+        self.compressed.fetch_add(compressed, Ordering::Relaxed);
         let mut metadata = ImageMetadata::of(definition, architecture, epoch);
         metadata.version = self.version(inputs)?;
         let image = Image::new(layers, &metadata, self.store())?;
@@ -267,6 +271,11 @@ impl Factory<'_> {
     /// The digest of everything that the image is made from: package by package, definition and rules, and this
     /// program's own sources (`CALYPTE_SOURCES`, from the build script).
     pub(crate) fn key(&self, inputs: &Inputs<'_>, options: &LayerOptions) -> Result<Digest> {
+        self.key_with(inputs, options, &options.compression.identity())
+    }
+
+    /// The same, with a compressor of this identity.
+    fn key_with(&self, inputs: &Inputs<'_>, options: &LayerOptions, compressor: &str) -> Result<Digest> {
         // Source and size decide its layer; the rest of what a lock says of a package is in its file.
         let packages = inputs
             .packages
@@ -281,7 +290,7 @@ impl Factory<'_> {
             .with("definition", &serde_json::to_vec(inputs.definition)?)
             .with("rules", format!("{:?}", (assumed, slices, accounts, alternatives, effects)).as_bytes())
             .with("architecture", inputs.architecture.oci().as_bytes())
-            .with("compression", options.compression.identity().as_bytes())
+            .with("compression", compressor.as_bytes())
             .with("layers", &options.limit.to_le_bytes())
             .with("previous", format!("{:?}", options.previous.get(&inputs.architecture)).as_bytes())
             .with("epoch", &inputs.epoch.0.to_le_bytes())

@@ -1,7 +1,7 @@
 //! What every piece of work needs, set up once: catalog, store, mirrors, the time, and whom to tell.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, bail};
@@ -49,6 +49,8 @@ pub struct Factory<'a> {
     universes: BTreeMap<String, (UniverseDefinition, Rules)>,
     /// Warnings that were given, so that none is given twice.
     pub(crate) told: Mutex<BTreeSet<String>>,
+    /// How many segments of layers were compressed.
+    pub(crate) compressed: AtomicUsize,
 }
 
 impl<'a> Factory<'a> {
@@ -62,13 +64,20 @@ impl<'a> Factory<'a> {
         for name in settings.catalog.universes()? {
             universes.insert(name.clone(), read_universe(&settings.catalog, &name)?);
         }
-        Ok(Self { settings, images, universes, told: Mutex::default() })
+        Ok(Self { settings, images, universes, told: Mutex::default(), compressed: AtomicUsize::new(0) })
     }
 
     /// The store.
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.settings.store
+    }
+
+    /// How many segments of layers it has compressed so far: what was compressed before, for whichever image, is none of
+    /// them.
+    #[must_use]
+    pub fn compressed_segments(&self) -> usize {
+        self.compressed.load(Ordering::Relaxed)
     }
 
     /// The image that a text such as `python:3.14-builder` means in a universe.

@@ -133,7 +133,7 @@ pub fn rpm(tag: &str) -> Licences {
 }
 
 /// All of these apply; each is said once.
-fn all_of(parts: Vec<String>) -> Option<String> {
+pub(crate) fn all_of(parts: Vec<String>) -> Option<String> {
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
     for part in parts.iter().filter(|part| !part.is_empty()) {
@@ -153,7 +153,16 @@ fn all_of(parts: Vec<String>) -> Option<String> {
 
 /// The parts of an expression that all apply: itself alone where it is a choice.
 fn conditions(expression: &str) -> Vec<&str> {
-    if is_choice(expression) { vec![expression] } else { split(expression, " AND ") }
+    if is_choice(expression) {
+        return vec![expression];
+    }
+    let unwrap = |part| bare(part).unwrap_or(part);
+    split(expression, " AND ").into_iter().map(unwrap).collect()
+}
+
+/// A choice without its brackets.
+fn bare(expression: &str) -> Option<&str> {
+    expression.strip_prefix('(')?.strip_suffix(')').filter(|inner| is_choice(inner))
 }
 
 /// Whether an expression is a choice that stands in no brackets.
@@ -347,9 +356,9 @@ mod tests {
 
     #[test]
     fn what_is_said_twice_is_written_once() {
-        let text = "Format: https://x/copyright-format/1.0/\n\n### a ###\n\nFiles: a\nCopyright: A, Inc.\n .\n 2020 B\nLicense: Expat and Zlib\n\nFiles: b\nCopyright: 2020 B\nLicense: ISC and Expat\n";
+        let text = "Format: https://x/copyright-format/1.0/\n\n### a ###\n\nFiles: a\nCopyright: A, Inc.\n .\n 2020 B\nLicense: Expat and Zlib\n\nFiles: b\nCopyright: 2020 B\nLicense: ISC and Expat\n\nFiles: c\nCopyright: 2020 B\nLicense: X11 or ISC\n\nFiles: d\nCopyright: 2020 B\nLicense: Expat, and X11 or ISC\n";
         let copyright = debian("p", text.as_bytes());
-        assert_eq!(copyright.licences.declared.as_deref(), Some("MIT AND Zlib AND ISC"));
+        assert_eq!(copyright.licences.declared.as_deref(), Some("MIT AND Zlib AND ISC AND (X11 OR ISC)"));
         assert_eq!(copyright.notices, ["A, Inc.", "2020 B"]);
     }
 

@@ -73,7 +73,7 @@ fn row(text: &str) -> Result<(&str, f64, f64), String> {
     else {
         return Err("a row has three fields: the flaw, its probability and its percentile".to_owned());
     };
-    if !whole::is_cve(flaw) {
+    if !crate::cve::is_cve(flaw) {
         return Err(format!("`{flaw}` is no number of a flaw such as CVE-2026-1234"));
     }
     Ok((flaw, share(probability)?, share(percentile)?))

@@ -33,7 +33,7 @@ pub(super) fn read(document: &str, reader: &mut dyn Read, sink: &mut dyn Sink) -
     for (number, entry) in catalog.vulnerabilities.into_iter().enumerate() {
         let place = format!("vulnerabilities[{number}]");
         let flaw = entry.flaw.trim();
-        if !whole::is_cve(flaw) {
+        if !crate::cve::is_cve(flaw) {
             let reason = format!("`{flaw}` is no number of a flaw such as CVE-2026-1234");
             return Err(FeedError::malformed(document, format!("{place}.cveID"), reason));
         }

@@ -135,8 +135,8 @@ fn advisory(document: &str, parsed: Document) -> Result<Advisory, FeedError> {
 /// name flaws that merely resemble this one: so it counts for distributions alone, and where nothing better is said.
 fn aliases(parsed: &Document, distribution: bool) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = parsed.aliases.iter().chain(&parsed.upstream).cloned().collect();
-    if distribution && !whole::is_cve(&parsed.id) && !names.iter().any(|name| whole::is_cve(name)) {
-        names.extend(parsed.related.iter().filter(|name| whole::is_cve(name)).cloned());
+    if distribution && !crate::cve::is_cve(&parsed.id) && !names.iter().any(|name| crate::cve::is_cve(name)) {
+        names.extend(parsed.related.iter().filter(|name| crate::cve::is_cve(name)).cloned());
     }
     names.remove(&parsed.id);
     names

@@ -146,7 +146,7 @@ fn flaws(update: &Update) -> BTreeSet<String> {
 
 fn cves(text: &str) -> impl Iterator<Item = String> + '_ {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-');
-    words.filter(|word| whole::is_cve(word)).map(str::to_owned)
+    words.filter(|word| crate::cve::is_cve(word)).map(str::to_owned)
 }
 
 fn references(update: &Update) -> Vec<Reference> {

@@ -160,17 +160,6 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Whether a text is a name under which the flaw is known everywhere.
-pub(super) fn is_cve(text: &str) -> bool {
-    let mut parts = text.splitn(3, '-');
-    let digits = |part: Option<&str>, least: usize| {
-        part.is_some_and(|part| {
-            (least..=19).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-        })
-    };
-    parts.next() == Some("CVE") && digits(parts.next(), 4) && digits(parts.next(), 4)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,18 +180,6 @@ mod tests {
         }
         for text in ["yesterday", "20261030", "2026-13-01", "2026-10-30T25:00:00Z", "-"] {
             assert!(time("d", "p", Some(text)).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn numbers_of_flaws() {
-        for good in ["CVE-1999-0001", "CVE-2026-1234567"] {
-            assert!(is_cve(good), "{good}");
-        }
-        for bad in
-            ["CVE-99-0001", "CVE-2026-123", "CVE-2026-12a4", "GHSA-2026-1234", "CVE-2026", "cve-2026-1234"]
-        {
-            assert!(!is_cve(bad), "{bad}");
         }
     }
 

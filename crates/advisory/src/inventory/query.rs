@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 
 use super::postings::{self, PIECE};
 use super::{Inventory, InventoryError};
+use crate::cve::is_cve;
 use crate::database::Database;
 use crate::finding::FixState;
-use crate::matching::{Examiner, Looking, OwnFixes, Rule, Target, Traits, Weighed, flaws, is_cve, weigh};
+use crate::matching::{Examiner, Looking, OwnFixes, Rule, Target, Traits, Weighed, flaws, weigh};
 use crate::model::{Advisory, Ecosystem};
 
 /// Sets up to which bills are looked up one by one; above, all bills are gone through once.

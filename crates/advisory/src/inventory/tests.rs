@@ -35,7 +35,7 @@ fn an_advisory_finds_the_images_that_a_scan_would_find_it_in() {
     let mut bookworm = bill(vec![libssl("3.0-1")]);
     bookworm.distribution = Some(os("debian", Some("12"), Some("bookworm")));
     inventory.add("d", None, &bookworm, &Fixes::new()).unwrap();
-    let said = tracked("CVE-1", "trixie", "openssl", before("3.0-2"));
+    let said = tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-2"));
     let found = inventory.affected(&said, false).unwrap();
     assert_eq!(named(&found), ["a", "c"]);
     assert_eq!((found.images[0].digest, found.images[1].digest), (Some(digest), None));
@@ -49,7 +49,7 @@ fn an_advisory_finds_the_images_that_a_scan_would_find_it_in() {
 #[test]
 fn a_bill_that_is_added_again_takes_the_place_of_the_earlier() {
     let mut inventory = Inventory::in_memory().unwrap();
-    let said = tracked("CVE-1", "trixie", "openssl", before("3.0-2"));
+    let said = tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-2"));
     for (version, expected) in [("3.0-1", vec!["a"]), ("3.0-2", vec![]), ("3.0-1", vec!["a"])] {
         inventory.add("a", None, &bill(vec![libssl(version)]), &Fixes::new()).unwrap();
         assert_eq!(named(&inventory.affected(&said, false).unwrap()), expected);
@@ -62,8 +62,11 @@ fn a_bill_that_is_added_again_takes_the_place_of_the_earlier() {
 #[test]
 fn the_own_changelog_and_what_other_sources_say_count_as_in_a_scan() {
     let mut inventory = Inventory::in_memory().unwrap();
-    let case =
-        Case::new(trixie(), vec![libssl("3.0-1")]).fixed_by_changelog("deb/libssl3@3.0-1", "CVE-1", "3");
+    let case = Case::new(trixie(), vec![libssl("3.0-1")]).fixed_by_changelog(
+        "deb/libssl3@3.0-1",
+        "CVE-2024-0001",
+        "3",
+    );
     inventory.add("a", None, &case.sbom, &case.fixes).unwrap();
     inventory.add("b", None, &bill(vec![libssl("3.0-0")]), &Fixes::new()).unwrap();
     let both = |id: &str, aliases: &[&str]| {
@@ -73,18 +76,19 @@ fn the_own_changelog_and_what_other_sources_say_count_as_in_a_scan() {
             vec![affected(debian("trixie"), "openssl", PackageRole::Source, before("3.0-2"))],
         )
     };
-    assert_eq!(named(&inventory.affected(&both("CVE-1", &[]), false).unwrap()), ["b"]);
-    assert_eq!(named(&inventory.affected(&both("DSA-1", &["CVE-1", "CVE-2"]), false).unwrap()), ["a", "b"]);
-    let mut not = both("CVE-2", &[]);
-    not.affected[0].status = Status::NotAffected;
-    let case = case.source("one", &["debian"], vec![both("DSA-1", &["CVE-1", "CVE-2"])]).source(
-        "two",
-        &["debian"],
-        vec![not],
+    assert_eq!(named(&inventory.affected(&both("CVE-2024-0001", &[]), false).unwrap()), ["b"]);
+    assert_eq!(
+        named(&inventory.affected(&both("DSA-1", &["CVE-2024-0001", "CVE-2024-0002"]), false).unwrap()),
+        ["a", "b"]
     );
+    let mut not = both("CVE-2024-0002", &[]);
+    not.affected[0].status = Status::NotAffected;
+    let case = case
+        .source("one", &["debian"], vec![both("DSA-1", &["CVE-2024-0001", "CVE-2024-0002"])])
+        .source("two", &["debian"], vec![not]);
     let database = case.database();
-    assert_eq!(named(&inventory.affected_by("CVE-1", &database).unwrap()), ["b"]);
-    assert!(named(&inventory.affected_by("CVE-2", &database).unwrap()).is_empty());
+    assert_eq!(named(&inventory.affected_by("CVE-2024-0001", &database).unwrap()), ["b"]);
+    assert!(named(&inventory.affected_by("CVE-2024-0002", &database).unwrap()).is_empty());
     assert_eq!(named(&inventory.affected_by("DSA-1", &database).unwrap()), ["b"]);
 }
 
@@ -122,11 +126,11 @@ fn many_bills_in_several_goes_are_all_found() {
         adding.add("never", None, &bill(vec![libssl("3.0-1")]), &Fixes::new()).unwrap();
     }
     let inventory = Inventory::open(&path).unwrap();
-    let said = tracked("CVE-1", "trixie", "openssl", before("3.0-3"));
+    let said = tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-3"));
     let found = inventory.affected(&said, false).unwrap();
     assert_eq!(found.images.len(), expected.len());
     assert_eq!(found.images.into_iter().map(|image| image.name).collect::<BTreeSet<_>>(), expected);
-    let said = tracked("CVE-2", "trixie", "only-3-2999", vec![]);
+    let said = tracked("CVE-2024-0002", "trixie", "only-3-2999", vec![]);
     assert_eq!(named(&inventory.affected(&said, false).unwrap()), ["image-3-2999"]);
 }
 

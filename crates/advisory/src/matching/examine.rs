@@ -10,6 +10,7 @@ use calypte_formats::changelog::NamedFix;
 
 use super::target::Target;
 use super::weigh::{Rule, Traits, Weighed, weigh};
+use crate::cve::is_cve;
 use crate::database::{CHANGELOG, Database, DatabaseError, Entry, Header, StoredSource, plain_id};
 use crate::model::Ecosystem;
 
@@ -44,11 +45,6 @@ impl Claim {
         names.insert(&self.flaw);
         names
     }
-}
-
-/// Whether a name is a CVE number.
-pub fn is_cve(name: &str) -> bool {
-    name.starts_with("CVE-")
 }
 
 /// All names of an advisory.

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use calypte_sbom::{Component, Distribution, Sbom};
 use serde::{Deserialize, Serialize};
 
-use super::examine::{Examiner, Looking, is_cve};
+use super::examine::{Examiner, Looking};
 use super::target::{Target, worlds};
 use super::weigh::Rule;
 use crate::Fixes;
+use crate::cve::is_cve;
 use crate::database::{Database, DatabaseError, Told};
 use crate::model::{Affected, Ecosystem, SourceName};
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use calypte_base::Epoch;
 use calypte_sbom::Component;
 
-use super::examine::{Claim, Examiner, flaws, is_cve};
+use super::examine::{Claim, Examiner, flaws};
+use crate::cve::is_cve;
 use crate::database::{Database, DatabaseError, plain_id};
 use crate::finding::{Finding, FixState, Score};
 use crate::model::SourceName;

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use explain::{Explanation, explain};
 pub use weigh::Rule;
 
-pub(crate) use examine::{Examiner, Looking, OwnFixes, flaws, is_cve};
+pub(crate) use examine::{Examiner, Looking, OwnFixes, flaws};
 pub(crate) use target::{Target, worlds};
 pub(crate) use weigh::{Traits, Weighed, weigh};
 

@@ -6,10 +6,11 @@ use calypte_base::Digest;
 use calypte_sbom::{Component, Sbom};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::flaws::{Flaws, is_cve, only_cve};
+use super::flaws::{Flaws, only_cve};
 use super::merge::{Decided, for_image};
 use super::model::{ImageId, Product, Statement, Whole};
 use super::purl::Purl;
+use crate::cve::is_cve;
 use crate::finding::{Finding, Suppressed};
 
 /// What was scanned, as statements name it.

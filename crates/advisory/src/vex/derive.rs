@@ -8,10 +8,10 @@ use calypte_base::Epoch;
 use calypte_sbom::{Component, FileOwner};
 
 use super::apply::{Scanned, globs};
-use super::flaws::is_cve;
 use super::model::{Justification, Origin, Product, Rule, Statement, Status};
 use super::purl::Purl;
 use crate::Fixes;
+use crate::cve::is_cve;
 use crate::finding::Finding;
 use crate::model::{Advisory, Affected, Event, PackageRole, Status as AdvisoryStatus};
 use crate::versions::Scheme;

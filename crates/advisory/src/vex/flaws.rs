@@ -6,12 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Statement;
-
-/// Whether this is a CVE number.
-#[must_use]
-pub(super) fn is_cve(name: &str) -> bool {
-    name.starts_with("CVE-")
-}
+use crate::cve::is_cve;
 
 /// The CVE number among the names of a flaw; none where there are none or several.
 #[must_use]

@@ -14,6 +14,7 @@ pub mod merge;
 pub mod model;
 pub mod openvex;
 pub mod purl;
+pub mod repository;
 pub mod reviewed;
 
 pub use apply::{Scanned, apply};

@@ -145,14 +145,20 @@ impl FromStr for Purl {
             *text = format!("{epoch}:{text}");
         }
         Ok(Self {
-            namespace: decode(path)?,
+            namespace: parts(&decode(path)?),
             name,
             version,
             qualifiers,
-            subpath: subpath.map(decode).transpose()?.filter(|path| !path.is_empty()),
+            // As it is written: nothing here looks into it.
+            subpath: subpath.map(str::to_owned).filter(|path| !path.is_empty()),
             kind,
         })
     }
+}
+
+/// A namespace without empty parts.
+fn parts(namespace: &str) -> String {
+    namespace.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
 }
 
 fn qualifiers(query: &str) -> Option<BTreeMap<String, String>> {
@@ -160,6 +166,10 @@ fn qualifiers(query: &str) -> Option<BTreeMap<String, String>> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=')?;
         let value = decode(value)?;
+        let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        if key.is_empty() || !key.bytes().all(is_sound) {
+            return None;
+        }
         if !value.is_empty() {
             qualifiers.insert(key.to_ascii_lowercase(), value);
         }
@@ -284,6 +294,16 @@ mod tests {
             &long,
         ] {
             assert!(text.parse::<Purl>().is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_can_be_read_is_written_as_the_same(text in "pkg:(deb|npm|oci|x)/([a@%2F/.]{0,4}/)?[a-c@%2FE:?#/]{1,8}(@[0-9:%2f]{0,4})?([?](epoch|arch|a)=[1&%=2]{0,3})?(#[a/#?@]{0,3})?") {
+            if let Ok(purl) = text.parse::<Purl>() {
+                proptest::prop_assert!(purl.covers(&purl));
+                proptest::prop_assert_eq!(purl.to_string().parse::<Purl>(), Ok(purl), "{}", text);
+            }
         }
     }
 }

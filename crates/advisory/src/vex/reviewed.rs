@@ -71,7 +71,7 @@ impl Reader {
     }
 
     fn statement(&mut self, entry: Entry, span: Span) -> Statement {
-        self.check_words(&entry, span);
+        self.check_words(&entry);
         let status = entry.status.value;
         let issued = self.time(&entry.date);
         let updated = entry.updated.as_ref().map_or(issued, |written| self.time(written));
@@ -109,7 +109,7 @@ impl Reader {
         }
     }
 
-    fn check_words(&mut self, entry: &Entry, span: Span) {
+    fn check_words(&mut self, entry: &Entry) {
         let flaw = &entry.flaw;
         let is_name = |name: &str| {
             !name.is_empty()
@@ -151,7 +151,6 @@ impl Reader {
                 format!("`{}` is neither an address nor a file of the catalog", entry.evidence.value);
             self.mistake(entry.evidence.span, message, "write `https://…`, or a path below the catalog");
         }
-        let _ = span;
     }
 
     fn time(&mut self, written: &Spanned<String>) -> Epoch {

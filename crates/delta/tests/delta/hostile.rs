@@ -1,7 +1,7 @@
 //! Whatever was cut off, changed or mixed up is refused, says so, and leaves nothing behind.
 
 use calypte_base::Digest;
-use calypte_delta::{Settings, check_plan};
+use calypte_delta::{Settings, check_difference, check_frame, check_plan};
 
 use crate::image::{Form, Member, Pair, file, noise, write_image};
 
@@ -168,4 +168,25 @@ fn an_image_is_no_delta() {
     let layout = calypte_delta::Layout::open(&pair.path("delta")).unwrap();
     let error = layout.images(&layout.entry(None).unwrap()).unwrap_err().to_string();
     assert!(error.contains("expected an image"), "{error}");
+}
+
+/// A fuzzer that starts from what is refused at once learns nothing: its seeds must be good, and of all three kinds.
+#[test]
+fn the_seeds_of_the_fuzzer_are_read() {
+    let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/delta");
+    let mut kinds = Vec::new();
+    for entry in fs_err::read_dir(seeds).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs_err::read(&path).unwrap();
+        let read = match bytes[0] {
+            b'f' => check_frame(&bytes[1..]),
+            b'd' => check_difference(&bytes[1..]),
+            _ => check_plan(&bytes),
+        };
+        read.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        kinds.push(bytes[0]);
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, b"cdf");
 }

@@ -207,7 +207,6 @@ fn programs_tell_what_go_says_of_them() {
             .env("GOFLAGS", "-mod=mod")
             .env("GOPROXY", "off")
             .env("CGO_ENABLED", "0")
-            .env("GOCACHE", root.path().join("cache"))
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -5,4 +5,5 @@ mod hostile;
 mod layers;
 mod outputs;
 mod sample;
+mod shared;
 mod tools;

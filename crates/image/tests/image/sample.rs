@@ -44,7 +44,7 @@ pub fn layers(
         packages: &BTreeMap::new(),
         previous: &[],
     };
-    make_layers(tree, contents, &settings, store)
+    Ok(make_layers(tree, contents, &settings, store)?.layers)
 }
 
 /// A tree with the bytes of its files.

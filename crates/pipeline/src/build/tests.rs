@@ -20,6 +20,11 @@ fn locked() -> Fixture {
 }
 
 fn build(fixture: &Fixture, change: impl FnOnce(&mut BuildAllRequest)) -> BuiltAll {
+    counted(fixture, change).0
+}
+
+/// Builds, and counts the segments that were compressed for it.
+fn counted(fixture: &Fixture, change: impl FnOnce(&mut BuildAllRequest)) -> (BuiltAll, usize) {
     let factory = fixture.factory();
     let mut request = BuildAllRequest {
         universe: UNIVERSE.to_owned(),
@@ -29,7 +34,8 @@ fn build(fixture: &Fixture, change: impl FnOnce(&mut BuildAllRequest)) -> BuiltA
         at_once: 3,
     };
     change(&mut request);
-    factory.build_all(&request).unwrap()
+    let report = factory.build_all(&request).unwrap();
+    (report, factory.compressed_segments())
 }
 
 /// The images that were built, as `name architecture`.
@@ -64,41 +70,68 @@ fn each_thing_is_made_once_and_found_again() {
 
     // One after the other in another store, the same comes out.
     let other = locked();
-    assert_eq!(digests(&build(&other, |request| request.at_once = 1)), digests(&first));
-    assert_eq!(other.cached("segment"), kept);
+    let (third, compressed) = counted(&other, |request| request.at_once = 1);
+    assert_eq!(digests(&third), digests(&first));
+    assert_eq!((other.cached("segment"), compressed), (kept, kept));
 }
 
-/// Locks families anew, builds, and gives what was built, and how many segments and layers were compressed.
-fn after(fixture: &Fixture, locks: &[(&str, &[Package])]) -> (BTreeSet<String>, usize, usize) {
-    let count = || (fixture.cached("segment"), fixture.cached("layer"));
-    let before = count();
+/// Locks families anew, builds with at most so many layers, and gives what was built, how many segments were compressed
+/// and how many layers were made.
+fn after(fixture: &Fixture, limit: usize, locks: &[(&str, &[Package])]) -> (BTreeSet<String>, usize, usize) {
+    let before = fixture.cached("layer");
     for (family, packages) in locks {
         fixture.lock(family, packages);
     }
-    let report = build(fixture, |_| {});
+    let (report, compressed) = counted(fixture, |request| request.layers.limit = limit);
     assert_eq!(report.failures, []);
-    let now = count();
-    (built(&report), now.0 - before.0, now.1 - before.1)
+    (built(&report), compressed, fixture.cached("layer") - before)
 }
 
 #[test]
 fn a_changed_package_rebuilds_the_images_that_hold_it_and_compresses_itself() {
+    changed(64, [4, 4]);
+}
+
+/// All packages of an image in one layer: what shares the layer of a changed package is copied into the new one.
+#[test]
+fn a_changed_package_compresses_nothing_that_shares_its_layer() {
+    changed(2, [4, 8]);
+}
+
+/// Changes a package of one family, then one of all, and expects so many new layers each time.
+fn changed(limit: usize, layers: [usize; 2]) {
     let fixture = locked();
     let of = |images: &[&str]| -> BTreeSet<String> {
         images.iter().flat_map(|image| [format!("{image} amd64"), format!("{image} arm64")]).collect()
     };
-    build(&fixture, |_| {});
-    // With and without documentation, for two architectures: four segments, each in a layer of its own.
+    build(&fixture, |request| request.layers.limit = limit);
+    // With and without documentation, for two architectures: four segments.
     let changed = [COMMON, package("beta", "1"), package("extra", "2")];
-    assert_eq!(after(&fixture, &[("beta", &changed)]), (of(&["beta", "beta-builder"]), 4, 4));
+    assert_eq!(after(&fixture, limit, &[("beta", &changed)]), (of(&["beta", "beta-builder"]), 4, layers[0]));
     // What all images hold is compressed no more often.
     let common = package("common", "2");
     let (alpha, beta) =
         ([common, package("alpha", "1")], [common, package("beta", "1"), package("extra", "2")]);
     let all = of(&["alpha", "alpha-builder", "beta", "beta-builder"]);
-    assert_eq!(after(&fixture, &[("alpha", &alpha), ("beta", &beta)]), (all, 4, 4));
+    assert_eq!(after(&fixture, limit, &[("alpha", &alpha), ("beta", &beta)]), (all, 4, layers[1]));
     // What was there before is found.
-    assert_eq!(after(&fixture, &[("alpha", ALPHA), ("beta", BETA)]), (of(&[]), 0, 0));
+    assert_eq!(after(&fixture, limit, &[("alpha", ALPHA), ("beta", BETA)]), (of(&[]), 0, 0));
+}
+
+/// An image is not taken out of the store when another compressor would make its layers.
+#[test]
+fn another_version_of_the_compressor_makes_another_image() {
+    let fixture = locked();
+    let factory = fixture.factory();
+    let lock = factory.current_lock(UNIVERSE, "alpha").unwrap();
+    let image = factory.image_id("alpha", UNIVERSE).unwrap();
+    let inputs = factory.inputs(&lock, &image, Architecture::Amd64).unwrap();
+    let options = factory.layer_options();
+    let own = options.compression.identity();
+    let key = |compressor: &str| factory.key_with(&inputs, &options, compressor).unwrap();
+    assert_eq!(key(&own), factory.key(&inputs, &options).unwrap());
+    assert_ne!(key(&own), key(&own.replacen("libzstd 1.", "libzstd 2.", 1)));
+    assert_ne!(own, own.replacen("libzstd 1.", "libzstd 2.", 1));
 }
 
 #[test]

@@ -6,13 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use calypte_base::{Epoch, TreePath};
 use calypte_formats::changelog::NamedFix;
 
-use super::relations::{Package, Providers};
+use super::relations::{MOST_RELATIONS, Package, Providers};
 use super::tree::Tree;
 use super::{ForeignBill, apk, dpkg, java, npm, programs, python, rpm, unread};
 use crate::model::{
     Component, Dependencies, Distribution, FileOwner, Licences, PackageKind, Sbom, SbomFile, Subject,
 };
 use crate::os_release;
+
+/// Most fixes of all components together: a Debian desktop has 100,000.
+const MOST_FIXES: usize = 5_000_000;
+
+/// Most gaps that are listed one by one.
+const MOST_GAPS: usize = 1_000;
 
 /// What the cataloguers found.
 #[derive(Debug, Default)]
@@ -102,7 +108,18 @@ pub(super) fn make(mut tree: Tree, subject: Subject, created: Epoch) -> ForeignB
         components.insert(component.id.clone(), component);
     }
     let sbom = Sbom { subject, created, distribution, components, files, dependencies };
-    ForeignBill { sbom, fixes, gaps: gaps.into_iter().collect::<BTreeSet<_>>().into_iter().collect() }
+    ForeignBill { sbom, fixes, gaps: listed(gaps) }
+}
+
+/// Each gap once, and no more than anybody reads.
+fn listed(gaps: Vec<String>) -> Vec<String> {
+    let gaps: BTreeSet<String> = gaps.into_iter().collect();
+    let more = gaps.len().saturating_sub(MOST_GAPS);
+    let mut listed: Vec<String> = gaps.into_iter().take(MOST_GAPS).collect();
+    if more > 0 {
+        listed.push(format!("{more} more could not be read"));
+    }
+    listed
 }
 
 /// The distribution's package that has the file that a place lies in; a place within an archive is behind a `!`.
@@ -130,17 +147,26 @@ fn fixes(packages: &[Package]) -> BTreeMap<String, BTreeMap<String, NamedFix>> {
             of_source.entry(flaw.clone()).or_insert_with(|| fix.clone());
         }
     }
+    let mut left = MOST_FIXES;
     let fixes = packages.iter().filter_map(|Package { component, .. }| {
-        Some((component.id.clone(), by_source.get(&key(component))?.clone()))
+        let of_source = by_source.get(&key(component))?;
+        // Without them flaws are found that are fixed, never the other way round.
+        left = left.checked_sub(of_source.len())?;
+        Some((component.id.clone(), of_source.clone()))
     });
     fixes.collect()
 }
 
 fn dependencies(found: &Found) -> BTreeMap<String, Dependencies> {
     let providers = Providers::new(&found.packages, &found.owners);
-    let of = |package| providers.dependencies(package);
-    let mut all: BTreeMap<_, _> =
-        found.packages.iter().map(|package| (package.component.id.clone(), of(package))).collect();
+    let mut left = MOST_RELATIONS;
+    let mut all = BTreeMap::new();
+    for package in &found.packages {
+        let dependencies = providers.dependencies(package);
+        let Some(rest) = left.checked_sub(dependencies.on.len()) else { break };
+        left = rest;
+        all.insert(package.component.id.clone(), dependencies);
+    }
     all.extend(found.language_needs.clone());
     all
 }

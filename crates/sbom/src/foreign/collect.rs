@@ -108,7 +108,7 @@ impl Facts {
         });
         let crates = self.crates.as_ref().map_or(0, |crates| {
             let each = |one: &AuditableCrate| {
-                one.name.len() + one.version.len() + one.source.len() + 8 * one.dependencies.len() + EACH
+                one.name.len() + one.version.len() + one.source.len() + EACH * one.dependencies.len() + EACH
             };
             crates.packages.iter().map(each).sum()
         });

@@ -14,13 +14,19 @@ use super::relations::Package;
 use super::tree::{Resolver, Tree};
 use crate::evidence::{deb_relations, first_line};
 use crate::licences::{self, Copyright};
-use crate::model::{Component, PackageKind, SourcePackage};
+use crate::model::{Component, Licences, PackageKind, SourcePackage};
 
 /// Most bytes of a changelog that are read, unpacked.
 const CHANGELOG: u64 = 32 * 1024 * 1024;
 
 /// Most bytes of all changelogs together, unpacked: those of 5,000 packages have 1 GB.
 const CHANGELOGS: u64 = 4 << 30;
+
+/// Most packages: three times what Debian has.
+const MOST_PACKAGES: usize = 200_000;
+
+/// Most bytes of all terms together; those of 5,000 packages have 200 MB.
+const TERMS: usize = 1 << 30;
 
 /// Reads what there is of dpkg's records.
 pub(super) fn catalogue(tree: &Tree, found: &mut Found) {
@@ -29,6 +35,7 @@ pub(super) fn catalogue(tree: &Tree, found: &mut Found) {
         resolver: Resolver::new(tree),
         diversions: diversions(tree),
         changelogs: CHANGELOGS,
+        terms: TERMS,
         copyrights: BTreeMap::new(),
     };
     let mut packages = BTreeMap::new();
@@ -42,7 +49,7 @@ pub(super) fn catalogue(tree: &Tree, found: &mut Found) {
         reader.status(&path.to_string(), text, Some(path), &mut packages, found);
     }
     let mut packages: Vec<Package> = packages.into_values().collect();
-    share_terms(&mut packages);
+    share_terms(&mut packages, reader.terms);
     found.packages.append(&mut packages);
 }
 
@@ -52,6 +59,8 @@ struct Reader<'t> {
     diversions: BTreeMap<String, Diversion>,
     /// Bytes of changelogs that may still be read.
     changelogs: u64,
+    /// Bytes of terms that may still be kept.
+    terms: usize,
     /// What was read of each copyright file, since packages of one source share theirs by links.
     copyrights: BTreeMap<TreePath, Copyright>,
 }
@@ -105,6 +114,11 @@ impl Reader<'_> {
                 found.gaps.push(format!("{name}: the package at line {line} has no name or version"));
                 continue;
             };
+            if packages.len() == MOST_PACKAGES {
+                return found
+                    .gaps
+                    .push(format!("{name} cannot be read to its end: there are too many packages"));
+            }
             self.own(&package.component, &paragraph, single, found);
             self.document(&mut package);
             packages.entry(package.component.id.clone()).or_insert(package);
@@ -165,8 +179,11 @@ impl Reader<'_> {
         {
             let known = self.copyrights.entry(path.clone());
             let copyright = known.or_insert_with(|| licences::debian(&component.name, text));
-            component.licences = copyright.licences.clone();
-            component.copyright.clone_from(&copyright.notices);
+            if let Some(left) = self.terms.checked_sub(weight(&copyright.licences, &copyright.notices)) {
+                self.terms = left;
+                component.licences = copyright.licences.clone();
+                component.copyright.clone_from(&copyright.notices);
+            }
         }
         let architecture = component.architecture.as_deref().unwrap_or_default();
         let rebuild = format!("{directory}/changelog.Debian.{architecture}.gz");
@@ -243,21 +260,32 @@ fn package(paragraph: &Paragraph<'_>, found: &Found) -> Option<Package> {
     })
 }
 
-/// A package without documentation has the terms of another of its source.
-fn share_terms(packages: &mut [Package]) {
+/// How many bytes terms take.
+fn weight(licences: &Licences, notices: &[String]) -> usize {
+    licences.texts.values().chain(notices).map(String::len).sum::<usize>()
+        + licences.declared.as_ref().map_or(0, String::len)
+}
+
+/// A package without documentation has the terms of another of its source, as long as there are bytes left for them.
+fn share_terms(packages: &mut [Package], mut left: usize) {
     let mut by_source = BTreeMap::new();
-    for Package { component, .. } in packages.iter() {
+    for (number, Package { component, .. }) in packages.iter().enumerate() {
         if component.licences.declared.is_some() {
-            let terms = (component.licences.clone(), component.copyright.clone());
-            by_source.entry(component.source.clone()).or_insert(terms);
+            by_source.entry(component.source.clone()).or_insert(number);
         }
     }
-    for Package { component, .. } in packages {
-        if component.licences.declared.is_none()
-            && let Some((licences, copyright)) = by_source.get(&component.source)
-        {
-            component.licences = licences.clone();
-            component.copyright.clone_from(copyright);
+    for number in 0..packages.len() {
+        let Some(Package { component, .. }) = packages.get(number) else { continue };
+        if component.licences.declared.is_some() {
+            continue;
+        }
+        let other = by_source.get(&component.source).and_then(|other| packages.get(*other));
+        let Some(Package { component: other, .. }) = other else { continue };
+        let Some(rest) = left.checked_sub(weight(&other.licences, &other.copyright)) else { return };
+        left = rest;
+        let (licences, copyright) = (other.licences.clone(), other.copyright.clone());
+        if let Some(Package { component, .. }) = packages.get_mut(number) {
+            (component.licences, component.copyright) = (licences, copyright);
         }
     }
 }

@@ -52,30 +52,46 @@ fn add(place: &str, artifact: &MavenArtifact, found: &mut Found) -> String {
 }
 
 fn artifacts(archive: &JavaArchive, name: &str) -> Vec<MavenArtifact> {
-    if !archive.artifacts.is_empty() {
-        return archive.artifacts.clone();
+    let mut artifacts = archive.artifacts.clone();
+    let own = from_manifest(archive, name);
+    // Into a shaded archive others were copied with what Maven left in them, and its own is often left out.
+    let copies = own.as_ref().is_some_and(|own| {
+        parts(name).is_some() && artifacts.iter().all(|artifact| artifact.artifact != own.artifact)
+    });
+    if artifacts.is_empty() || copies {
+        artifacts.extend(own);
     }
-    from_manifest(archive, name).into_iter().collect()
+    artifacts
 }
 
-/// `lib-1.2.jar` and its manifest.
+/// The name of a file without its ending.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// `lib-1.2.jar` → `lib`, `1.2`
+fn parts(name: &str) -> Option<(&str, &str)> {
+    let stem = stem(name);
+    let digit =
+        |at: usize| stem.get(at + 1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let (at, _) = stem.match_indices('-').find(|(at, _)| digit(*at))?;
+    Some((stem.get(..at)?, stem.get(at + 1..)?))
+}
+
+/// What the file's name and the manifest say together.
 fn from_manifest(archive: &JavaArchive, name: &str) -> Option<MavenArtifact> {
     let said = |name: &str| {
         let value = archive.manifest.get(name)?.split(';').next()?.trim();
         // Names in words are for people.
         (!value.is_empty() && !value.contains(char::is_whitespace) && !value.contains("${")).then_some(value)
     };
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
-    let named = stem
-        .match_indices('-')
-        .find(|(at, _)| stem.get(at + 1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())))
-        .and_then(|(at, _)| Some((stem.get(..at)?, stem.get(at + 1..)?)));
-    let bundle = said("Bundle-SymbolicName");
-    let version = named.map(|(_, version)| version);
-    let version = said("Implementation-Version").or_else(|| said("Bundle-Version")).or(version)?;
-    let title = said("Implementation-Title").or(bundle);
-    let artifact = named.map(|(name, _)| name).or(title)?;
+    let named = parts(name);
+    // OSGi's versions have three numbers where Maven's may have two.
+    let version = said("Implementation-Version");
+    let version = version.or(named.map(|(_, version)| version)).or_else(|| said("Bundle-Version"))?;
+    let artifact = named.map_or_else(|| stem(name), |(name, _)| name);
     // `org.example.lib` of `lib` is of the group `org.example`.
+    let bundle = said("Bundle-SymbolicName");
     let group = bundle.and_then(|bundle| bundle.strip_suffix(artifact)?.strip_suffix('.'));
     let group = said("Implementation-Vendor-Id").or(group).unwrap_or_default();
     Some(MavenArtifact {
@@ -106,8 +122,14 @@ mod tests {
             (
                 "lib.jar",
                 &[("Bundle-SymbolicName", "org.example.lib;x:=y"), ("Bundle-Version", "3")],
-                Some(":org.example.lib:3"),
+                Some("org.example:lib:3"),
             ),
+            (
+                "inject.jar",
+                &[("Bundle-SymbolicName", "org.example"), ("Bundle-Version", "3")],
+                Some(":inject:3"),
+            ),
+            ("a-1.0.jar", &[("Bundle-SymbolicName", "a"), ("Bundle-Version", "1.0.0")], Some(":a:1.0")),
             (
                 "lib-1.jar",
                 &[("Bundle-SymbolicName", "org.example.lib"), ("Implementation-Version", "1.0.1")],
@@ -122,5 +144,20 @@ mod tests {
         ] {
             assert_eq!(said(name, manifest).as_deref(), expected, "{name}");
         }
+    }
+    #[test]
+    fn a_shaded_archive_is_itself_too() {
+        let copied = |artifact: &str| MavenArtifact {
+            group: "org.other".to_owned(),
+            artifact: artifact.to_owned(),
+            version: "1".to_owned(),
+        };
+        let archive = JavaArchive { artifacts: vec![copied("other")], ..JavaArchive::default() };
+        let names = |name: &str| -> Vec<String> {
+            artifacts(&archive, name).into_iter().map(|artifact| artifact.artifact).collect()
+        };
+        assert_eq!(names("lib-2.jar"), ["other", "lib"]);
+        assert_eq!(names("other-1.jar"), ["other"]);
+        assert_eq!(names("renamed.jar"), ["other"]);
     }
 }

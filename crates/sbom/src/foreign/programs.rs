@@ -29,12 +29,18 @@ pub(super) fn catalogue(tree: &Tree, found: &mut Found) {
 
 fn go_modules(path: &TreePath, info: &BuildInfo, found: &mut Found) {
     let mut on: BTreeSet<String> = info.modules.iter().map(|one| go_module(path, one, found)).collect();
+    let owned = found.owners.contains_key(path);
     match info.library_version() {
         Some(version) => _ = on.insert(go_component(path, "stdlib", &version, found)),
+        None if owned => {}
         None => {
             let gap = "the version of Go's library in it is none of a release";
             found.gaps.push(format!("{path}: {gap} ({})", info.go.chars().take(100).collect::<String>()));
         }
+    }
+    let of_go = info.path.as_deref().is_none_or(|path| path.starts_with("cmd/"));
+    if info.main.is_none() && info.modules.is_empty() && !of_go && !owned {
+        found.gaps.push(format!("{path}: it was built by Go without modules, so what is in it is not known"));
     }
     if let Some(main) = &info.main {
         let id = go_module(path, main, found);

@@ -12,6 +12,12 @@ use crate::model::{Completeness, Component, Dependencies};
 /// Most nested conditions that are looked into.
 const DEPTH: usize = 32;
 
+/// Most packages that are taken for one need; of Debian's, `perlapi` and the like have some hundreds.
+const MOST_PROVIDERS: usize = 1_000;
+
+/// Most relations of a bill: a desktop with 5,000 packages has 50,000.
+pub(super) const MOST_RELATIONS: usize = 5_000_000;
+
 /// A package that a cataloguer found.
 #[derive(Debug)]
 pub(super) struct Package {
@@ -76,7 +82,8 @@ impl<'a> Providers<'a> {
         if name.starts_with('(') {
             return rpm_dependency::parse(name).map(|rich| self.rich(of, &rich, DEPTH)).unwrap_or_default();
         }
-        let mut by: Vec<&Component> = self.by_name.get(name).into_iter().flatten().copied().collect();
+        let mut by: Vec<&Component> =
+            self.by_name.get(name).into_iter().flatten().take(MOST_PROVIDERS).copied().collect();
         // Where several architectures are installed, a package is served by its own.
         let fits = |other: &Component| {
             let independent = matches!(other.architecture.as_deref(), Some("all" | "noarch") | None);

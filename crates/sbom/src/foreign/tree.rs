@@ -11,6 +11,9 @@ use super::kind::Kind;
 /// Most links that a path may lead through, as the kernel has it.
 const MOST_LINKS: usize = 40;
 
+/// Most directories whose places are remembered.
+const MOST_KNOWN: usize = 200_000;
+
 /// A regular file.
 #[derive(Debug, Clone)]
 pub(super) struct TreeFile {
@@ -149,6 +152,9 @@ impl<'t> Resolver<'t> {
             return known.clone();
         }
         let place = self.follow(name);
+        if self.known.len() == MOST_KNOWN {
+            self.known.clear();
+        }
         self.known.insert(name.to_owned(), place.clone());
         place
     }

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use calypte_base::Digest;
 use serde_json::Value;
 
+use crate::licences;
 use crate::model::{Component, Sbom};
 
 /// Who made the document, with what.
@@ -55,11 +56,9 @@ const OF_THE_WHOLE: &str = "The notices of the packages in it; of the image itse
 fn licence_of_the_whole(sbom: &Sbom) -> Option<String> {
     let mut parts = BTreeSet::new();
     for component in sbom.components.values().filter(|component| component.part_of.is_none()) {
-        let expression = component.licences.concluded.as_ref()?;
-        let bracketed = expression.contains(" OR ").then(|| format!("({expression})"));
-        parts.insert(bracketed.unwrap_or_else(|| expression.clone()));
+        parts.insert(component.licences.concluded.clone()?);
     }
-    (!parts.is_empty()).then(|| parts.into_iter().collect::<Vec<_>>().join(" AND "))
+    licences::all_of(parts.into_iter().collect())
 }
 
 /// The document's bytes, with a line end.

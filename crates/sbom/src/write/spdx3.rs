@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use calypte_base::Digest;
 use serde_json::{Value, json};
 
 use super::parties::Party;
@@ -250,7 +251,11 @@ impl<'a> Graph<'a> {
         if let Some(id) = self.licences.get(expression) {
             return id.clone();
         }
-        let id = self.id("License", expression);
+        let id = match expression.len() {
+            ..=80 => self.id("License", expression),
+            // Some would make addresses of several kilobytes.
+            _ => self.id("License", &Digest::of(expression.as_bytes()).hex()),
+        };
         let named = texts.iter().filter(|(name, _)| expression.contains(name.as_str()));
         let mut custom = Vec::new();
         for (name, text) in named {

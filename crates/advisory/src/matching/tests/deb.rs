@@ -10,13 +10,16 @@ fn libssl(version: &str, source: &str) -> Component {
 fn advisories_of_a_source_package_are_about_what_was_built_from_it() {
     let case =
         Case::new(trixie(), vec![libssl("3.0-1", "3.0-1"), component(PackageKind::Deb, "zlib1g", "1")]);
-    let case =
-        case.source("tracker", &["debian"], vec![tracked("CVE-1", "trixie", "openssl", before("3.0-2"))]);
+    let case = case.source(
+        "tracker",
+        &["debian"],
+        vec![tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-2"))],
+    );
     let finding = case.findings().remove(0);
     assert_eq!((finding.name.as_str(), finding.matched.as_str()), ("libssl3", "openssl"));
     assert_eq!((finding.range.as_str(), &finding.state), ("< 3.0-2", &fixed_in("3.0-2")));
-    assert_eq!((finding.source.0.as_str(), finding.advisory.as_str()), ("tracker", "CVE-1"));
-    assert_eq!(case.found(), ["libssl3: CVE-1"]);
+    assert_eq!((finding.source.0.as_str(), finding.advisory.as_str()), ("tracker", "CVE-2024-0001"));
+    assert_eq!(case.found(), ["libssl3: CVE-2024-0001"]);
 }
 
 #[test]
@@ -24,13 +27,16 @@ fn the_name_of_a_source_package_is_not_that_of_an_installed_one() {
     // Installed `openssl`, built from something else; the advisory is about the source package `openssl`.
     let other = built(PackageKind::Deb, "openssl", "1.0-1", ("openssl-defaults", "1.0-1"));
     let case = |role| {
-        let advisory =
-            advisory("CVE-1", &[], vec![affected(debian("trixie"), "openssl", role, before("3.0-2"))]);
+        let advisory = advisory(
+            "CVE-2024-0001",
+            &[],
+            vec![affected(debian("trixie"), "openssl", role, before("3.0-2"))],
+        );
         Case::new(trixie(), vec![other.clone()]).source("one", &["debian"], vec![advisory]).found()
     };
     assert!(case(PackageRole::Source).is_empty());
-    assert_eq!(case(PackageRole::Binary), ["openssl: CVE-1"]);
-    assert_eq!(case(PackageRole::Either), ["openssl: CVE-1"]);
+    assert_eq!(case(PackageRole::Binary), ["openssl: CVE-2024-0001"]);
+    assert_eq!(case(PackageRole::Either), ["openssl: CVE-2024-0001"]);
 }
 
 #[test]
@@ -43,8 +49,11 @@ fn the_version_of_the_source_package_counts_and_not_that_of_the_binary_one() {
         ("9:9.9-9", "3.0-1", true),
     ] {
         let case = Case::new(trixie(), vec![libssl(version, source)]);
-        let case =
-            case.source("tracker", &["debian"], vec![tracked("CVE-1", "trixie", "openssl", before("3.0-2"))]);
+        let case = case.source(
+            "tracker",
+            &["debian"],
+            vec![tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-2"))],
+        );
         assert_eq!(!case.found().is_empty(), is_found, "{version}");
     }
 }
@@ -53,14 +62,14 @@ fn the_version_of_the_source_package_counts_and_not_that_of_the_binary_one() {
 fn other_releases_are_not_meant() {
     let say = |release: &str| {
         let case = Case::new(trixie(), vec![libssl("3.0-1", "3.0-1")]);
-        case.source("tracker", &["debian"], vec![tracked("CVE-1", release, "openssl", vec![])])
+        case.source("tracker", &["debian"], vec![tracked("CVE-2024-0001", release, "openssl", vec![])])
     };
     assert!(say("bookworm").found().is_empty());
-    assert_eq!(say("bookworm").rules("CVE-1"), [Rule::OtherRelease]);
+    assert_eq!(say("bookworm").rules("CVE-2024-0001"), [Rule::OtherRelease]);
     assert_eq!(say("trixie").found().len(), 1);
     assert_eq!(say("13").found().len(), 1);
     let all = advisory(
-        "CVE-1",
+        "CVE-2024-0001",
         &[],
         vec![affected(Ecosystem::Debian(None), "openssl", PackageRole::Source, vec![])],
     );
@@ -82,7 +91,7 @@ fn what_unstable_says_decides_before_what_testing_does() {
         Case::new(Some(sid.clone()), components).source(
             "t",
             &["debian:sid"],
-            vec![advisory("CVE-1", &[], entries)],
+            vec![advisory("CVE-2024-0001", &[], entries)],
         )
     };
     assert!(case(Some(before("3.0-2"))).found().is_empty());
@@ -92,7 +101,7 @@ fn what_unstable_says_decides_before_what_testing_does() {
     for (name, is_found) in [("unstable", true), ("sid", true), ("trixie", false)] {
         let components = vec![libssl("3.0-2", "3.0-2")];
         let case = Case::new(Some(os("debian", None, Some("sid"))), components);
-        let case = case.source("t", &["debian"], vec![tracked("CVE-1", name, "openssl", vec![])]);
+        let case = case.source("t", &["debian"], vec![tracked("CVE-2024-0001", name, "openssl", vec![])]);
         assert_eq!(!case.found().is_empty(), is_found, "{name}");
     }
 }
@@ -116,20 +125,22 @@ fn what_the_own_changelog_names_is_fixed_whatever_versions_say() {
 #[test]
 fn a_newer_changelog_names_a_fix_that_has_landed_and_that_the_image_lacks() {
     let case = |version: &str| {
-        let advisories = vec![tracked("CVE-1", "trixie", "openssl", before("3.0-3"))];
+        let advisories = vec![tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-3"))];
         let components = vec![libssl(version, version)];
         Case::new(trixie(), components).source("changelog-debian-stable", &["debian:trixie"], advisories)
     };
     let finding = case("3.0-2").findings().remove(0);
     assert_eq!((&finding.state, finding.source.0.as_str()), (&fixed_in("3.0-3"), "changelog-debian-stable"));
     assert!(case("3.0-3").found().is_empty());
-    assert!(case("3.0-2").fixed_by_changelog("deb/libssl3@3.0-2", "CVE-1", "3.0-2").found().is_empty());
+    assert!(
+        case("3.0-2").fixed_by_changelog("deb/libssl3@3.0-2", "CVE-2024-0001", "3.0-2").found().is_empty()
+    );
 }
 
 #[test]
 fn a_rebuild_of_the_fixed_version_for_an_older_release_has_the_fix() {
     let case = |version: &str, source: &str| {
-        let advisories = vec![tracked("CVE-1", "trixie", "openssl", before("3.0-3"))];
+        let advisories = vec![tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-3"))];
         Case::new(trixie(), vec![libssl(version, version)]).source(source, &["debian"], advisories)
     };
     for (version, is_found) in
@@ -145,11 +156,19 @@ fn a_rebuild_of_the_fixed_version_for_an_older_release_has_the_fix() {
 fn a_tracker_that_knows_a_version_as_fixed_goes_before_a_changelog() {
     let case = |tracker: &str| {
         Case::new(trixie(), vec![libssl("3.0-2", "3.0-2")])
-            .source("changelog-x", &["debian"], vec![tracked("CVE-1", "trixie", "openssl", before("3.0-3"))])
-            .source("tracker", &["debian"], vec![tracked("CVE-1", "trixie", "openssl", before(tracker))])
+            .source(
+                "changelog-x",
+                &["debian"],
+                vec![tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-3"))],
+            )
+            .source(
+                "tracker",
+                &["debian"],
+                vec![tracked("CVE-2024-0001", "trixie", "openssl", before(tracker))],
+            )
     };
     assert!(case("3.0-1").found().is_empty());
-    assert!(case("3.0-1").rules("CVE-1").contains(&Rule::DistributionSaysFixed));
+    assert!(case("3.0-1").rules("CVE-2024-0001").contains(&Rule::DistributionSaysFixed));
     assert_eq!(case("3.0-4").found().len(), 1);
 }
 
@@ -157,11 +176,15 @@ fn a_tracker_that_knows_a_version_as_fixed_goes_before_a_changelog() {
 fn the_archives_changelog_goes_before_a_tracker_that_does_not_know_the_fix_yet() {
     let case = |named: &str| {
         Case::new(trixie(), vec![libssl("3.0-2", "3.0-2")])
-            .source("changelog-x", &["debian"], vec![tracked("CVE-1", "trixie", "openssl", before(named))])
-            .source("tracker", &["debian"], vec![tracked("CVE-1", "trixie", "openssl", vec![])])
+            .source(
+                "changelog-x",
+                &["debian"],
+                vec![tracked("CVE-2024-0001", "trixie", "openssl", before(named))],
+            )
+            .source("tracker", &["debian"], vec![tracked("CVE-2024-0001", "trixie", "openssl", vec![])])
     };
     assert!(case("3.0-2").found().is_empty());
-    assert!(case("3.0-2").rules("CVE-1").contains(&Rule::Changelog));
+    assert!(case("3.0-2").rules("CVE-2024-0001").contains(&Rule::Changelog));
     // It has landed after the image's version: the two are one finding, and the fix is known.
     let findings = case("3.0-3").findings();
     let said: Vec<_> =
@@ -171,27 +194,31 @@ fn the_archives_changelog_goes_before_a_tracker_that_does_not_know_the_fix_yet()
 
 #[test]
 fn what_the_distribution_says_not_to_be_affected_is_not_whoever_else_says_so() {
-    let mut not = tracked("CVE-1", "trixie", "openssl", vec![]);
+    let mut not = tracked("CVE-2024-0001", "trixie", "openssl", vec![]);
     not.affected[0].status = Status::NotAffected;
     let case = |not: Advisory| {
         Case::new(trixie(), vec![libssl("3.0-2", "3.0-2")])
-            .source("changelog-x", &["debian"], vec![tracked("CVE-1", "trixie", "openssl", before("3.0-3"))])
+            .source(
+                "changelog-x",
+                &["debian"],
+                vec![tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-3"))],
+            )
             .source(
                 "osv",
                 &["debian"],
                 vec![advisory(
                     "DSA-1",
-                    &["CVE-1", "CVE-2"],
+                    &["CVE-2024-0001", "CVE-2024-0002"],
                     vec![affected(debian("trixie"), "openssl", PackageRole::Source, before("3.0-3"))],
                 )],
             )
             .source("tracker", &["debian"], vec![not])
     };
     // The other flaw of the same advisory stays.
-    assert_eq!(case(not.clone()).found(), ["libssl3: CVE-2"]);
+    assert_eq!(case(not.clone()).found(), ["libssl3: CVE-2024-0002"]);
     let mut withdrawn = not.clone();
     withdrawn.withdrawn = Some(Epoch(1));
-    assert_eq!(case(withdrawn).found(), ["libssl3: CVE-1", "libssl3: CVE-2"]);
+    assert_eq!(case(withdrawn).found(), ["libssl3: CVE-2024-0001", "libssl3: CVE-2024-0002"]);
     not.affected[0].ecosystem = debian("bookworm");
     assert_eq!(case(not).found().len(), 2);
 }
@@ -207,7 +234,7 @@ fn each_state_of_a_fix_is_told() {
         (Status::EndOfLife, vec![], FixState::EndOfLife),
         (Status::UnderInvestigation, vec![], FixState::Unknown),
     ] {
-        let mut said = tracked("CVE-1", "trixie", "openssl", events);
+        let mut said = tracked("CVE-2024-0001", "trixie", "openssl", events);
         said.affected[0].status = status;
         let case = Case::new(trixie(), vec![libssl("3.0-2", "3.0-2")]).source("t", &["debian"], vec![said]);
         assert_eq!(case.findings().remove(0).state, state, "{status:?}");
@@ -218,14 +245,17 @@ fn each_state_of_a_fix_is_told() {
 fn ubuntus_releases_are_its_own() {
     let said = |release: &str| {
         let ecosystem = Ecosystem::Ubuntu(Some(release.to_owned()));
-        advisory("CVE-1", &[], vec![affected(ecosystem, "openssl", PackageRole::Source, vec![])])
+        advisory("CVE-2024-0001", &[], vec![affected(ecosystem, "openssl", PackageRole::Source, vec![])])
     };
     let ubuntu =
         Some(Distribution { like: vec!["debian".to_owned()], ..os("ubuntu", Some("24.04"), Some("noble")) });
     for (release, is_found) in [("24.04", true), ("22.04", false)] {
         let case = Case::new(ubuntu.clone(), vec![libssl("3.0-2", "3.0-2")]);
-        let case =
-            case.source("u", &["ubuntu"], vec![said(release), tracked("CVE-2", "trixie", "openssl", vec![])]);
+        let case = case.source(
+            "u",
+            &["ubuntu"],
+            vec![said(release), tracked("CVE-2024-0002", "trixie", "openssl", vec![])],
+        );
         assert_eq!(!case.found().is_empty(), is_found);
     }
 }

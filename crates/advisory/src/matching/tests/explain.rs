@@ -25,24 +25,24 @@ fn each_advisory_and_component_is_explained() {
             "tracker",
             &["debian"],
             vec![
-                tracked("CVE-1", "trixie", "openssl", before("3.0-2")),
-                tracked("CVE-2", "bookworm", "openssl", before("3.0-2")),
-                tracked("CVE-3", "trixie", "expat", before("3.0-2")),
+                tracked("CVE-2024-0001", "trixie", "openssl", before("3.0-2")),
+                tracked("CVE-2024-0002", "bookworm", "openssl", before("3.0-2")),
+                tracked("CVE-2024-0003", "trixie", "expat", before("3.0-2")),
             ],
         )
-        .fixed_by_changelog("deb/libssl3@3.0-1", "CVE-9", "1");
-    insta::assert_debug_snapshot!(["CVE-1", "CVE-2", "CVE-3", "CVE-4"].map(|flaw| explained(&case, flaw)), @r#"
+        .fixed_by_changelog("deb/libssl3@3.0-1", "CVE-2024-0009", "1");
+    insta::assert_debug_snapshot!(["CVE-2024-0001", "CVE-2024-0002", "CVE-2024-0003", "CVE-2024-0004"].map(|flaw| explained(&case, flaw)), @r#"
     [
         [
-            "tracker CVE-1 deb/libssl3@3.0-1 InRange: version 3.0-1 of its source openssl is in < 3.0-2",
-            "tracker CVE-1 deb/openssl@3.0-2 NotInRange: version 3.0-2 of its source openssl is not in < 3.0-2",
+            "tracker CVE-2024-0001 deb/libssl3@3.0-1 InRange: version 3.0-1 of its source openssl is in < 3.0-2",
+            "tracker CVE-2024-0001 deb/openssl@3.0-2 NotInRange: version 3.0-2 of its source openssl is not in < 3.0-2",
         ],
         [
-            "tracker CVE-2 deb/libssl3@3.0-1 OtherRelease: it speaks of debian:bookworm, and the image is debian:trixie",
-            "tracker CVE-2 deb/openssl@3.0-2 OtherRelease: it speaks of debian:bookworm, and the image is debian:trixie",
+            "tracker CVE-2024-0002 deb/libssl3@3.0-1 OtherRelease: it speaks of debian:bookworm, and the image is debian:trixie",
+            "tracker CVE-2024-0002 deb/openssl@3.0-2 OtherRelease: it speaks of debian:bookworm, and the image is debian:trixie",
         ],
         [
-            "tracker CVE-3 - NoComponent: nothing in the image is called expat",
+            "tracker CVE-2024-0003 - NoComponent: nothing in the image is called expat",
         ],
         [],
     ]
@@ -53,9 +53,9 @@ fn each_advisory_and_component_is_explained() {
 fn of_an_advisory_about_several_flaws_only_the_one_asked_for_is_explained() {
     let entry = affected(debian("trixie"), "m", PackageRole::Source, before("2.0"));
     let case = Case::new(trixie(), vec![component(PackageKind::Deb, "m", "1.0")])
-        .source("osv", &["debian"], vec![advisory("DSA-1", &["CVE-1", "CVE-2"], vec![entry])])
-        .fixed_by_changelog("deb/m@1.0", "CVE-1", "1.0");
-    assert_eq!(case.rules("CVE-1"), [Rule::Changelog]);
-    assert_eq!(case.rules("CVE-2"), [Rule::InRange]);
+        .source("osv", &["debian"], vec![advisory("DSA-1", &["CVE-2024-0001", "CVE-2024-0002"], vec![entry])])
+        .fixed_by_changelog("deb/m@1.0", "CVE-2024-0001", "1.0");
+    assert_eq!(case.rules("CVE-2024-0001"), [Rule::Changelog]);
+    assert_eq!(case.rules("CVE-2024-0002"), [Rule::InRange]);
     assert_eq!(case.rules("DSA-1"), [Rule::InRange, Rule::Changelog]);
 }

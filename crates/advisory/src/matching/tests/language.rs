@@ -3,7 +3,7 @@
 use super::*;
 
 fn case(component: Component, affected: Vec<Affected>) -> Case {
-    Case::new(None, vec![component]).source("osv", &["pypi"], vec![advisory("CVE-1", &[], affected)])
+    Case::new(None, vec![component]).source("osv", &["pypi"], vec![advisory("CVE-2024-0001", &[], affected)])
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn what_was_built_without_a_version_is_a_gap() {
         assert!(scan.findings.is_empty());
         assert_eq!(scan.gaps.len(), 1, "{version}");
         assert_eq!(scan.gaps[0].component, format!("golang/m@{version}"));
-        assert_eq!(case.rules("CVE-1"), [Rule::Uncomparable]);
+        assert_eq!(case.rules("CVE-2024-0001"), [Rule::Uncomparable]);
     }
 }
 
@@ -57,7 +57,7 @@ fn versions_that_cannot_be_compared_are_gaps_and_not_dropped() {
     assert!(scan.findings.is_empty());
     let gaps: Vec<_> =
         scan.gaps.iter().map(|gap| (gap.component.as_str(), gap.advisory.as_deref())).collect();
-    assert_eq!(gaps, [("pypi/m@1.0", Some("CVE-1"))]);
+    assert_eq!(gaps, [("pypi/m@1.0", Some("CVE-2024-0001"))]);
     assert!(scan.gaps[0].reason.contains("no version!"), "{}", scan.gaps[0].reason);
 }
 
@@ -69,7 +69,7 @@ fn what_is_part_of_a_distributions_package_is_not_matched_twice() {
     let part = Component { part_of: Some("deb/python3-requests@1".to_owned()), ..requests() };
     let case = case(part, vec![entry]);
     assert!(case.found().is_empty());
-    assert_eq!(case.rules("CVE-1"), [Rule::PartOf]);
+    assert_eq!(case.rules("CVE-2024-0001"), [Rule::PartOf]);
 }
 
 #[test]
@@ -80,9 +80,12 @@ fn a_source_takes_away_its_own_claims_alone() {
         .source(
             "one",
             &["pypi"],
-            vec![advisory("CVE-1", &[], vec![entry()]), advisory("PYSEC-1", &["CVE-1"], vec![not])],
+            vec![
+                advisory("CVE-2024-0001", &[], vec![entry()]),
+                advisory("PYSEC-1", &["CVE-2024-0001"], vec![not]),
+            ],
         )
-        .source("other", &["pypi"], vec![advisory("GHSA-1", &["CVE-1"], vec![entry()])]);
+        .source("other", &["pypi"], vec![advisory("GHSA-1", &["CVE-2024-0001"], vec![entry()])]);
     let findings = case.findings();
     let said: Vec<_> = findings.iter().map(|finding| finding.source.0.as_str()).collect();
     assert_eq!(said, ["other"]);

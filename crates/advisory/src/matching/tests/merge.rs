@@ -15,12 +15,12 @@ fn python(advisories: Vec<(&str, Vec<Advisory>)>) -> Case {
 #[test]
 fn several_sources_that_say_the_same_are_one_finding() {
     let case = python(vec![
-        ("ghsa", vec![advisory("GHSA-1", &["CVE-1"], vec![entry(Ecosystem::PyPi)])]),
-        ("pypa", vec![advisory("PYSEC-1", &["CVE-1", "GHSA-1"], vec![entry(Ecosystem::PyPi)])]),
+        ("ghsa", vec![advisory("GHSA-1", &["CVE-2024-0001"], vec![entry(Ecosystem::PyPi)])]),
+        ("pypa", vec![advisory("PYSEC-1", &["CVE-2024-0001", "GHSA-1"], vec![entry(Ecosystem::PyPi)])]),
     ]);
     let findings = case.findings();
     assert_eq!(findings.len(), 1);
-    assert_eq!(findings[0].vulnerability, "CVE-1");
+    assert_eq!(findings[0].vulnerability, "CVE-2024-0001");
     assert_eq!(findings[0].aliases, BTreeSet::from(["GHSA-1".to_owned(), "PYSEC-1".to_owned()]));
 }
 
@@ -34,20 +34,20 @@ fn names_that_go_round_in_circles_are_one_flaw() {
     assert_eq!(case.found(), ["m: A-1"]);
     let with_number = python(vec![(
         "a",
-        vec![say("A-1", "B-1"), advisory("B-1", &["CVE-9"], vec![entry(Ecosystem::PyPi)])],
+        vec![say("A-1", "B-1"), advisory("B-1", &["CVE-2024-0009"], vec![entry(Ecosystem::PyPi)])],
     )]);
-    assert_eq!(with_number.found(), ["m: CVE-9"]);
+    assert_eq!(with_number.found(), ["m: CVE-2024-0009"]);
 }
 
 #[test]
 fn an_advisory_about_several_flaws_is_several_findings() {
     let case = python(vec![
-        ("a", vec![advisory("ALSA-1", &["CVE-1", "CVE-2"], vec![entry(Ecosystem::PyPi)])]),
-        ("b", vec![advisory("CVE-2", &[], vec![entry(Ecosystem::PyPi)])]),
+        ("a", vec![advisory("ALSA-1", &["CVE-2024-0001", "CVE-2024-0002"], vec![entry(Ecosystem::PyPi)])]),
+        ("b", vec![advisory("CVE-2024-0002", &[], vec![entry(Ecosystem::PyPi)])]),
     ]);
-    assert_eq!(case.found(), ["m: CVE-1", "m: CVE-2"]);
+    assert_eq!(case.found(), ["m: CVE-2024-0001", "m: CVE-2024-0002"]);
     assert!(case.findings().iter().all(|finding| finding.aliases == BTreeSet::from(["ALSA-1".to_owned()])
-        || finding.vulnerability == "CVE-2"));
+        || finding.vulnerability == "CVE-2024-0002"));
 }
 
 #[test]
@@ -55,7 +55,10 @@ fn the_distributions_word_of_this_release_comes_first() {
     let say = |release: Option<&str>, word: &str| {
         let entry =
             affected(Ecosystem::Debian(release.map(str::to_owned)), "m", PackageRole::Source, before("2.0"));
-        Advisory { severities: vec![Severity::Word(word.to_owned())], ..advisory("CVE-1", &[], vec![entry]) }
+        Advisory {
+            severities: vec![Severity::Word(word.to_owned())],
+            ..advisory("CVE-2024-0001", &[], vec![entry])
+        }
     };
     let case = Case::new(trixie(), vec![component(PackageKind::Deb, "m", "1.0")])
         .source("a-of-all", &["debian"], vec![say(None, "low")])
@@ -67,30 +70,30 @@ fn the_distributions_word_of_this_release_comes_first() {
 
 #[test]
 fn withdrawn_advisories_match_nothing() {
-    let mut withdrawn = advisory("CVE-1", &[], vec![entry(Ecosystem::PyPi)]);
+    let mut withdrawn = advisory("CVE-2024-0001", &[], vec![entry(Ecosystem::PyPi)]);
     withdrawn.withdrawn = Some(Epoch(1));
     let case = python(vec![("a", vec![withdrawn])]);
     assert!(case.found().is_empty());
-    assert_eq!(case.rules("CVE-1"), [Rule::Withdrawn]);
+    assert_eq!(case.rules("CVE-2024-0001"), [Rule::Withdrawn]);
 }
 
 #[test]
 fn disclosure_and_fix_have_clocks_of_their_own() {
     let at = |id: &str, seconds: i64| {
         let entry = affected(debian("trixie"), "m", PackageRole::Source, before("2.0"));
-        Advisory { published: Some(Epoch(seconds)), ..advisory(id, &["CVE-1"], vec![entry]) }
+        Advisory { published: Some(Epoch(seconds)), ..advisory(id, &["CVE-2024-0001"], vec![entry]) }
     };
     let case = Case::new(trixie(), vec![component(PackageKind::Deb, "m", "1.0")])
-        .source("changelog-a", &["debian"], vec![at("CVE-1", 30)])
+        .source("changelog-a", &["debian"], vec![at("CVE-2024-0001", 30)])
         .source("osv", &["debian"], vec![at("DSA-1", 20)])
-        .source("tracker", &["debian"], vec![at("CVE-1", 10)]);
+        .source("tracker", &["debian"], vec![at("CVE-2024-0001", 10)]);
     let finding = case.findings().remove(0);
     assert_eq!((finding.published, finding.fix_since), (Some(Epoch(10)), Some(Epoch(20))));
 }
 
 #[test]
 fn findings_name_files_and_layers() {
-    let mut case = python(vec![("a", vec![advisory("CVE-1", &[], vec![entry(Ecosystem::PyPi)])])]);
+    let mut case = python(vec![("a", vec![advisory("CVE-2024-0001", &[], vec![entry(Ecosystem::PyPi)])])]);
     for number in 0..30 {
         case.sbom.files.insert(format!("/usr/{number:02}"), file("pypi/m@1.0", b"one"));
     }

@@ -262,8 +262,8 @@ fn a_distribution_that_is_not_known_is_unknown_and_never_clean() {
     }
     let derived = Distribution { like: vec!["debian".to_owned()], ..os("acme", Some("3"), Some("trixie")) };
     let case = Case::new(Some(derived), vec![component(PackageKind::Deb, "a", "1")]);
-    let case = case.source("one", &["debian"], vec![tracked("CVE-1", "trixie", "a", before("2"))]);
-    assert_eq!(case.found(), ["a: CVE-1"]);
+    let case = case.source("one", &["debian"], vec![tracked("CVE-2024-0001", "trixie", "a", before("2"))]);
+    assert_eq!(case.found(), ["a: CVE-2024-0001"]);
 }
 
 #[test]
@@ -277,7 +277,8 @@ fn files_of_no_package_at_all_are_unknown_and_never_clean() {
 #[test]
 fn a_finding_that_is_suppressed_does_not_count() {
     let case = Case::new(trixie(), vec![component(PackageKind::Deb, "a", "1")]);
-    let mut scan = case.source("one", &["debian"], vec![tracked("CVE-1", "trixie", "a", vec![])]).scan();
+    let mut scan =
+        case.source("one", &["debian"], vec![tracked("CVE-2024-0001", "trixie", "a", vec![])]).scan();
     assert_eq!(scan.verdict(), Verdict::Found);
     scan.findings[0].suppressed = Some(crate::finding::Suppressed {
         by: "vex".to_owned(),

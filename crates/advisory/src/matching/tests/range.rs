@@ -5,7 +5,7 @@ use super::*;
 fn is_in(version: &str, events: Vec<Event>) -> Option<(String, FixState)> {
     let entry = affected(Ecosystem::Npm, "m", PackageRole::Either, events);
     let case = Case::new(None, vec![component(PackageKind::Npm, "m", version)]);
-    let case = case.source("osv", &["npm"], vec![advisory("CVE-1", &[], vec![entry])]);
+    let case = case.source("osv", &["npm"], vec![advisory("CVE-2024-0001", &[], vec![entry])]);
     case.findings().pop().map(|finding| (finding.range, finding.state))
 }
 
@@ -64,7 +64,7 @@ fn versions_that_are_listed_are_affected_whatever_the_ranges_say() {
         let mut entry = affected(Ecosystem::PyPi, "m", PackageRole::Either, ranges);
         entry.versions = ["1.0", "1.1"].map(str::to_owned).into();
         let case = Case::new(None, vec![component(PackageKind::Python, "m", version)]);
-        !case.source("osv", &["pypi"], vec![advisory("CVE-1", &[], vec![entry])]).found().is_empty()
+        !case.source("osv", &["pypi"], vec![advisory("CVE-2024-0001", &[], vec![entry])]).found().is_empty()
     };
     assert!(listed("1.0", vec![]));
     assert!(listed("1.0.0", vec![]), "PEP 440 writes one version in many ways");

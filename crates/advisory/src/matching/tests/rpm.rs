@@ -19,7 +19,11 @@ fn said(package: &str, role: PackageRole, events: Vec<Event>) -> Affected {
 }
 
 fn case(component: Component, affected: Vec<Affected>) -> Case {
-    Case::new(rhel9(), vec![component]).source("redhat", &["redhat"], vec![advisory("CVE-1", &[], affected)])
+    Case::new(rhel9(), vec![component]).source(
+        "redhat",
+        &["redhat"],
+        vec![advisory("CVE-2024-0001", &[], affected)],
+    )
 }
 
 #[test]
@@ -80,17 +84,17 @@ fn a_module_is_compared_with_its_own_stream_alone() {
         let case = case(node(installed), of(advisory));
         assert_eq!(!case.found().is_empty(), is_found, "{installed:?} {advisory:?}");
         if !is_found {
-            assert_eq!(case.rules("CVE-1"), [Rule::Module]);
+            assert_eq!(case.rules("CVE-2024-0001"), [Rule::Module]);
         }
     }
     // An advisory for no module is for no module's build where the feed tells modules apart, and may be for one where not.
     let plain = |others: Vec<Advisory>| {
-        let mut advisories = vec![advisory("CVE-1", &[], of(None))];
+        let mut advisories = vec![advisory("CVE-2024-0001", &[], of(None))];
         advisories.extend(others);
         Case::new(rhel9(), vec![node(Some("nodejs:18:1:2"))]).source("redhat", &["redhat"], advisories)
     };
     assert_eq!(plain(vec![]).found().len(), 1);
-    assert!(plain(vec![advisory("CVE-2", &[], of(Some("nodejs:20")))]).found().is_empty());
+    assert!(plain(vec![advisory("CVE-2024-0002", &[], of(Some("nodejs:20")))]).found().is_empty());
 }
 
 #[test]
@@ -123,7 +127,10 @@ fn other_architectures_are_not_meant() {
         let case = case(component(), of(architectures, role));
         assert_eq!(!case.found().is_empty(), is_found, "{architectures:?} {role:?}");
     }
-    assert_eq!(case(component(), of(&["s390x"], PackageRole::Binary)).rules("CVE-1"), [Rule::Architecture]);
+    assert_eq!(
+        case(component(), of(&["s390x"], PackageRole::Binary)).rules("CVE-2024-0001"),
+        [Rule::Architecture]
+    );
 }
 
 #[test]
@@ -161,7 +168,7 @@ fn each_distribution_of_rpm_has_its_own_releases() {
     ] {
         let entry = affected(ecosystem.clone(), "a", PackageRole::Either, before("2-1"));
         let case = Case::new(distribution.clone(), vec![rpm("a", "1-1", ("a", "1-1"))]);
-        let case = case.source("s", &[], vec![advisory("CVE-1", &[], vec![entry])]);
+        let case = case.source("s", &[], vec![advisory("CVE-2024-0001", &[], vec![entry])]);
         assert_eq!(!case.found().is_empty(), is_found, "{distribution:?} {ecosystem:?}");
     }
 }
@@ -184,7 +191,7 @@ fn alpines_advisories_name_origins_of_a_branch() {
         let entry = affected(ecosystem.clone(), "openssl", PackageRole::Source, before("3.3.1-r1"));
         let libssl = built(PackageKind::Apk, "libssl3", "3.3.1-r0", ("openssl", "3.3.1-r0"));
         let case = Case::new(distribution.clone(), vec![libssl]);
-        let case = case.source("s", &[], vec![advisory("CVE-1", &[], vec![entry])]);
+        let case = case.source("s", &[], vec![advisory("CVE-2024-0001", &[], vec![entry])]);
         assert_eq!(!case.found().is_empty(), is_found, "{distribution:?} {ecosystem:?}");
     }
 }

@@ -179,7 +179,6 @@ fn programs_of_go_tell_their_modules() {
         .env("GOFLAGS", "-mod=mod")
         .env("GOPROXY", "off")
         .env("CGO_ENABLED", "0")
-        .env("GOCACHE", source.path().join("cache"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
