@@ -258,6 +258,10 @@ fn a_killed_import_leaves_what_was_there() {
     child.wait().unwrap();
     assert!(directory.path().join("begun").exists());
     assert!(fs_err::metadata(&path).unwrap().len() > clean, "nothing was written before the end");
+    assert!(directory.path().join("advisories.sqlite-journal").exists(), "nothing is to be taken back");
+    let reader = Database::open_read_only(&path).unwrap();
+    assert_eq!(contents(&reader), before);
+    drop(reader);
     let mut database = Database::open(&path).unwrap();
     assert_eq!(contents(&database), before);
     assert_eq!(counts(import(&mut database, "one", &[advisory("A", "a", "1")])), [0, 0, 1, 1]);

@@ -97,6 +97,9 @@ impl Target {
             (PackageKind::Go, "(devel)" | "v0.0.0" | "unknown") => {
                 Some(format!("`{version}` is what is built without a version"))
             }
+            (PackageKind::Go, _) if version.starts_with("devel") => {
+                Some(format!("`{version}` is a build between two releases"))
+            }
             _ => None,
         }
     }

@@ -38,7 +38,7 @@ fn gos_library_is_compared_by_gos_spelling() {
 
 #[test]
 fn what_was_built_without_a_version_is_a_gap() {
-    for version in ["(devel)", "", "v0.0.0"] {
+    for version in ["(devel)", "", "v0.0.0", "devel go1.25-abcdef"] {
         let entry = affected(Ecosystem::Go, "m", PackageRole::Either, vec![]);
         let case = case(component(PackageKind::Go, "m", version), vec![entry]);
         let scan = case.scan();
