@@ -121,7 +121,7 @@ fn split_tag(text: &str, exists: impl Fn(&str) -> bool) -> (&str, Option<&str>) 
     if exists(text) {
         return (text, None);
     }
-    let mut parts =
+    let parts =
         text.match_indices(':').rev().filter_map(|(at, _)| Some((text.get(..at)?, text.get(at + 1..)?)));
     match parts.clone().find(|(path, _)| exists(path)).or_else(|| parts.clone().next()) {
         Some((path, tag)) => (path, Some(tag)),
