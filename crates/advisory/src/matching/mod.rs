@@ -7,6 +7,7 @@ mod examine;
 mod explain;
 mod merge;
 mod range;
+mod settled;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use calypte_sbom::{Component, FileOwner, PackageKind, Sbom};
 use serde::{Deserialize, Serialize};
 
 pub use explain::{Explanation, explain};
+pub use settled::{Settled, settled};
 pub(crate) use target::{Target, worlds};
 pub use weigh::Rule;
 pub(crate) use weigh::{Traits, weigh};
