@@ -5,6 +5,7 @@ pub mod database;
 pub mod feeds;
 pub mod finding;
 pub mod ignore;
+pub mod inventory;
 pub mod matching;
 pub mod model;
 pub mod risk;

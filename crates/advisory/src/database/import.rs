@@ -1,6 +1,7 @@
 //! One feed → the database, in one transaction; memory stays bounded by one advisory, the cache of pages, and eight bytes
 //! or so for each thing that the feed names.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use calypte_base::{Digest, Epoch};
@@ -8,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::query::{cve_number, cve_text};
 use super::row::Row;
-use super::{Database, DatabaseError, Imported, Source};
+use super::{Database, DatabaseError, Imported, Source, plain_id};
 use crate::feeds::{FeedError, Sink, SinkError};
 use crate::finding::Exploited;
 use crate::model::{Advisory, Affected};
@@ -80,6 +81,12 @@ impl Database {
         transaction.execute("DELETE FROM sources WHERE id = ?1", [id]).map_err(error)?;
         transaction.commit().map_err(error)
     }
+}
+
+/// All names by which an advisory is found.
+fn names(advisory: &Advisory) -> BTreeSet<&str> {
+    let ids = [advisory.id.as_str(), plain_id(&advisory.id)];
+    advisory.aliases.iter().map(String::as_str).chain(ids).collect()
 }
 
 /// What an earlier import has come by.
@@ -200,7 +207,7 @@ impl Importer<'_> {
 
     /// Writes an advisory's names and what it says of packages.
     fn fill(&self, key: i64, advisory: &Advisory, affected: &[Affected]) -> Result<(), SinkError> {
-        for name in advisory.aliases.iter().chain([&advisory.id]) {
+        for name in names(advisory) {
             self.run("INSERT OR IGNORE INTO names (name, advisory) VALUES (?1, ?2)", params![name, key])?;
         }
         for (number, affected) in affected.iter().enumerate() {
@@ -240,7 +247,7 @@ impl Importer<'_> {
             .prepare_cached("SELECT body FROM advisories WHERE key = ?1")?
             .query_row([key], |row| row.get(0))?;
         let advisory: Advisory = serde_json::from_str(&body)?;
-        for name in advisory.aliases.iter().chain([&advisory.id]) {
+        for name in names(&advisory) {
             self.run("DELETE FROM names WHERE name = ?1 AND advisory = ?2", params![name, key])?;
         }
         self.run("DELETE FROM affected WHERE advisory = ?1", [key])?;

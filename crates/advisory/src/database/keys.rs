@@ -51,7 +51,7 @@ impl Ecosystem {
             Self::PyPi => "pypi".to_owned(),
             Self::Npm => "npm".to_owned(),
             Self::Go => "go".to_owned(),
-            Self::CratesIo => "crates.io".to_owned(),
+            Self::CratesIo => "crates-io".to_owned(),
             Self::Maven => "maven".to_owned(),
             Self::Other(name) => format!("other:{name}"),
         }
@@ -81,6 +81,12 @@ pub fn covers<'a>(covered: impl IntoIterator<Item = &'a String>, key: &str) -> b
     covered.into_iter().any(|covered| {
         key.strip_prefix(covered.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     })
+}
+
+/// An advisory's id without the number that tells it from others of the same id in its feed (`GHSA-1 #2`).
+#[must_use]
+pub(crate) fn plain_id(id: &str) -> &str {
+    id.split_once(" #").map_or(id, |(plain, _)| plain)
 }
 
 /// Runs of `-`, `_` and `.` are one `-`, and cases are alike.

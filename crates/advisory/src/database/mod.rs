@@ -20,6 +20,7 @@ use calypte_base::{Digest, Epoch};
 use rusqlite::{Connection, OpenFlags};
 
 pub use error::DatabaseError;
+pub(crate) use keys::plain_id;
 pub use keys::{covers, debian_codename};
 pub(crate) use query::{Entry, Header};
 pub use query::{Flaw, Told};
@@ -153,18 +154,36 @@ impl Database {
         if !path.is_file() {
             return Err(DatabaseError::Missing { path: path.to_owned() });
         }
-        let error = |source| DatabaseError::Sqlite { path: path.to_owned(), doing: "open it", source };
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(error)?;
-        connection.busy_timeout(PATIENCE).map_err(error)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        if schema::version(&connection, path)? == 0 {
+        let (connection, version) = match Self::reader(path) {
+            // An import was killed, and what it had written is to be taken back first, which a reader may not.
+            Err(DatabaseError::Sqlite { source, .. }) if is_half_written(&source) => {
+                drop(Self::open(path)?);
+                Self::reader(path)?
+            }
+            opened => opened?,
+        };
+        if version == 0 {
             return Err(DatabaseError::Foreign { path: path.to_owned() });
         }
         Ok(Self { connection, path: path.to_owned() })
     }
 
+    fn reader(path: &Path) -> Result<(Connection, i64), DatabaseError> {
+        let error = |source| DatabaseError::Sqlite { path: path.to_owned(), doing: "open it", source };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(error)?;
+        connection.busy_timeout(PATIENCE).map_err(error)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let version = schema::version(&connection, path)?;
+        Ok((connection, version))
+    }
+
     fn error(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> DatabaseError + '_ {
         move |source| DatabaseError::Sqlite { path: self.path.clone(), doing, source }
     }
+}
+
+/// Whether a database cannot be read because a program ended while it wrote.
+fn is_half_written(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }

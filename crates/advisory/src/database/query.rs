@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::row::Row;
-use super::{Database, DatabaseError, Source, StoredSource};
+use super::{Database, DatabaseError, Source, StoredSource, plain_id};
 use crate::finding::Exploited;
 use crate::model::{Advisory, Affected, Ecosystem, SourceName};
 
@@ -195,6 +195,19 @@ impl Database {
             statement.query_map([name], |row| row.get(0))?.collect()
         };
         read().map_err(self.error("look up a name"))
+    }
+
+    /// The advisories that have a name, and those that share one with them: what is said of the same flaws.
+    pub(crate) fn advisories_about(&self, name: &str) -> Result<BTreeSet<i64>, DatabaseError> {
+        let named = self.advisories_named(name)?;
+        let mut all = named.clone();
+        for key in named {
+            let (_, header) = self.header(key)?;
+            for name in header.aliases.iter().map(String::as_str).chain([plain_id(&header.id)]) {
+                all.extend(self.advisories_named(name)?);
+            }
+        }
+        Ok(all)
     }
 
     fn affected_by(&self, key: i64) -> Result<Vec<Affected>, DatabaseError> {

@@ -117,7 +117,7 @@ fn only_what_differs_is_written() {
     let mut database = Database::in_memory().unwrap();
     let (a, b, c) = (advisory("A", "a", "1"), advisory("B", "b", "1"), advisory("C", "c", "1"));
     assert_eq!(counts(import(&mut database, "one", &[a.clone(), b])), [2, 0, 0, 0]);
-    assert_eq!(counts(import(&mut database, "other", &[a.clone()])), [1, 0, 0, 0]);
+    assert_eq!(counts(import(&mut database, "other", std::slice::from_ref(&a))), [1, 0, 0, 0]);
     assert_eq!(counts(import(&mut database, "one", &[a.clone(), advisory("B", "b", "2"), c])), [1, 1, 0, 1]);
     assert_eq!(counts(import(&mut database, "one", &[a])), [0, 0, 2, 1]);
     let sources = database.sources().unwrap();
@@ -258,6 +258,10 @@ fn a_killed_import_leaves_what_was_there() {
     child.wait().unwrap();
     assert!(directory.path().join("begun").exists());
     assert!(fs_err::metadata(&path).unwrap().len() > clean, "nothing was written before the end");
+    assert!(directory.path().join("advisories.sqlite-journal").exists(), "nothing is to be taken back");
+    let reader = Database::open_read_only(&path).unwrap();
+    assert_eq!(contents(&reader), before);
+    drop(reader);
     let mut database = Database::open(&path).unwrap();
     assert_eq!(contents(&database), before);
     assert_eq!(counts(import(&mut database, "one", &[advisory("A", "a", "1")])), [0, 0, 1, 1]);

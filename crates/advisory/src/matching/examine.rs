@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::cve::is_cve;
-use calypte_sbom::Component;
+use calypte_formats::changelog::NamedFix;
 
 use super::target::Target;
 use super::weigh::{Rule, Traits, Weighed, weigh};
-use crate::Fixes;
-use crate::database::{CHANGELOG, Database, DatabaseError, Entry, Header, StoredSource};
+use crate::cve::is_cve;
+use crate::database::{CHANGELOG, Database, DatabaseError, Entry, Header, StoredSource, plain_id};
 use crate::model::{Affected, Ecosystem};
+
+/// The flaws that a component's own changelog names as fixed.
+pub type OwnFixes = BTreeMap<String, NamedFix>;
 
 /// What one advisory says of one component about one flaw.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub struct Claim {
     pub flaw: String,
     /// The number of the source.
     pub source: i64,
+    /// The number of the advisory.
+    pub advisory: i64,
     /// The advisory, without what it says of packages.
     pub header: Rc<Header>,
     /// What it says.
@@ -37,18 +41,21 @@ impl Claim {
 
     /// Its names: of an advisory about several flaws, not those of the others.
     pub fn names(&self) -> BTreeSet<&str> {
-        let all = self.header.aliases.iter().chain([&self.header.id]);
-        let mut names: BTreeSet<&str> = all.map(String::as_str).filter(|name| !is_cve(name)).collect();
+        let mut names: BTreeSet<&str> = names(&self.header).filter(|name| !is_cve(name)).collect();
         names.insert(&self.flaw);
         names
     }
 }
 
+/// All names of an advisory.
+fn names(header: &Header) -> impl Iterator<Item = &str> {
+    header.aliases.iter().map(String::as_str).chain([plain_id(&header.id)])
+}
+
 /// The flaws that an advisory is about: its CVE numbers, or its id where it has none.
 pub fn flaws(header: &Header) -> BTreeSet<&str> {
-    let names = header.aliases.iter().chain([&header.id]).map(String::as_str);
-    let numbers: BTreeSet<&str> = names.filter(|name| is_cve(name)).collect();
-    if numbers.is_empty() { BTreeSet::from([header.id.as_str()]) } else { numbers }
+    let numbers: BTreeSet<&str> = names(header).filter(|name| is_cve(name)).collect();
+    if numbers.is_empty() { BTreeSet::from([plain_id(&header.id)]) } else { numbers }
 }
 
 /// Which advisories are looked at.
@@ -100,13 +107,12 @@ impl<'d> Examiner<'d> {
     /// All claims about a component.
     pub fn examine(
         &mut self,
-        component: &Component,
+        target: &Target,
         worlds: &[Ecosystem],
-        fixes: &Fixes,
+        own: Option<&OwnFixes>,
         looking: Looking<'_>,
     ) -> Result<Vec<Claim>, DatabaseError> {
-        let target = Target::new(component);
-        let weighed = self.weigh(&target, worlds, looking)?;
+        let weighed = self.weigh(target, worlds, looking)?;
         let mut claims = Vec::new();
         for (advisory, (source, said)) in &weighed {
             let matters = matches!(said.rule, Rule::InRange | Rule::NotAffected | Rule::Uncomparable);
@@ -118,6 +124,7 @@ impl<'d> Examiner<'d> {
                 claims.push(Claim {
                     flaw: flaw.to_owned(),
                     source: *source,
+                    advisory: *advisory,
                     header: Rc::clone(&header),
                     weighed: said.clone(),
                 });
@@ -125,7 +132,7 @@ impl<'d> Examiner<'d> {
         }
         let is_distribution = worlds.first().is_some_and(Ecosystem::is_distribution);
         withdraw(&mut claims);
-        by_own_changelog(&mut claims, component, fixes);
+        by_own_changelog(&mut claims, own);
         not_affected(&mut claims, is_distribution);
         if is_distribution {
             self.between_changelogs_and_trackers(&mut claims, &weighed)?;
@@ -236,19 +243,25 @@ impl<'d> Examiner<'d> {
             if others.is_empty() {
                 continue;
             }
-            let named = self.database.advisories_named(&claim.flaw)?;
-            let Some((key, said)) = named.iter().find_map(|key| Some((key, *others.get(key)?))) else {
-                continue;
-            };
-            let (source, header) = self.database.header(*key)?;
-            if header.withdrawn.is_some() {
-                continue;
-            }
-            let source = self.sources.get(&source).map_or("", |source| source.source.name.as_str());
+            let Some(why) = self.settles(&claim.flaw, others)? else { continue };
             let rule = if is_changelog { Rule::DistributionSaysFixed } else { Rule::Changelog };
-            claim.drop(rule, format!("{source} says that it is fixed: {}", said.why));
+            claim.drop(rule, why);
         }
         Ok(())
+    }
+
+    /// Who of these says that a flaw is fixed, in words; of several the first by name, whichever was imported first.
+    fn settles(&self, flaw: &str, others: &BTreeMap<i64, &Weighed>) -> Result<Option<String>, DatabaseError> {
+        let mut found = BTreeSet::new();
+        for key in self.database.advisories_named(flaw)? {
+            let Some(said) = others.get(&key) else { continue };
+            let (source, header) = self.database.header(key)?;
+            if header.withdrawn.is_none() {
+                let source = self.sources.get(&source).map_or("", |source| source.source.name.as_str());
+                found.insert(format!("{source} says that it is fixed: {}", said.why));
+            }
+        }
+        Ok(found.pop_first())
     }
 
     fn ecosystems(&mut self, key: &str) -> Result<Vec<(i64, Ecosystem)>, DatabaseError> {
@@ -291,8 +304,8 @@ fn withdraw(claims: &mut [Claim]) {
 }
 
 /// What the component's own changelog names is fixed, whatever a comparison of versions says.
-fn by_own_changelog(claims: &mut [Claim], component: &Component, fixes: &Fixes) {
-    let Some(own) = fixes.get(&component.id) else { return };
+fn by_own_changelog(claims: &mut [Claim], own: Option<&OwnFixes>) {
+    let Some(own) = own else { return };
     for claim in claims.iter_mut().filter(|claim| claim.weighed.rule == Rule::InRange) {
         if let Some(fix) = own.get(&claim.flaw) {
             let (flaw, said) = (&claim.flaw, &claim.weighed.why);
@@ -310,7 +323,10 @@ fn not_affected(claims: &mut [Claim], is_distribution: bool) {
         let by = (!is_distribution).then_some(claim.source);
         let why = format!("{}: {}", claim.header.id, claim.weighed.why);
         for name in claim.names() {
-            said.entry((name.to_owned(), by)).or_insert_with(|| why.clone());
+            let known = said.entry((name.to_owned(), by)).or_insert_with(|| why.clone());
+            if why < *known {
+                known.clone_from(&why);
+            }
         }
     }
     for claim in claims.iter_mut().filter(|claim| claim.weighed.rule == Rule::InRange) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calypte_sbom::{Component, Sbom};
+use calypte_sbom::{Component, Distribution, Sbom};
 use serde::{Deserialize, Serialize};
 
 use super::examine::{Examiner, Looking};
@@ -51,43 +51,67 @@ pub fn explain(
     database: &Database,
     flaw: &str,
 ) -> Result<Vec<Explanation>, DatabaseError> {
-    let told = database.show(flaw)?.told;
-    let keys = database.advisories_named(flaw)?;
-    let mut examiner = Examiner::new(database)?;
+    let mut asked = Asked {
+        flaw,
+        told: database.show(flaw)?.told,
+        named: database.advisories_named(flaw)?,
+        about: database.advisories_about(flaw)?,
+        examiner: Examiner::new(database)?,
+    };
     let mut explanations = BTreeSet::new();
     for component in sbom.components.values() {
-        let names: Vec<(&Told, &Affected)> = told.iter().filter_map(|told| named(told, component)).collect();
+        asked.explain(component, sbom.distribution.as_ref(), fixes, &mut explanations)?;
+    }
+    for told in &asked.told {
+        explanations.extend(without_component(told, &explanations));
+    }
+    Ok(explanations.into_iter().collect())
+}
+
+/// A flaw that is asked about.
+struct Asked<'a> {
+    flaw: &'a str,
+    told: Vec<Told>,
+    /// The advisories that have this name.
+    named: BTreeSet<i64>,
+    /// Besides these, those that may take away what they say.
+    about: BTreeSet<i64>,
+    examiner: Examiner<'a>,
+}
+
+impl Asked<'_> {
+    fn explain(
+        &mut self,
+        component: &Component,
+        distribution: Option<&Distribution>,
+        fixes: &Fixes,
+        explanations: &mut BTreeSet<Explanation>,
+    ) -> Result<(), DatabaseError> {
+        let names: Vec<(&Told, &Affected)> =
+            self.told.iter().filter_map(|told| named(told, component)).collect();
         if names.is_empty() {
-            continue;
+            return Ok(());
         }
-        let all = |rule, why: &str| {
-            let each = names.iter().map(|(told, affected)| (*told, affected.package.clone()));
-            each.map(|(told, package)| explanation(told, package, component, rule, why)).collect::<Vec<_>>()
-        };
-        if let Some(owner) = &component.part_of {
-            explanations
-                .extend(all(Rule::PartOf, &format!("it is part of {owner}, whose own advisories count")));
-            continue;
-        }
-        if let Some(why) = Target::new(component).without_version() {
-            explanations.extend(all(Rule::Uncomparable, &why));
-            continue;
-        }
-        let worlds = match worlds(component.kind, sbom.distribution.as_ref()) {
+        let target = Target::new(component);
+        let worlds = match worlds_of(component, &target, distribution) {
             Ok(worlds) => worlds,
-            Err(why) => {
-                explanations.extend(all(Rule::OtherRelease, &why));
-                continue;
+            Err((rule, why)) => {
+                let each = names.into_iter();
+                explanations.extend(
+                    each.map(|(told, affected)| explanation(told, affected, component, rule, why.clone())),
+                );
+                return Ok(());
             }
         };
-        let claims = examiner.examine(component, &worlds, fixes, Looking::At(&keys))?;
+        let own = fixes.get(&component.id);
+        let claims = self.examiner.examine(&target, &worlds, own, Looking::At(&self.about))?;
         let mut spoken = BTreeSet::new();
-        for claim in claims {
-            let Some(source) = examiner.sources.get(&claim.source) else { continue };
+        for claim in claims.into_iter().filter(|claim| self.named.contains(&claim.advisory)) {
+            let Some(source) = self.examiner.sources.get(&claim.source) else { continue };
             let source = SourceName(source.source.name.clone());
             spoken.insert((source.clone(), claim.header.id.clone()));
             // Of an advisory about several flaws, only what was asked for.
-            if is_cve(flaw) && is_cve(&claim.flaw) && claim.flaw != flaw {
+            if is_cve(self.flaw) && is_cve(&claim.flaw) && claim.flaw != self.flaw {
                 continue;
             }
             explanations.insert(Explanation {
@@ -102,25 +126,42 @@ pub fn explain(
         for (told, affected) in names {
             if !spoken.contains(&(told.source.clone(), told.advisory.id.clone())) {
                 let why = other_releases(told, component, &worlds);
-                let package = affected.package.clone();
-                explanations.insert(explanation(told, package, component, Rule::OtherRelease, &why));
+                explanations.insert(explanation(told, affected, component, Rule::OtherRelease, why));
             }
         }
+        Ok(())
     }
-    for told in &told {
-        explanations.extend(without_component(told, &explanations));
-    }
-    Ok(explanations.into_iter().collect())
 }
 
-fn explanation(told: &Told, package: String, component: &Component, rule: Rule, why: &str) -> Explanation {
+/// The worlds of a component; why it is not looked up, where it is not.
+fn worlds_of(
+    component: &Component,
+    target: &Target,
+    distribution: Option<&Distribution>,
+) -> Result<Vec<Ecosystem>, (Rule, String)> {
+    if let Some(owner) = &component.part_of {
+        return Err((Rule::PartOf, format!("it is part of {owner}, whose own advisories count")));
+    }
+    if let Some(why) = target.without_version() {
+        return Err((Rule::Uncomparable, why));
+    }
+    worlds(component.kind, distribution).map_err(|why| (Rule::OtherRelease, why))
+}
+
+fn explanation(
+    told: &Told,
+    affected: &Affected,
+    component: &Component,
+    rule: Rule,
+    why: String,
+) -> Explanation {
     Explanation {
         source: told.source.clone(),
         advisory: told.advisory.id.clone(),
-        package,
+        package: affected.package.clone(),
         component: Some(component.id.clone()),
         rule,
-        why: why.to_owned(),
+        why,
     }
 }
 

@@ -7,7 +7,7 @@ use calypte_sbom::Component;
 
 use super::examine::{Claim, Examiner, flaws};
 use crate::cve::is_cve;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, plain_id};
 use crate::finding::{Finding, FixState, Score};
 use crate::model::SourceName;
 use crate::risk::risk;
@@ -122,7 +122,7 @@ fn finding(
         version: component.version.clone(),
         purl: component.purl.clone(),
         source: source(first),
-        advisory: first.header.id.clone(),
+        advisory: plain_id(&first.header.id).to_owned(),
         matched: first.weighed.package.clone(),
         matched_version: first.weighed.version.clone(),
         range: first.weighed.range.clone(),

@@ -10,22 +10,23 @@ mod range;
 mod settled;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::{Digest, Epoch};
-use calypte_sbom::{Component, FileOwner, PackageKind, Sbom};
+use calypte_sbom::{FileOwner, PackageKind, Sbom};
 use serde::{Deserialize, Serialize};
 
 pub use explain::{Explanation, explain};
 pub use settled::{Settled, settled};
-pub(crate) use target::{Target, worlds};
 pub use weigh::Rule;
-pub(crate) use weigh::{Traits, weigh};
 
-use self::examine::{Examiner, Looking};
+pub(crate) use examine::{Examiner, Looking, OwnFixes, flaws};
+pub(crate) use target::{Target, worlds};
+pub(crate) use weigh::{Traits, Weighed, weigh};
+
 use crate::Fixes;
 use crate::database::{Database, DatabaseError, StoredSource, covers};
 use crate::finding::Finding;
@@ -151,19 +152,20 @@ pub fn scan(
     // The language packages of a distribution's packages are matched by these alone.
     for component in sbom.components.values().filter(|component| component.part_of.is_none()) {
         let gap = |advisory, reason| Gap { component: component.id.clone(), advisory, reason };
-        if let Some(reason) = Target::new(component).without_version() {
+        let target = Target::new(component);
+        if let Some(reason) = target.without_version() {
             gaps.insert(gap(None, reason));
             continue;
         }
         let worlds = match worlds(component.kind, sbom.distribution.as_ref()) {
             Ok(worlds) => worlds,
             Err(why) => {
-                known.nothing(component, why);
+                known.nothing(why);
                 continue;
             }
         };
-        known.look_up(component, &worlds);
-        let claims = examiner.examine(component, &worlds, fixes, Looking::ForMatches)?;
+        known.look_up(component.kind, &worlds);
+        let claims = examiner.examine(&target, &worlds, fixes.get(&component.id), Looking::ForMatches)?;
         for claim in claims.iter().filter(|claim| claim.weighed.rule == Rule::Uncomparable) {
             gaps.insert(gap(Some(claim.header.id.clone()), claim.weighed.why.clone()));
         }
@@ -205,7 +207,7 @@ impl Known {
         }
     }
 
-    fn nothing(&mut self, _component: &Component, why: String) {
+    fn nothing(&mut self, why: String) {
         *self.missing.entry(why).or_default() += 1;
     }
 
@@ -213,18 +215,18 @@ impl Known {
         self.missing.insert(format!("none of the {files} files is known to belong to a package"), 0);
     }
 
-    fn look_up(&mut self, component: &Component, worlds: &[Ecosystem]) {
+    fn look_up(&mut self, kind: PackageKind, worlds: &[Ecosystem]) {
         let keys: Vec<String> = worlds.iter().map(Ecosystem::key).collect();
         let why = match self.asked.get(&keys) {
             Some(why) => why.clone(),
             None => {
-                let why = self.ask(component.kind, &keys);
+                let why = self.ask(kind, &keys);
                 self.asked.insert(keys, why.clone());
                 why
             }
         };
         if let Some(why) = why {
-            self.nothing(component, why);
+            self.nothing(why);
         }
     }
 

@@ -1,9 +1,8 @@
 //! A component and the image's distribution → what is compared: names, versions, and the ecosystems whose advisories are
 //! about it. Which distribution it is, is told by os-release alone; nothing is guessed from names.
 
-use std::borrow::Cow;
-
 use calypte_sbom::{Component, Distribution, PackageKind};
+use serde::{Deserialize, Serialize};
 
 use crate::database::debian_codename;
 use crate::model::{Affected, Ecosystem, PackageRole};
@@ -13,7 +12,7 @@ const DEBIAN_RELEASES: [&str; 8] =
     ["buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "unstable"];
 
 /// What is compared of a component.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Its kind.
     pub kind: PackageKind,
@@ -77,9 +76,7 @@ impl Target {
         }
         match affected.role {
             PackageRole::Binary | PackageRole::Either if is_own => Some(By::Own),
-            PackageRole::Source | PackageRole::Either if package == Cow::from(&self.source) => {
-                Some(By::Source)
-            }
+            PackageRole::Source | PackageRole::Either if *package == self.source => Some(By::Source),
             _ => None,
         }
     }
@@ -99,6 +96,9 @@ impl Target {
             (_, "") => Some("it has no version".to_owned()),
             (PackageKind::Go, "(devel)" | "v0.0.0" | "unknown") => {
                 Some(format!("`{version}` is what is built without a version"))
+            }
+            (PackageKind::Go, _) if version.starts_with("devel") => {
+                Some(format!("`{version}` is a build between two releases"))
             }
             _ => None,
         }

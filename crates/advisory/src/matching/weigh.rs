@@ -133,6 +133,10 @@ fn join(first: &mut Weighed, other: Weighed) {
 fn entry(target: &Target, affected: &Affected, traits: Traits, rank: usize) -> Option<Weighed> {
     let by = target.by(affected)?;
     let version = target.version(by);
+    let what = match by {
+        By::Own => format!("version {version}"),
+        By::Source => format!("version {version} of its source {}", target.source),
+    };
     let said = |rule, why, range, state| Weighed {
         rule,
         why,
@@ -159,20 +163,20 @@ fn entry(target: &Target, affected: &Affected, traits: Traits, rank: usize) -> O
             ));
         }
         Ok(Place::Out { range }) => {
-            let why = format!("{version} is not in {range}");
+            let why = format!("{what} is not in {range}");
             return Some(said(Rule::NotInRange, why, range, FixState::Unknown));
         }
         Ok(Place::In { range, fixed }) => (range, fixed),
     };
     if affected.status == Status::NotAffected {
-        let why = format!("{version} is said not to have it: {range}");
+        let why = format!("{what} is said not to have it ({range})");
         return Some(said(Rule::NotAffected, why, range, FixState::Unknown));
     }
     if let Some(fixed) = fixed.as_deref().filter(|fixed| traits.changelog && is_rebuild(version, fixed)) {
-        let why = format!("{version} is a rebuild of {fixed}, which has the fix, for an older release");
+        let why = format!("{what} is a rebuild of {fixed}, which has the fix, for an older release");
         return Some(said(Rule::Rebuild, why, range, FixState::Unknown));
     }
-    let why = format!("{version} is in {range}");
+    let why = format!("{what} is in {range}");
     Some(said(Rule::InRange, why, range, state(affected.status, fixed)))
 }
 
