@@ -35,7 +35,7 @@ const OSV: &str = "osv";
 const INDEX: &str = "index.json";
 
 /// All that may stand in the directory.
-const KNOWN: &[&str] = &[OPENVEX, CSAF, REPOSITORY, ARCHIVE, OSV, INDEX];
+pub(super) const KNOWN: &[&str] = &[OPENVEX, CSAF, REPOSITORY, ARCHIVE, OSV, INDEX];
 
 /// Who publishes, and where.
 #[derive(Debug, Clone)]
