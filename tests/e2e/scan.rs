@@ -18,20 +18,20 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Flaws that no real feed has.
-const OPEN: &str = "CVE-2099-10001";
-const FIXABLE: &str = "CVE-2099-10002";
-const FIXED: &str = "CVE-2099-10003";
-const DEFERRED: &str = "CVE-2099-10004";
+pub const OPEN: &str = "CVE-2099-10001";
+pub const FIXABLE: &str = "CVE-2099-10002";
+pub const FIXED: &str = "CVE-2099-10003";
+pub const DEFERRED: &str = "CVE-2099-10004";
 
 /// A store with an own database over the shared catalog's images.
-struct Scans<'a> {
+pub struct Scans<'a> {
     up: &'a Up,
     directory: TempDir,
 }
 
 impl<'a> Scans<'a> {
     /// Debian's tracker as it were, of one source package of nginx's image.
-    fn new(up: &'a Up) -> Result<Self> {
+    pub fn new(up: &'a Up) -> Result<Self> {
         let scans = Self { up, directory: TempDir::new()? };
         let shown = up.json(&["show", "nginx", "--arch", "amd64"])?;
         let packages = shown["packages"].as_array().context("no packages")?;
@@ -58,7 +58,7 @@ impl<'a> Scans<'a> {
     }
 
     /// What counts, by flaw and package.
-    fn found(&self, report: &Value) -> Result<Vec<(String, String)>> {
+    pub fn found(&self, report: &Value) -> Result<Vec<(String, String)>> {
         let findings = report["findings"].as_array().context("no findings")?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let mut found: Vec<_> = findings
@@ -72,7 +72,8 @@ impl<'a> Scans<'a> {
     }
 }
 
-fn pairs(flaws: &[&str]) -> Vec<(String, String)> {
+/// Findings of these flaws, as [`Scans::found`] gives them.
+pub fn pairs(flaws: &[&str]) -> Vec<(String, String)> {
     flaws.iter().map(|flaw| ((*flaw).to_owned(), "zlib1g".to_owned())).collect()
 }
 

@@ -7,6 +7,7 @@ mod paths;
 mod publish;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use anyhow::Result;
 use calypte_advisory::Finding;

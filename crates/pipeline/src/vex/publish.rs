@@ -19,7 +19,7 @@ use calypte_formats::tar::{Entry, EntryKind, Writer};
 use calypte_sbom::write::Tool;
 use serde::{Deserialize, Serialize};
 
-use super::{ImageVex, decide, directory, facts};
+use super::{ImageVex, decide, directory, facts, times};
 use crate::bill::Bill;
 use crate::build::all::BuildAllRequest;
 use crate::changelogs::ecosystem;
@@ -154,7 +154,7 @@ impl Factory<'_> {
     ) -> Result<VexPublished> {
         let previous = directory::read(&request.output, KNOWN)?;
         is_of_universe(request, &previous)?;
-        let gathered = self.gather_vex(request, database, knowledge)?;
+        let gathered = self.gather_vex(request, database, knowledge, &previous)?;
         self.settings.reporter.step("writing statements");
         let (tree, csaf, osv) = self.vex_tree(request, database, &previous, &gathered)?;
         self.stop_if_interrupted()?;
@@ -179,6 +179,7 @@ impl Factory<'_> {
         request: &VexRequest,
         database: &Database,
         knowledge: &Knowledge,
+        previous: &Tree,
     ) -> Result<Gathered> {
         self.build_for_vex(request)?;
         let universe = &request.universe;
@@ -199,7 +200,11 @@ impl Factory<'_> {
                     self.stop_if_interrupted()?;
                     let bill = self.bill(&image, universe, architecture)?;
                     self.check_paths(&knowledge.statements, &image, universe, architecture)?;
-                    let vex = decide(&bill, database, knowledge, repository.as_deref(), self.settings.now)?;
+                    let now = self.settings.now;
+                    let mut vex = decide(&bill, database, knowledge, repository.as_deref(), now)?;
+                    let document = document(&bill)?;
+                    let before = previous.get(&document).map(Vec::as_slice);
+                    times::keep(&mut vex.decided, before, |all| request.publisher.openvex(all), now);
                     add(&mut gathered, &request.publisher, (&image, architecture), &bill, vex)?;
                 }
             }
@@ -260,15 +265,13 @@ impl Factory<'_> {
         let repository = repository(&gathered.decided, &about, &publisher.author(), &publisher.tool);
         let is_document = |path: &&String| path.ends_with(".json") && path.contains('/');
         let changes = (changed(&csaf, &csaf_before, is_document), changed(&osv, &osv_before, is_document));
-        let mut tree = Tree::new();
+        let mut tree = gathered.openvex.clone();
         tree.insert(ARCHIVE.to_owned(), archive(&repository)?);
         let index = Contents { universe: request.universe.clone(), images: gathered.images.clone() };
         let mut index = serde_json::to_vec_pretty(&index)?;
         index.push(b'\n');
         tree.insert(INDEX.to_owned(), index);
-        for (name, files) in
-            [(CSAF, csaf), (OSV, osv), (REPOSITORY, repository), (OPENVEX, gathered.openvex.clone())]
-        {
+        for (name, files) in [(CSAF, csaf), (OSV, osv), (REPOSITORY, repository)] {
             tree.extend(files.into_iter().map(|(path, bytes)| (format!("{name}/{path}"), bytes)));
         }
         Ok((tree, changes.0, changes.1))
@@ -310,6 +313,15 @@ fn is_of_universe(request: &VexRequest, previous: &Tree) -> Result<()> {
     Ok(())
 }
 
+fn digest(bill: &Bill) -> Result<Digest> {
+    bill.sbom.subject.digest.with_context(|| format!("{} has no digest", bill.sbom.subject.name))
+}
+
+/// Where the document of an image lies.
+fn document(bill: &Bill) -> Result<String> {
+    Ok(format!("{OPENVEX}/sha256/{}.json", digest(bill)?.hex()))
+}
+
 /// What is known of one image, with what is known of others.
 fn add(
     gathered: &mut Gathered,
@@ -318,8 +330,7 @@ fn add(
     bill: &Bill,
     vex: ImageVex,
 ) -> Result<()> {
-    let digest = bill.sbom.subject.digest.with_context(|| format!("{image} has no digest"))?;
-    let name = format!("sha256/{}.json", digest.hex());
+    let (digest, document) = (digest(bill)?, document(bill)?);
     let mut statements = BTreeMap::new();
     for decided in &vex.decided {
         *statements.entry(decided.statement.status.to_string()).or_default() += 1;
@@ -328,10 +339,10 @@ fn add(
         image: image.to_string(),
         architecture,
         digest,
-        document: format!("{OPENVEX}/{name}"),
+        document: document.clone(),
         statements,
     });
-    gathered.openvex.insert(name, publisher.openvex(&vex.decided));
+    gathered.openvex.insert(document, publisher.openvex(&vex.decided));
     add_records(&mut gathered.records, bill, &vex);
     gathered.unknown.extend(vex.unknown);
     gathered.decided.extend(vex.decided);

@@ -215,11 +215,30 @@ fn everything_is_published_and_said_again_only_where_it_changed() {
     let csaf = document("csaf/2027/cve-2026-0002.json");
     let history = csaf["document"]["tracking"]["revision_history"].as_array().unwrap();
     assert_eq!(history.len(), 2);
+    // What is said anew has the time of today, and the rest the one that it had.
+    let of_alpha = changed.images.iter().find(|one| one.image == "alpha").unwrap();
+    let (before, after) = (times(&first[&of_alpha.document]), times(&tree[&of_alpha.document]));
+    assert_eq!(after["CVE-2026-0002"].1, Some(Epoch(NOW.0 + 2_000).to_string()));
+    assert_eq!(after["CVE-2026-0002"].0, before["CVE-2026-0002"].0);
+    assert_eq!(after["CVE-2026-0006"], before["CVE-2026-0006"]);
     assert!(String::from_utf8_lossy(&tree["csaf/deletions.csv"]).contains("cve-2026-0003.json"));
     let osv = |flaw: &str| document(&format!("osv/alpha/CALYPTE-DEBIAN-alpha-{flaw}.json"));
     assert_eq!(osv("CVE-2026-0002")["affected"][0]["ranges"][0]["events"][1], json!({"fixed": "8"}));
     assert!(osv("CVE-2026-0003")["withdrawn"].is_string());
     assert_eq!(osv("CVE-2026-0006")["affected"][0]["ranges"][0]["events"].as_array().unwrap().len(), 1);
+}
+
+/// When a document says of each flaw that it was said first, and last.
+fn times(document: &[u8]) -> BTreeMap<String, (String, Option<String>)> {
+    let document: Value = serde_json::from_slice(document).unwrap();
+    let of = |one: &Value| {
+        let text = |key: &str| one[key].as_str().map(str::to_owned);
+        (
+            one["vulnerability"]["name"].as_str().unwrap().to_owned(),
+            (text("timestamp").unwrap(), text("last_updated")),
+        )
+    };
+    document["statements"].as_array().unwrap().iter().map(of).collect()
 }
 
 fn count(tree: &Tree, prefix: &str) -> usize {
