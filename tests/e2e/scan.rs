@@ -18,19 +18,19 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Flaws that no real feed has.
-const OPEN: &str = "CVE-2099-10001";
-const FIXABLE: &str = "CVE-2099-10002";
-const FIXED: &str = "CVE-2099-10003";
-const DEFERRED: &str = "CVE-2099-10004";
+pub const OPEN: &str = "CVE-2099-10001";
+pub const FIXABLE: &str = "CVE-2099-10002";
+pub const FIXED: &str = "CVE-2099-10003";
+pub const DEFERRED: &str = "CVE-2099-10004";
 
 /// The shared store with a feed of our own, and files beside it.
-struct Scans {
+pub struct Scans {
     directory: TempDir,
 }
 
 impl Scans {
     /// Debian's tracker as it were, of one source package of nginx's image.
-    fn new(up: &Up) -> Result<Self> {
+    pub fn new(up: &Up) -> Result<Self> {
         let scans = Self { directory: TempDir::new()? };
         let shown = up.json(&["show", "nginx", "--arch", "amd64"])?;
         let packages = shown["packages"].as_array().context("no packages")?;
@@ -50,7 +50,7 @@ impl Scans {
         Ok(scans)
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<String> {
+    pub fn write(&self, name: &str, text: &str) -> Result<String> {
         let path = self.directory.path().join(name);
         fs_err::write(&path, text)?;
         Ok(path.display().to_string())
@@ -58,7 +58,7 @@ impl Scans {
 }
 
 /// What counts, by flaw and package.
-fn found(report: &Value) -> Result<Vec<(String, String)>> {
+pub fn found(report: &Value) -> Result<Vec<(String, String)>> {
     let findings = report["findings"].as_array().context("no findings")?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut found: Vec<_> = findings
@@ -71,7 +71,8 @@ fn found(report: &Value) -> Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-fn pairs(flaws: &[&str]) -> Vec<(String, String)> {
+/// Findings of these flaws, as [`found`] gives them.
+pub fn pairs(flaws: &[&str]) -> Vec<(String, String)> {
     flaws.iter().map(|flaw| ((*flaw).to_owned(), "zlib1g".to_owned())).collect()
 }
 
