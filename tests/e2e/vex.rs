@@ -57,13 +57,13 @@ statements:
 /// A catalog of nginx and what is beside it, with reviewed statements, over the shared store.
 struct Catalog<'a> {
     up: &'a Up,
-    scans: Scans,
     directory: TempDir,
 }
 
 impl<'a> Catalog<'a> {
     fn new(up: &'a Up) -> Result<Self> {
-        let catalog = Self { up, scans: Scans::new(up)?, directory: TempDir::new()? };
+        Scans::new(up)?;
+        let catalog = Self { up, directory: TempDir::new()? };
         run(Command::new("cp").arg("-r").arg(up.catalog()).arg(catalog.path("catalog")))?;
         catalog.reviewed(&REVIEWED.replace("OPEN", OPEN).replace("DEFERRED", DEFERRED))?;
         // Two families are enough of all.
