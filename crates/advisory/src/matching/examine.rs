@@ -58,6 +58,9 @@ pub fn flaws(header: &Header) -> BTreeSet<&str> {
     if numbers.is_empty() { BTreeSet::from([plain_id(&header.id)]) } else { numbers }
 }
 
+/// An advisory, and the entries of it that decide something.
+type Deciding = (Rc<Header>, Vec<Affected>);
+
 /// Which advisories are looked at.
 #[derive(Debug, Clone, Copy)]
 pub enum Looking<'a> {
@@ -191,7 +194,7 @@ impl<'d> Examiner<'d> {
         &mut self,
         target: &Target,
         worlds: &[Ecosystem],
-    ) -> Result<Vec<(Rc<Header>, Vec<Affected>)>, DatabaseError> {
+    ) -> Result<Vec<Deciding>, DatabaseError> {
         let mut found = Vec::new();
         for (advisory, places) in self.places(target, worlds, Looking::ForMatches)? {
             let entries: Vec<(usize, &Entry)> =
