@@ -25,7 +25,7 @@ pub const DEFERRED: &str = "CVE-2099-10004";
 
 /// A store with an own database over the shared catalog's images.
 pub struct Scans<'a> {
-    up: &'a Up,
+    pub up: &'a Up,
     directory: TempDir,
 }
 

@@ -56,14 +56,13 @@ statements:
 
 /// A catalog of nginx and what is beside it, with reviewed statements, over the shared store.
 struct Catalog<'a> {
-    up: &'a Up,
     scans: Scans<'a>,
     directory: TempDir,
 }
 
 impl<'a> Catalog<'a> {
     fn new(up: &'a Up) -> Result<Self> {
-        let catalog = Self { up, scans: Scans::new(up)?, directory: TempDir::new()? };
+        let catalog = Self { scans: Scans::new(up)?, directory: TempDir::new()? };
         run(Command::new("cp").arg("-r").arg(up.catalog()).arg(catalog.path("catalog")))?;
         catalog.reviewed(&REVIEWED.replace("OPEN", OPEN).replace("DEFERRED", DEFERRED))?;
         // Two families are enough of all.
@@ -88,7 +87,7 @@ impl<'a> Catalog<'a> {
     fn calypte(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(World::program());
         command.arg("--quiet").arg("--catalog").arg(self.path("catalog"));
-        command.arg("--store").arg(self.up.store()).args(arguments).env_remove("SOURCE_DATE_EPOCH");
+        command.arg("--store").arg(self.scans.up.store()).args(arguments).env_remove("SOURCE_DATE_EPOCH");
         command
     }
 

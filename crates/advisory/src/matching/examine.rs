@@ -67,6 +67,15 @@ pub enum Looking<'a> {
     At(&'a BTreeSet<i64>),
 }
 
+/// An advisory that leaves a component's version out.
+#[derive(Debug)]
+pub struct Outside {
+    /// The advisory, without what it says of packages.
+    pub header: Rc<Header>,
+    /// Its entries that decide it.
+    pub entries: Vec<Affected>,
+}
+
 /// Where something stands that an advisory says.
 #[derive(Debug)]
 struct Place {
@@ -191,7 +200,7 @@ impl<'d> Examiner<'d> {
         &mut self,
         target: &Target,
         worlds: &[Ecosystem],
-    ) -> Result<Vec<(Rc<Header>, Vec<Affected>)>, DatabaseError> {
+    ) -> Result<Vec<Outside>, DatabaseError> {
         let mut found = Vec::new();
         for (advisory, places) in self.places(target, worlds, Looking::ForMatches)? {
             let entries: Vec<(usize, &Entry)> =
@@ -205,9 +214,9 @@ impl<'d> Examiner<'d> {
             let decides = |(rank, entry): &(usize, &Entry)| {
                 *rank == said.rank && target.by(&entry.affected) == Some(said.by)
             };
-            let deciding =
-                entries.into_iter().filter(decides).map(|(_, entry)| entry.affected.clone()).collect();
-            found.push((self.header(advisory)?, deciding));
+            let deciding = entries.into_iter().filter(decides);
+            let entries = deciding.map(|(_, entry)| entry.affected.clone()).collect();
+            found.push(Outside { header: self.header(advisory)?, entries });
         }
         Ok(found)
     }

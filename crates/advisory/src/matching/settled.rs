@@ -47,8 +47,12 @@ pub fn settled(sbom: &Sbom, database: &Database) -> Result<Vec<Settled>, Databas
             continue;
         }
         let Ok(worlds) = worlds(component.kind, sbom.distribution.as_ref()) else { continue };
-        for (advisory, entries) in examiner.out_of_range(&target, &worlds)? {
-            all.push(Settled { component: component.id.clone(), advisory, entries });
+        for outside in examiner.out_of_range(&target, &worlds)? {
+            all.push(Settled {
+                component: component.id.clone(),
+                advisory: outside.header,
+                entries: outside.entries,
+            });
         }
     }
     Ok(all)
