@@ -93,6 +93,7 @@ const fn number(state: State) -> u8 {
     match state {
         State::Affected => 2,
         State::Fixed => 3,
+        State::UnderInvestigation => 4,
         State::WillNotFix => 5,
         State::Deferred => 6,
         State::EndOfLife => 7,
@@ -105,7 +106,7 @@ pub fn findings(report: &Value) -> Findings {
     flaws
         .map(|flaw| {
             let word = |key: &str| flaw[key].as_str().unwrap_or_default().to_owned();
-            (word("PkgName"), word("VulnerabilityID"), word("FixedVersion"))
+            (word("PkgName"), word("VulnerabilityID"), word("FixedVersion"), word("Status"))
         })
         .collect()
 }

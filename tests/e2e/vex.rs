@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::case::Case;
 use crate::needs::Need;
-use crate::scan::{DEFERRED, FIXABLE, FIXED, OPEN, Scans, pairs};
+use crate::scan::{DEFERRED, FIXABLE, FIXED, OPEN, Scans, found, pairs};
 use crate::synthetic::{Advisory, State};
 use crate::trivy::{self, Trivy};
 use crate::world::{Up, World, fails, run, stdout};
@@ -56,13 +56,14 @@ statements:
 
 /// A catalog of nginx and what is beside it, with reviewed statements, over the shared store.
 struct Catalog<'a> {
-    scans: Scans<'a>,
+    up: &'a Up,
     directory: TempDir,
 }
 
 impl<'a> Catalog<'a> {
     fn new(up: &'a Up) -> Result<Self> {
-        let catalog = Self { scans: Scans::new(up)?, directory: TempDir::new()? };
+        Scans::new(up)?;
+        let catalog = Self { up, directory: TempDir::new()? };
         run(Command::new("cp").arg("-r").arg(up.catalog()).arg(catalog.path("catalog")))?;
         catalog.reviewed(&REVIEWED.replace("OPEN", OPEN).replace("DEFERRED", DEFERRED))?;
         // Two families are enough of all.
@@ -87,7 +88,7 @@ impl<'a> Catalog<'a> {
     fn calypte(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(World::program());
         command.arg("--quiet").arg("--catalog").arg(self.path("catalog"));
-        command.arg("--store").arg(self.scans.up.store()).args(arguments).env_remove("SOURCE_DATE_EPOCH");
+        command.arg("--store").arg(self.up.store()).args(arguments).env_remove("SOURCE_DATE_EPOCH");
         command
     }
 
@@ -130,9 +131,9 @@ fn takes_away(world: &World) -> Result<()> {
     ensure!(action.iter().all(|(_, action)| action.contains("+fixed1")), "{action:?}");
     // The shared catalog has no such statements.
     let scan = ["scan", "nginx", "--arch", "amd64"];
-    let before = catalog.scans.found(&up.json(&scan)?)?;
+    let before = found(&up.json(&scan)?)?;
     ensure!(before == pairs(&[OPEN, FIXABLE, DEFERRED]), "{before:?}");
-    let after = catalog.scans.found(&up.json(&[&scan[..], &["--vex", &file]].concat())?)?;
+    let after = found(&up.json(&[&scan[..], &["--vex", &file]].concat())?)?;
     ensure!(after == pairs(&[FIXABLE]), "{after:?}");
     // A path that no package has proves nothing.
     let mistyped = format!(
@@ -174,7 +175,7 @@ fn read_by_trivy(world: &World) -> Result<()> {
     let trivy = Trivy::of_release(catalog.directory.path(), &format!("debian {release}"), &advisories)?;
     let flaws = |arguments: &[&str]| -> Result<BTreeSet<String>> {
         let report = trivy.flaws(arguments)?;
-        Ok(trivy::findings(&report).into_iter().map(|(_, flaw, _)| flaw).collect())
+        Ok(trivy::findings(&report).into_iter().map(|(_, flaw, ..)| flaw).collect())
     };
     let names = |flaws: &[&str]| flaws.iter().map(|flaw| (*flaw).to_owned()).collect::<BTreeSet<_>>();
     let before = flaws(&image)?;

@@ -58,6 +58,9 @@ pub fn flaws(header: &Header) -> BTreeSet<&str> {
     if numbers.is_empty() { BTreeSet::from([plain_id(&header.id)]) } else { numbers }
 }
 
+/// An advisory, and the entries of it that decide something.
+type Deciding = (Rc<Header>, Vec<Affected>);
+
 /// Which advisories are looked at.
 #[derive(Debug, Clone, Copy)]
 pub enum Looking<'a> {
@@ -65,15 +68,6 @@ pub enum Looking<'a> {
     ForMatches,
     /// These alone; all are kept.
     At(&'a BTreeSet<i64>),
-}
-
-/// An advisory that leaves a component's version out.
-#[derive(Debug)]
-pub struct Outside {
-    /// The advisory, without what it says of packages.
-    pub header: Rc<Header>,
-    /// Its entries that decide it.
-    pub entries: Vec<Affected>,
 }
 
 /// Where something stands that an advisory says.
@@ -200,7 +194,7 @@ impl<'d> Examiner<'d> {
         &mut self,
         target: &Target,
         worlds: &[Ecosystem],
-    ) -> Result<Vec<Outside>, DatabaseError> {
+    ) -> Result<Vec<Deciding>, DatabaseError> {
         let mut found = Vec::new();
         for (advisory, places) in self.places(target, worlds, Looking::ForMatches)? {
             let entries: Vec<(usize, &Entry)> =
@@ -214,9 +208,9 @@ impl<'d> Examiner<'d> {
             let decides = |(rank, entry): &(usize, &Entry)| {
                 *rank == said.rank && target.by(&entry.affected) == Some(said.by)
             };
-            let deciding = entries.into_iter().filter(decides);
-            let entries = deciding.map(|(_, entry)| entry.affected.clone()).collect();
-            found.push(Outside { header: self.header(advisory)?, entries });
+            let deciding =
+                entries.into_iter().filter(decides).map(|(_, entry)| entry.affected.clone()).collect();
+            found.push((self.header(advisory)?, deciding));
         }
         Ok(found)
     }

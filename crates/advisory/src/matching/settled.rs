@@ -47,12 +47,8 @@ pub fn settled(sbom: &Sbom, database: &Database) -> Result<Vec<Settled>, Databas
             continue;
         }
         let Ok(worlds) = worlds(component.kind, sbom.distribution.as_ref()) else { continue };
-        for outside in examiner.out_of_range(&target, &worlds)? {
-            all.push(Settled {
-                component: component.id.clone(),
-                advisory: outside.header,
-                entries: outside.entries,
-            });
+        for (advisory, entries) in examiner.out_of_range(&target, &worlds)? {
+            all.push(Settled { component: component.id.clone(), advisory, entries });
         }
     }
     Ok(all)
