@@ -141,30 +141,30 @@ mod tests {
     fn a_cve_number_is_found_through_others_and_two_are_never_one() {
         let statements = [
             named("GHSA-a", &["GO-1"]),
-            named("CVE-2024-1", &["GHSA-a"]),
+            named("CVE-2024-0001", &["GHSA-a"]),
             named("PYSEC-1", &["GHSA-b"]),
             named("GHSA-b", &["PYSEC-1"]),
-            named("ALSA-1", &["CVE-2024-2", "CVE-2024-3"]),
-            named("GHSA-c", &["CVE-2024-4"]),
-            named("GHSA-c", &["CVE-2024-5"]),
-            named("ALSA-1", &["CVE-2024-2"]),
+            named("ALSA-1", &["CVE-2024-0002", "CVE-2024-0003"]),
+            named("GHSA-c", &["CVE-2024-0004"]),
+            named("GHSA-c", &["CVE-2024-0005"]),
+            named("ALSA-1", &["CVE-2024-0002"]),
         ];
         let flaws = Flaws::of(&statements);
         for (name, expected) in [
-            ("GO-1", "CVE-2024-1"),
-            ("GHSA-a", "CVE-2024-1"),
+            ("GO-1", "CVE-2024-0001"),
+            ("GHSA-a", "CVE-2024-0001"),
             ("PYSEC-1", "GHSA-b"),
             ("GHSA-b", "GHSA-b"),
-            ("ALSA-1", "CVE-2024-2"),
+            ("ALSA-1", "CVE-2024-0002"),
             ("GHSA-c", "GHSA-c"),
-            ("CVE-2024-9", "CVE-2024-9"),
+            ("CVE-2024-0009", "CVE-2024-0009"),
             ("X", "X"),
         ] {
             assert_eq!(flaws.name(name, std::iter::empty()), expected, "{name}");
         }
-        assert_eq!(flaws.name("GHSA-c", ["CVE-2024-4"].into_iter()), "CVE-2024-4");
-        assert_eq!(flaws.aliases("CVE-2024-1"), ["GHSA-a".to_owned(), "GO-1".to_owned()].into());
-        assert_eq!(flaws.name("ALSA-1", ["CVE-2024-2", "CVE-2024-3"].into_iter()), "ALSA-1");
+        assert_eq!(flaws.name("GHSA-c", ["CVE-2024-0004"].into_iter()), "CVE-2024-0004");
+        assert_eq!(flaws.aliases("CVE-2024-0001"), ["GHSA-a".to_owned(), "GO-1".to_owned()].into());
+        assert_eq!(flaws.name("ALSA-1", ["CVE-2024-0002", "CVE-2024-0003"].into_iter()), "ALSA-1");
     }
 
     #[test]

@@ -96,11 +96,11 @@ const A: &str = "deb/a@1.0-1.amd64";
 const A_DATA: &str = "deb/a-data@1.0-1.amd64";
 const B: &str = "deb/b@2.0-1.amd64";
 
-/// Which of the findings CVE-2024-1 in a, a-data and b a statement takes away.
+/// Which of the findings CVE-2024-0001 in a, a-data and b a statement takes away.
 fn taken(statement: Statement) -> String {
     let bill = bill();
     let scanned = Scanned::new(&bill).in_repository("ghcr.io/x/nginx").also_of(Digest::of(b"index"));
-    let mut findings = [A, A_DATA, B].map(|id| finding("CVE-2024-1", id));
+    let mut findings = [A, A_DATA, B].map(|id| finding("CVE-2024-0001", id));
     apply(&mut findings, &[statement], &scanned);
     let letters = ["a", "d", "b"];
     findings.iter().zip(letters).filter(|(finding, _)| finding.suppressed.is_some()).map(|(_, l)| l).collect()
@@ -114,12 +114,12 @@ fn only_not_affected_and_fixed_take_findings_away() {
         (Status::Affected, ""),
         (Status::UnderInvestigation, ""),
     ] {
-        let said = Statement { status, ..statement("CVE-2024-1", "pkg:deb/debian/a") };
+        let said = Statement { status, ..statement("CVE-2024-0001", "pkg:deb/debian/a") };
         assert_eq!(taken(said), expected, "{status}");
     }
-    assert_eq!(taken(statement("CVE-2024-2", "pkg:deb/debian/a")), "");
-    assert_eq!(taken(statement("CVE-2024-1", "pkg:deb/debian/a@1.0-2")), "");
-    assert_eq!(taken(statement("CVE-2024-1", "pkg:deb/debian/a?arch=source")), "ad");
+    assert_eq!(taken(statement("CVE-2024-0002", "pkg:deb/debian/a")), "");
+    assert_eq!(taken(statement("CVE-2024-0001", "pkg:deb/debian/a@1.0-2")), "");
+    assert_eq!(taken(statement("CVE-2024-0001", "pkg:deb/debian/a?arch=source")), "ad");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn images_are_known_by_name_digest_and_repository() {
         ("pkg:oci/nginx?repository_url=ghcr.io%2Fy%2Fnginx".to_owned(), ""),
     ] {
         let image = ImageId::from_purl(&image.parse().unwrap()).unwrap();
-        let mut said = statement("CVE-2024-1", "pkg:deb/debian/a");
+        let mut said = statement("CVE-2024-0001", "pkg:deb/debian/a");
         said.products = BTreeSet::from([Product::image(image.clone(), None)]);
         assert_eq!(taken(said.clone()), expected, "{image:?}");
         said.products = BTreeSet::from([Product::image(image, Some("pkg:deb/debian/b".parse().unwrap()))]);
@@ -154,7 +154,7 @@ fn images_are_known_by_name_digest_and_repository() {
         ("ghcr.io/x/nginx".to_owned(), "adb"),
         ("ghcr.io/x/nginx:1".to_owned(), ""),
     ] {
-        let mut said = statement("CVE-2024-1", "pkg:deb/debian/a");
+        let mut said = statement("CVE-2024-0001", "pkg:deb/debian/a");
         said.products = BTreeSet::from([Product { whole: Whole::Name(name.clone()), part: None }]);
         assert_eq!(taken(said), expected, "{name}");
     }
@@ -164,11 +164,11 @@ fn images_are_known_by_name_digest_and_repository() {
 fn a_statement_about_one_flaw_takes_no_other_away() {
     let bill = bill();
     let scanned = Scanned::new(&bill);
-    let said = [statement("CVE-2024-1", "pkg:deb/debian/a")];
+    let said = [statement("CVE-2024-0001", "pkg:deb/debian/a")];
     let mut bulletin = finding("ALSA-1", A);
-    bulletin.aliases = BTreeSet::from(["CVE-2024-1".to_owned(), "CVE-2024-2".to_owned()]);
+    bulletin.aliases = BTreeSet::from(["CVE-2024-0001".to_owned(), "CVE-2024-0002".to_owned()]);
     let mut ghsa = finding("GHSA-x", A);
-    ghsa.aliases = BTreeSet::from(["CVE-2024-1".to_owned()]);
+    ghsa.aliases = BTreeSet::from(["CVE-2024-0001".to_owned()]);
     let mut findings = [bulletin, ghsa];
     apply(&mut findings, &said, &scanned);
     assert!(findings[0].suppressed.is_none(), "{findings:#?}");
@@ -182,8 +182,8 @@ fn a_finding_that_a_rule_took_away_stays_as_it_is() {
     let bill = bill();
     let rule =
         Suppressed { by: "ignore".to_owned(), reason: "r".to_owned(), evidence: "e".to_owned(), until: None };
-    let mut findings = [Finding { suppressed: Some(rule.clone()), ..finding("CVE-2024-1", A) }];
-    apply(&mut findings, &[statement("CVE-2024-1", "pkg:deb/debian/a")], &Scanned::new(&bill));
+    let mut findings = [Finding { suppressed: Some(rule.clone()), ..finding("CVE-2024-0001", A) }];
+    apply(&mut findings, &[statement("CVE-2024-0001", "pkg:deb/debian/a")], &Scanned::new(&bill));
     assert_eq!(findings[0].suppressed, Some(rule));
 }
 

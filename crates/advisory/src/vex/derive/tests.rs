@@ -12,7 +12,7 @@ const A: &str = "deb/a@1.0-1.amd64";
 fn a_changelog_proves_a_fix_and_says_where() {
     let bill = bill();
     let named = NamedFix { version: "0.9-1".to_owned(), date: Some(Epoch(86_400)) };
-    let fixes = Fixes::from([(A.to_owned(), [("CVE-2024-1".to_owned(), named)].into())]);
+    let fixes = Fixes::from([(A.to_owned(), [("CVE-2024-0001".to_owned(), named)].into())]);
     let statements = from_changelogs(&fixes, &Scanned::new(&bill));
     assert_eq!(statements.len(), 1);
     assert_eq!(statements[0].status, Status::Fixed);
@@ -38,7 +38,7 @@ fn entry(events: Vec<Event>) -> Affected {
 fn advisory(entries: Vec<Affected>) -> Advisory {
     Advisory {
         id: "DSA-1".to_owned(),
-        aliases: BTreeSet::from(["CVE-2024-1".to_owned(), "CVE-2024-2".to_owned()]),
+        aliases: BTreeSet::from(["CVE-2024-0001".to_owned(), "CVE-2024-0002".to_owned()]),
         published: None,
         modified: None,
         withdrawn: None,
@@ -84,9 +84,9 @@ fn a_version_proves_a_fix_only_where_every_range_leaves_it_out() {
 #[test]
 fn a_version_proves_nothing_where_another_feed_finds_the_flaw() {
     let entries = vec![entry(vec![Event::Introduced("0".to_owned()), Event::Fixed("0.9-1".to_owned())])];
-    let statements = by_version(entries, &[finding("CVE-2024-1", A)]);
+    let statements = by_version(entries, &[finding("CVE-2024-0001", A)]);
     assert_eq!(statements.len(), 1);
-    assert_eq!(statements[0].flaw, "CVE-2024-2");
+    assert_eq!(statements[0].flaw, "CVE-2024-0002");
     assert_eq!(statements[0].evidence.as_deref(), Some("DSA-1: a is fixed in 0.9-1"));
 }
 
@@ -98,7 +98,7 @@ fn files_that_are_not_there_prove_that_the_flaw_is_not() {
         status: Status::Affected,
         justification: None,
         paths: paths.iter().map(|&path| path.to_owned()).collect(),
-        ..statement("CVE-2024-1", "pkg:deb/debian/a?arch=source")
+        ..statement("CVE-2024-0001", "pkg:deb/debian/a?arch=source")
     };
     let absent = from_absent_files(&[reviewed(&["/usr/bin/gone", "/usr/lib/*/gone/**"])], &scanned);
     assert_eq!(absent.len(), 1);
@@ -113,7 +113,7 @@ fn files_that_are_not_there_prove_that_the_flaw_is_not() {
     }
     // The proof takes the finding away, though the reviewed statement counts more: that one is about other images.
     let both: Vec<Statement> = [reviewed(&["/usr/bin/gone"])].into_iter().chain(absent).collect();
-    let mut findings = [finding("CVE-2024-1", A)];
+    let mut findings = [finding("CVE-2024-0001", A)];
     super::super::apply(&mut findings, &both, &scanned);
     assert!(findings[0].suppressed.is_some());
 }
@@ -122,7 +122,7 @@ fn files_that_are_not_there_prove_that_the_flaw_is_not() {
 fn a_bill_without_files_proves_nothing() {
     let mut bill = bill();
     bill.files.retain(|path, _| !path.starts_with("/usr/share/a/"));
-    let mut reviewed = statement("CVE-2024-1", "pkg:deb/debian/a");
+    let mut reviewed = statement("CVE-2024-0001", "pkg:deb/debian/a");
     reviewed.status = Status::Affected;
     reviewed.paths.insert("/usr/bin/gone".to_owned());
     assert_eq!(from_absent_files(&[reviewed], &Scanned::new(&bill)), []);
