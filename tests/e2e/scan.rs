@@ -149,12 +149,10 @@ fn changelogs(world: &World) -> Result<()> {
     let up = world.up()?;
     let report = up.json(&["advisories", "update", "changelog-debian-sid"])?;
     let changes = &report["feeds"][0]["changes"];
-    ensure!(changes["added"].as_u64().or(changes["unchanged"].as_u64()) > Some(100), "{report:#}");
+    let count = |key: &str| changes[key].as_u64().unwrap_or(0);
+    ensure!(count("added") + count("unchanged") > 100, "{report:#}");
     let again = up.json(&["advisories", "update", "changelog-debian-sid"])?;
     ensure!(again["feeds"][0]["changes"]["added"] == 0, "{again:#}");
-    // The changelogs alone do not tell of everything: nothing is called clean.
-    let report = up.json(&["scan", "static", "--arch", "amd64"])?;
-    ensure!(report["verdict"] != "clean" || report["unknown"] == json!([]), "{report:#}");
     fails(&mut up.calypte(&["advisories", "update", "no-such-feed"]), 2)?;
     Ok(())
 }

@@ -4,8 +4,8 @@
 //! (Developer's Reference 6.3.5), Fedora's mostly do. The rule:
 //!
 //! - a number that an entry names is fixed in the version of that entry, and the oldest entry that names it counts;
-//! - an item of an entry that speaks of reverting takes the number back: only an entry after it counts again. Better a
-//!   finding too many than a flaw that nobody sees;
+//! - an item of an entry that speaks of reverting, or of what is not fixed yet, takes the number back, and so do the items
+//!   below it: only an entry after it counts again. Better a finding too many than a flaw that nobody sees;
 //! - whether a sentence says "fixes" or "is not affected by" makes no difference: in neither case is the flaw there.
 //!
 //! Text comes from archives: it is bounded by the caller, may be in any encoding, and what is no changelog names nothing.
@@ -72,8 +72,13 @@ pub fn rpm_fixes<'a>(
 fn fixes(entries: Vec<Entry<'_>>) -> BTreeMap<String, NamedFix> {
     let mut fixes = BTreeMap::new();
     for entry in entries.into_iter().rev() {
-        for item in items(&entry.lines) {
-            let reverts = item.to_ascii_lowercase().contains("revert");
+        // How far the item that takes back is indented: those below it, which are deeper, say what.
+        let mut taken_back: Option<usize> = None;
+        for (indent, item) in items(&entry.lines) {
+            if taken_back.is_none_or(|head| indent <= head) {
+                taken_back = takes_back(&item).then_some(indent);
+            }
+            let reverts = taken_back.is_some() || takes_back(&item);
             for flaw in flaws(&item) {
                 if reverts {
                     fixes.remove(&flaw);
@@ -87,18 +92,43 @@ fn fixes(entries: Vec<Entry<'_>>) -> BTreeMap<String, NamedFix> {
     fixes
 }
 
-/// The items of an entry: each begins with a `*`, `-` or `+` behind blanks, and goes on in the lines below.
-fn items(lines: &[&str]) -> Vec<String> {
-    let mut items: Vec<String> = Vec::new();
+/// Whether an item says that something is not, or no more, fixed.
+fn takes_back(item: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "revert",
+        "backed out",
+        "back out",
+        "not fixed",
+        "not yet fixed",
+        "unfixed",
+        "not fix",
+        "still vulnerable",
+        "still affected",
+    ];
+    let item = item.to_ascii_lowercase();
+    WORDS.iter().any(|word| item.contains(word))
+}
+
+/// The items of an entry, each with the number of blanks before it: each begins with a `*`, `-` or `+` behind blanks, and goes
+/// on in the lines below, up to an empty one.
+fn items(lines: &[&str]) -> Vec<(usize, String)> {
+    let mut items: Vec<(usize, String)> = Vec::new();
+    let mut goes_on = false;
     for line in lines {
-        let begins = line.trim_start().starts_with(['*', '-', '+', '[']) || line.trim().is_empty();
+        let text = line.trim_start();
+        if text.is_empty() {
+            goes_on = false;
+            continue;
+        }
+        let begins = text.starts_with(['*', '-', '+', '[']);
         match items.last_mut() {
-            Some(item) if !begins => {
+            Some((_, item)) if goes_on && !begins => {
                 item.push('\n');
                 item.push_str(line);
             }
-            _ => items.push((*line).to_owned()),
+            _ => items.push((line.len() - text.len(), (*line).to_owned())),
         }
+        goes_on = true;
     }
     items
 }
@@ -179,6 +209,30 @@ expat (2.7.1-1) unstable; urgency=medium
         );
         assert_eq!(fixes["CVE-2025-0001"].date, None);
         assert_eq!(fixes["CVE-2025-0004"].date.unwrap().to_string(), "2026-01-02T03:04:05Z");
+    }
+
+    #[test]
+    fn what_is_taken_back_or_not_fixed_yet_is_not_fixed() {
+        let fixed = "a (1) unstable; urgency=medium\n\n  * Fix CVE-2025-0003.\n  * Fix CVE-2025-0004.\n\n -- A <a@b>  nonsense\n";
+        for (newer, expected) in [
+            ("  * Revert these patches:\n    - CVE-2025-0003.patch\n  * More.", &["CVE-2025-0004"][..]),
+            ("  * Revert these patches:\n\n    + CVE-2025-0003.patch", &["CVE-2025-0004"]),
+            (
+                "  * Revert a thing.\n  * CVE-2025-0005: fixed.",
+                &["CVE-2025-0003", "CVE-2025-0004", "CVE-2025-0005"],
+            ),
+            (
+                "  * CVE-2025-0005 is not fixed yet:\n    upstream has no patch.",
+                &["CVE-2025-0003", "CVE-2025-0004"],
+            ),
+            ("  * Still vulnerable to CVE-2025-0004.", &["CVE-2025-0003"]),
+            ("  * The fix of CVE-2025-0003 was backed out.", &["CVE-2025-0004"]),
+        ] {
+            let text =
+                format!("a (2) unstable; urgency=medium\n\n{newer}\n\n -- A <a@b>  nonsense\n\n{fixed}");
+            let found: Vec<String> = deb_fixes(text.as_bytes()).into_keys().collect();
+            assert_eq!(found, expected, "{newer}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Which images of a catalog a flaw concerns, whether there is a fix, and the two clocks: from the disclosure to the image, and
 //! from the fix to the image.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use calypte_advisory::database::Database;
 use calypte_advisory::{Finding, FixState};
@@ -23,6 +25,15 @@ pub enum Standing {
     Suppressed,
     /// It has the fix.
     Fixed,
+}
+
+/// What a flaw concerns in a universe.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Affected {
+    /// The packages of images, those that lack a fix first.
+    pub images: Vec<Concerned>,
+    /// Why there may be more of them: what no feed, or only one that is too old, tells about.
+    pub unknown: BTreeSet<String>,
 }
 
 /// A package of an image that a flaw concerns.
@@ -64,9 +75,10 @@ impl Factory<'_> {
         architectures: &[Architecture],
         database: &Database,
         knowledge: &Knowledge,
-    ) -> Result<Vec<Concerned>> {
+    ) -> Result<Affected> {
         let disclosed = database.show(flaw)?.told.iter().filter_map(|told| told.advisory.published).min();
         let mut all = Vec::new();
+        let mut unknown = BTreeSet::new();
         for family in self.families(&[], universe)? {
             let lock = self.current_lock(universe, &family)?;
             let locked = lock.repositories.iter().map(|repository| repository.date).max().unwrap_or_default();
@@ -74,7 +86,7 @@ impl Factory<'_> {
                 for architecture in lock.packages.keys().filter(|one| architectures.contains(one)) {
                     self.stop_if_interrupted()?;
                     let about = About { flaw, image: &image, architecture: *architecture, locked, disclosed };
-                    all.extend(self.concerned(&about, universe, database, knowledge)?);
+                    all.extend(self.concerned(&about, universe, database, knowledge, &mut unknown)?);
                 }
             }
         }
@@ -83,7 +95,7 @@ impl Factory<'_> {
                 |one: &Concerned| (one.standing, one.image.clone(), one.architecture, one.package.clone());
             key(left).cmp(&key(right))
         });
-        Ok(all)
+        Ok(Affected { images: all, unknown })
     }
 
     fn concerned(
@@ -92,9 +104,21 @@ impl Factory<'_> {
         universe: &str,
         database: &Database,
         knowledge: &Knowledge,
+        unknown: &mut BTreeSet<String>,
     ) -> Result<Vec<Concerned>> {
-        let bill = self.bill_without_files(about.image, universe, about.architecture)?;
+        // Whether files are there is asked only by statements that name some.
+        let is_about = |name: &String| name.eq_ignore_ascii_case(about.flaw);
+        let mut statements = knowledge.statements.iter();
+        let files = statements.any(|statement| {
+            !statement.paths.is_empty()
+                && (is_about(&statement.flaw) || statement.aliases.iter().any(is_about))
+        });
+        let bill = match files {
+            true => self.bill(about.image, universe, about.architecture)?,
+            false => self.bill_without_files(about.image, universe, about.architecture)?,
+        };
         let report: ScanReport = scan(&bill, database, knowledge, self.settings.now)?;
+        unknown.extend(report.unknown.iter().cloned());
         let is_it = |name: &String| name.eq_ignore_ascii_case(about.flaw);
         let named = |finding: &&Finding| is_it(&finding.vulnerability) || finding.aliases.iter().any(is_it);
         let mut all: Vec<Concerned> = report

@@ -4,9 +4,11 @@
 //! One package of each source package is read: the sources of all that is locked, in their newest version, and in the
 //! locked one where that differs. So the cost is that of what changed since.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use calypte_advisory::versions::Scheme;
 use calypte_advisory::{Advisory, Affected, Ecosystem, Event, PackageRole, Range, RangeKind, Status};
 use calypte_base::{Epoch, PackageFormat};
 use calypte_formats::changelog::NamedFix;
@@ -55,26 +57,33 @@ impl Factory<'_> {
         self.fetch_with(&loaded.fetcher(&self.fetcher(definition)), definition, &packages)?;
         let keys = self.keys(definition)?;
         calypte_universe::vouch(definition, &keys, self.store(), &records, self.settings.now)?;
-        let fixes = self.fixes_of(&packages)?;
+        let scheme = match definition.format {
+            PackageFormat::Deb => Scheme::Deb,
+            PackageFormat::Rpm => Scheme::Rpm,
+        };
+        let fixes = self.fixes_of(&packages, scheme)?;
         Ok(Changelogs {
             advisories: advisories(&fixes, &ecosystem(definition)),
             date: loaded.repositories.iter().map(|repository| repository.date).max(),
         })
     }
 
-    fn fixes_of(&self, packages: &[LockedPackage]) -> Result<Fixes> {
+    fn fixes_of(&self, packages: &[LockedPackage], scheme: Scheme) -> Result<Fixes> {
         let mut fixes = Fixes::new();
+        let mut newest: BTreeMap<String, String> = BTreeMap::new();
         self.settings.reporter.step("reading changelogs");
         for (place, package) in packages.iter().enumerate() {
             if place % READ_AT_ONCE == 0 {
                 self.stop_if_interrupted()?;
             }
             let found = self.evidence_of_file(package)?;
-            let of_source = fixes.entry(package.source.clone()).or_default();
-            for (flaw, fix) in found.fixes {
-                // The changelog of the newer version repeats the older one's, so the first named is the right one; where a
-                // changelog was cut, the older version still knows.
-                of_source.entry(flaw).or_insert(fix);
+            // The newest changelog alone: it repeats the older ones, and knows what was reverted since.
+            let version = &package.source_version;
+            let newest = newest.entry(package.source.clone()).or_insert_with(|| version.clone());
+            let order = scheme.compare(version, newest);
+            if order.is_ok_and(Ordering::is_ge) {
+                newest.clone_from(version);
+                fixes.insert(package.source.clone(), found.fixes);
             }
         }
         Ok(fixes)

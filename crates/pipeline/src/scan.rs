@@ -101,6 +101,17 @@ pub struct ScanReport {
 }
 
 impl ScanReport {
+    /// Keeps only some findings; what the scan says on the whole is then about these.
+    pub fn keep(&mut self, keep: impl Fn(&Finding) -> bool) {
+        self.findings.retain(keep);
+        let found = self.counting().next().is_some();
+        self.verdict = match (found, self.unknown.is_empty()) {
+            (true, _) => Verdict::Found,
+            (false, true) => Verdict::Clean,
+            (false, false) => Verdict::Unknown,
+        };
+    }
+
     /// The findings that count.
     pub fn counting(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.suppressed.is_none())

@@ -21,7 +21,7 @@ use crate::licences::{self, Copyright};
 use crate::model::Licences;
 
 /// To be raised when what is found out, or its form, changes: goes into the key under which it is kept.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// Most bytes of a changelog or copyright file that are read, unpacked: the longest in Debian have some megabytes.
 const TEXT_LIMIT: u64 = 32 * 1024 * 1024;

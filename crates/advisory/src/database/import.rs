@@ -38,6 +38,19 @@ impl Database {
             feed: source.name.clone(),
             source: error,
         })?;
+        // Nothing that covers an ecosystem is empty: what reads as empty was cut, or is something else.
+        let seen = importer.imported.added + importer.imported.changed + importer.imported.unchanged;
+        if seen == 0 && !source.covers.is_empty() {
+            return Err(DatabaseError::Feed {
+                path: path.clone(),
+                feed: source.name.clone(),
+                source: FeedError::Malformed {
+                    document: source.name.clone(),
+                    place: "the whole".to_owned(),
+                    reason: "it says nothing of any package".to_owned(),
+                },
+            });
+        }
         importer.remove_unseen().map_err(error)?;
         let (imported, modular) = (importer.imported, importer.modular);
         finish(&transaction, id, imported, modular).map_err(error)?;

@@ -46,6 +46,18 @@ pub(crate) struct Entry {
 pub(crate) type Header = Advisory;
 
 impl Database {
+    /// Whether a source says anything of an ecosystem, by its [`Ecosystem::key`].
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(crate) fn tells_of(&self, source: i64, key: &str) -> Result<bool, DatabaseError> {
+        let error = self.error("look for an ecosystem");
+        let query = "SELECT 1 FROM ecosystems JOIN affected ON ecosystem = ecosystems.id
+                     WHERE ecosystems.key = ?1 AND source = ?2 LIMIT 1";
+        let mut statement = self.connection.prepare_cached(query).map_err(&error)?;
+        statement.exists(params![key, source]).map_err(&error)
+    }
+
     /// The sources that were imported, by name.
     ///
     /// # Errors

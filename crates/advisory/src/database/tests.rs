@@ -268,12 +268,23 @@ fn a_killed_import_leaves_what_was_there() {
 }
 
 #[test]
+fn a_feed_that_covers_something_and_says_nothing_leaves_what_was_there() {
+    let mut database = Database::in_memory().unwrap();
+    import(&mut database, "one", &[advisory("A", "a", "1")]);
+    let before = contents(&database);
+    let error = database.import(&source("one"), NOW, |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains("it says nothing of any package"), "{error}");
+    assert_eq!(contents(&database), before);
+}
+
+#[test]
 fn times_of_a_source() {
     let mut database = Database::in_memory().unwrap();
     database
         .import(&source("one"), NOW, |sink| {
             sink.dated(Epoch(NOW.0 - 2 * 86_400));
-            Ok(())
+            sink.advisory(advisory("A", "a", "1"))
+                .map_err(|source| FeedError::Sink { document: "one".into(), source })
         })
         .unwrap();
     let later = Epoch(NOW.0 + 2 * 86_400);

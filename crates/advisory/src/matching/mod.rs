@@ -154,6 +154,10 @@ pub fn scan(
         let gap = |advisory, reason| Gap { component: component.id.clone(), advisory, reason };
         let target = Target::new(component);
         if let Some(reason) = target.without_version() {
+            // The main module of most programs in Go is built without a version, and no feed is about those.
+            if component.kind != PackageKind::Go || component.version.trim().is_empty() {
+                known.uncompared.insert(component.id.clone());
+            }
             gaps.insert(gap(None, reason));
             continue;
         }
@@ -164,9 +168,10 @@ pub fn scan(
                 continue;
             }
         };
-        known.look_up(component.kind, &worlds);
+        known.look_up(component.kind, &worlds, database)?;
         let claims = examiner.examine(&target, &worlds, fixes.get(&component.id), Looking::ForMatches)?;
         for claim in claims.iter().filter(|claim| claim.weighed.rule == Rule::Uncomparable) {
+            known.uncompared.insert(component.id.clone());
             gaps.insert(gap(Some(claim.header.id.clone()), claim.weighed.why.clone()));
         }
         let counting = claims.into_iter().filter(|claim| claim.weighed.rule == Rule::InRange).collect();
@@ -194,6 +199,8 @@ struct Known {
     asked: BTreeMap<Vec<String>, Option<String>>,
     /// What is missing: why, and of how many components.
     missing: BTreeMap<String, usize>,
+    /// Components that an advisory may be about, which could not be compared with it.
+    uncompared: BTreeSet<String>,
 }
 
 impl Known {
@@ -204,6 +211,7 @@ impl Known {
             matter: BTreeSet::new(),
             asked: BTreeMap::new(),
             missing: BTreeMap::new(),
+            uncompared: BTreeSet::new(),
         }
     }
 
@@ -215,12 +223,17 @@ impl Known {
         self.missing.insert(format!("none of the {files} files is known to belong to a package"), 0);
     }
 
-    fn look_up(&mut self, kind: PackageKind, worlds: &[Ecosystem]) {
+    fn look_up(
+        &mut self,
+        kind: PackageKind,
+        worlds: &[Ecosystem],
+        database: &Database,
+    ) -> Result<(), DatabaseError> {
         let keys: Vec<String> = worlds.iter().map(Ecosystem::key).collect();
         let why = match self.asked.get(&keys) {
             Some(why) => why.clone(),
             None => {
-                let why = self.ask(kind, &keys);
+                let why = self.ask(kind, &keys, database)?;
                 self.asked.insert(keys, why.clone());
                 why
             }
@@ -228,21 +241,36 @@ impl Known {
         if let Some(why) = why {
             self.nothing(why);
         }
+        Ok(())
     }
 
     /// Why nothing can be said of these worlds; none when sources tell about one of them, all fresh enough.
-    fn ask(&mut self, kind: PackageKind, keys: &[String]) -> Option<String> {
+    fn ask(
+        &mut self,
+        kind: PackageKind,
+        keys: &[String],
+        database: &Database,
+    ) -> Result<Option<String>, DatabaseError> {
         let covering = |source: &&StoredSource| keys.iter().any(|key| covers(&source.source.covers, key));
         let found: Vec<&StoredSource> = self.sources.iter().filter(covering).collect();
         self.matter.extend(found.iter().map(|source| source.id));
         let world = keys.first().map_or("", String::as_str);
         if found.is_empty() {
-            return Some(format!("{kind} packages: no source tells about {world}"));
+            return Ok(Some(format!("{kind} packages: no source tells about {world}")));
+        }
+        // A tracker drops releases that are past their end: what it says of others is nothing about these.
+        let mut tells = false;
+        for (source, key) in found.iter().flat_map(|source| keys.iter().map(move |key| (source, key))) {
+            tells = tells || database.tells_of(source.id, key)?;
+        }
+        if !tells {
+            let names: Vec<&str> = found.iter().map(|source| source.source.name.as_str()).collect();
+            return Ok(Some(format!("{kind} packages: {} says nothing of {world}", names.join(", "))));
         }
         // Each tells what others do not: one that is fresh does not make up for one that is too old.
         let old: Vec<_> = found.into_iter().filter(|source| source.is_stale(self.now)).collect();
         if old.is_empty() {
-            return None;
+            return Ok(None);
         }
         let old: Vec<_> = old
             .iter()
@@ -251,7 +279,7 @@ impl Known {
                 format!("{name} is {} days old, and {most} are the most", source.age_days(self.now))
             })
             .collect();
-        Some(format!("{kind} packages: what tells about {world} is too old: {}", old.join("; ")))
+        Ok(Some(format!("{kind} packages: what tells about {world} is too old: {}", old.join("; "))))
     }
 
     /// The ages of the sources that matter: that tell about what is in the image, or score all flaws.
@@ -271,7 +299,8 @@ impl Known {
             1 => format!("{why} (1 package)"),
             _ => format!("{why} ({count} packages)"),
         };
-        self.missing.iter().map(reason).collect()
+        let uncompared = self.uncompared.iter().map(|id| format!("{id} could not be compared"));
+        self.missing.iter().map(reason).chain(uncompared).collect()
     }
 }
 

@@ -89,7 +89,7 @@ impl Target {
         }
     }
 
-    /// Why no version can be compared: what `go build` writes without a version.
+    /// Why nothing can be compared: what `go build` writes without a version, an archive without Maven's coordinates.
     pub fn without_version(&self) -> Option<String> {
         let version = self.version.trim();
         match (self.kind, version) {
@@ -99,6 +99,9 @@ impl Target {
             }
             (PackageKind::Go, _) if version.starts_with("devel") => {
                 Some(format!("`{version}` is a build between two releases"))
+            }
+            (PackageKind::Maven, _) if !self.name.contains(':') => {
+                Some("nothing tells its group, and advisories name packages by group and artifact".to_owned())
             }
             _ => None,
         }

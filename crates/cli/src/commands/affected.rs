@@ -3,7 +3,7 @@
 use anyhow::Result;
 use calypte_base::Architecture;
 use calypte_pipeline::advisories::database;
-use calypte_pipeline::affected::{Concerned, Standing};
+use calypte_pipeline::affected::{Affected, Standing};
 use calypte_pipeline::scan::Knowledge;
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ const DAY: i64 = 86_400;
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "Two clocks run for each flaw: since it was disclosed, and since a fix was in the archive. Both stop when the \
-image has the fix: at the date of its lock.\n\nExit code 1 when an image lacks a fix that there is."
+image has the fix: at the date of its lock.\n\nExit code 1 when an image lacks a fix that there is, or when nothing is found and the feeds do not tell of all."
 )]
 pub struct Arguments {
     /// The flaw: a CVE number, or what a feed calls it
@@ -37,7 +37,8 @@ pub struct Arguments {
 struct Report<'a> {
     flaw: &'a str,
     universe: &'a str,
-    images: &'a [Concerned],
+    #[serde(flatten)]
+    affected: &'a Affected,
 }
 
 /// Prints them.
@@ -51,20 +52,24 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let native = [super::native_architecture()];
     let architectures = if arguments.arch.is_empty() { &native[..] } else { &arguments.arch };
     let Arguments { flaw, universe, .. } = arguments;
-    let images = factory.affected(flaw, universe, architectures, &database, &knowledge)?;
+    let affected = factory.affected(flaw, universe, architectures, &database, &knowledge)?;
     if session.is_json() {
-        output::json("calypte.affected/1", &Report { flaw, universe, images: &images })?;
+        output::json("calypte.affected/1", &Report { flaw, universe, affected: &affected })?;
     } else {
-        output::print(&text(flaw, universe, &images))?;
+        output::print(&text(flaw, universe, &affected))?;
     }
-    let missing = images.iter().any(|one| one.standing == Standing::FixMissing);
-    Ok(if missing { Verdict::No } else { Verdict::Yes })
+    let missing = affected.images.iter().any(|one| one.standing == Standing::FixMissing);
+    let is_all = !affected.images.is_empty() || affected.unknown.is_empty();
+    Ok(if missing || !is_all { Verdict::No } else { Verdict::Yes })
 }
 
-fn text(flaw: &str, universe: &str, images: &[Concerned]) -> String {
+fn text(flaw: &str, universe: &str, affected: &Affected) -> String {
+    let Affected { images, unknown } = affected;
+    let unknown: String =
+        unknown.iter().map(|reason| format!("unknown: {}\n", output::printable(reason))).collect();
     if images.is_empty() {
         return format!(
-            "no image in {universe} has or had {flaw}, as far as the feeds that were read tell\n"
+            "no image in {universe} has or had {flaw}, as far as the feeds that were read tell\n{unknown}"
         );
     }
     let titles = ["IMAGE", "ARCH", "PACKAGE", "VERSION", "STATE", "DISCLOSED → IMAGE", "FIX → IMAGE"];
@@ -86,7 +91,7 @@ fn text(flaw: &str, universe: &str, images: &[Concerned]) -> String {
             clock(one.since_fix, one.standing),
         ]);
     }
-    table.render()
+    table.render() + &unknown
 }
 
 /// `3.2 days`, and `so far` while the clock runs.

@@ -37,7 +37,8 @@ pub struct Arguments {
     /// Only findings for which there is a fix, in what is shown and for --fail-on
     #[arg(long)]
     only_fixed: bool,
-    /// End with exit code 1 if the image or its packages are past their end of life
+    /// End with exit code 1 if the image or its packages are past their end of life, or if nobody says until when they are
+    /// supported
     #[arg(long)]
     fail_on_end_of_life: bool,
     /// Say why this flaw was found, or was not
@@ -102,11 +103,11 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     }
     let mut report = scan(&bill, &database, &knowledge, session.now())?;
     if arguments.only_fixed {
-        report.findings.retain(is_fixable);
+        report.keep(is_fixable);
     }
     let ended = match arguments.fail_on_end_of_life {
-        true => arguments.subject.lifecycle(session)?.is_some_and(|lifecycle| lifecycle.has_ended()),
-        false => false,
+        true => arguments.subject.end_of_life(session)?,
+        false => None,
     };
     if arguments.sarif {
         let document = sarif::document(&report.subject, &report.findings, report.unknown.is_empty());
@@ -116,11 +117,11 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     } else {
         output::print(&table::text(&report, arguments.all))?;
     }
-    if ended {
-        failure::line(&format!("{} is past its end of life", report.subject));
+    if let Some(reason) = &ended {
+        failure::line(&format!("{}: {reason}", report.subject));
     }
     let refused = arguments.fail_on.is_some_and(|grade| refuses(&report, grade));
-    Ok(if refused || ended { Verdict::No } else { Verdict::Yes })
+    Ok(if refused || ended.is_some() { Verdict::No } else { Verdict::Yes })
 }
 
 /// Whether a gate at this grade says no.

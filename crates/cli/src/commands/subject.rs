@@ -4,7 +4,7 @@ use anyhow::Result;
 use calypte_advisory::vex::Statement;
 use calypte_base::Architecture;
 use calypte_pipeline::bill::Bill;
-use calypte_pipeline::lifecycle::Lifecycle;
+use calypte_pipeline::lifecycle::{Day, Support};
 use calypte_pipeline::subject::{ForeignSettings, Subject, foreign_bill};
 use calypte_store::Store;
 use calypte_store::registry::RegistrySettings;
@@ -70,14 +70,26 @@ impl SubjectArguments {
         factory.check_paths(statements, &image, &self.universe, architecture)
     }
 
-    /// The support state of what they name; none where it is not of the catalog.
+    /// Why the support of what they name has ended, or cannot be told; none while it lasts.
     ///
     /// # Errors
     /// When the catalog has a mistake.
-    pub fn lifecycle(&self, session: &Session) -> Result<Option<Lifecycle>> {
-        let Subject::Catalog(text) = Subject::parse(&self.image)? else { return Ok(None) };
+    pub fn end_of_life(&self, session: &Session) -> Result<Option<String>> {
+        let Subject::Catalog(text) = Subject::parse(&self.image)? else {
+            return Ok(Some(
+                "only of images of the catalog it is known until when they are supported".to_owned(),
+            ));
+        };
         let factory = session.factory()?;
         let image = factory.image_id(&text, &self.universe)?;
-        Ok(Some(factory.lifecycle_of(&image, &self.universe)?))
+        let lifecycle = factory.lifecycle_of(&image, &self.universe)?;
+        let both = [("the packages", Some(lifecycle.packages)), ("the software", lifecycle.stream)];
+        Ok(both.into_iter().find_map(|(what, support)| match support? {
+            Support::Rolling | Support::Until(_) => None,
+            Support::Ended(day) => Some(format!("{what}: end of life since {}", Day(day))),
+            Support::Unknown => Some(format!(
+                "{what}: nobody says until when they are supported; catalog/lifecycle.yaml is where to say it"
+            )),
+        }))
     }
 }

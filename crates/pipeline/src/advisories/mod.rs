@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
+use calypte_advisory::Advisory;
 use calypte_advisory::database::{Database, Imported, Source as Feeding};
-use calypte_advisory::feeds::{self, Feed};
+use calypte_advisory::feeds::{self, Feed, Sink, SinkError};
+use calypte_advisory::finding::Exploited;
 use calypte_base::{Digest, Epoch, Hasher};
 use calypte_store::{FetchSettings, Fetcher, Store};
 use serde::Serialize;
@@ -29,6 +31,9 @@ pub const UPDATEINFO: &str = "updateinfo-";
 
 /// The database's file below the store.
 const FILE: &str = "advisories.sqlite";
+
+/// Raised when a reader of feeds reads more or otherwise than before: then every feed is read again.
+const READERS: u32 = 1;
 
 /// Days for which what a universe's own archive says is fresh.
 const OWN_MAX_AGE_DAYS: u32 = 3;
@@ -179,7 +184,7 @@ impl Factory<'_> {
     fn update_source(&self, source: &Source, database: &mut Database) -> Result<Changes> {
         let digest = self.fetch_feed(source)?;
         let path = self.store().blob_path(&digest);
-        let imported = self.import(&feeding(source, digest), source.form()?, &path, database);
+        let imported = self.import(&feeding(source, digest), source.form()?, &path, None, database);
         // It was read, and comes again as a whole where it changes.
         self.store().remove(&digest)?;
         imported
@@ -219,18 +224,33 @@ impl Factory<'_> {
                 name: local.name.clone(),
                 feed: local.feed.name().to_owned(),
                 url: local.path.display().to_string(),
-                digest,
+                digest: as_read(digest),
                 covers: Default::default(),
                 max_age_days: OWN_MAX_AGE_DAYS,
             },
         };
-        self.import(&feeding, local.feed, &local.path, database)
+        // A feed without a date of its own is as old as its file: nobody asked its origin today.
+        let date = modified(&local.path)?.min(self.settings.now);
+        self.import(&feeding, local.feed, &local.path, Some(date), database)
     }
 
-    fn import(&self, source: &Feeding, feed: Feed, path: &Path, database: &mut Database) -> Result<Changes> {
+    /// Imports a file; `date` is that of a feed which says none itself.
+    fn import(
+        &self,
+        source: &Feeding,
+        feed: Feed,
+        path: &Path,
+        date: Option<Epoch>,
+        database: &mut Database,
+    ) -> Result<Changes> {
         let file = fs_err::File::open(path)?;
-        let fill = |sink: &mut dyn feeds::Sink| {
-            feeds::read_file(feed, &source.name, std::io::BufReader::new(file), sink).map(drop)
+        let fill = |sink: &mut dyn Sink| {
+            let mut dated = Dated { sink, told: false };
+            feeds::read_file(feed, &source.name, std::io::BufReader::new(file), &mut dated)?;
+            if let Some(date) = date.filter(|_| !dated.told) {
+                dated.dated(date);
+            }
+            Ok(())
         };
         self.import_with(source, database, fill)
     }
@@ -240,7 +260,7 @@ impl Factory<'_> {
         &self,
         source: &Feeding,
         database: &mut Database,
-        fill: impl FnOnce(&mut dyn feeds::Sink) -> Result<(), feeds::FeedError>,
+        fill: impl FnOnce(&mut dyn Sink) -> Result<(), feeds::FeedError>,
     ) -> Result<Changes> {
         let now = self.settings.now;
         let known = database.sources()?.into_iter().find(|known| known.source == *source);
@@ -267,9 +287,45 @@ fn feeding(source: &Source, digest: Digest) -> Feeding {
         name: source.name.clone(),
         feed: source.feed.clone(),
         url: source.url.clone(),
-        digest,
+        digest: as_read(digest),
         covers: source.covers.clone(),
         max_age_days: source.max_age_days,
+    }
+}
+
+/// What tells whether a feed was read before: its bytes, and what reads them.
+fn as_read(digest: Digest) -> Digest {
+    Digest::of(format!("{READERS} {digest}").as_bytes())
+}
+
+/// When a file was last written.
+fn modified(path: &Path) -> Result<Epoch> {
+    let time = fs_err::metadata(path)?.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(Epoch(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)))
+}
+
+/// Hands on what a feed says, and notes whether it says its own date.
+struct Dated<'s> {
+    sink: &'s mut dyn Sink,
+    told: bool,
+}
+
+impl Sink for Dated<'_> {
+    fn advisory(&mut self, advisory: Advisory) -> Result<(), SinkError> {
+        self.sink.advisory(advisory)
+    }
+
+    fn epss(&mut self, flaw: &str, probability: f64, percentile: f64) -> Result<(), SinkError> {
+        self.sink.epss(flaw, probability, percentile)
+    }
+
+    fn exploited(&mut self, flaw: &str, exploited: Exploited) -> Result<(), SinkError> {
+        self.sink.exploited(flaw, exploited)
+    }
+
+    fn dated(&mut self, date: Epoch) {
+        self.told = true;
+        self.sink.dated(date);
     }
 }
 

@@ -44,6 +44,8 @@ fn what_was_built_without_a_version_is_a_gap() {
         let scan = case.scan();
         assert!(scan.findings.is_empty());
         assert_eq!(scan.gaps.len(), 1, "{version}");
+        // The main module of a program is built so, and no feed is about it; one that says nothing may be anything.
+        assert_eq!(scan.unknown.iter().any(|why| why.contains("could not be compared")), version.is_empty());
         assert_eq!(scan.gaps[0].component, format!("golang/m@{version}"));
         assert_eq!(case.rules("CVE-2024-0001"), [Rule::Uncomparable]);
     }
@@ -59,6 +61,16 @@ fn versions_that_cannot_be_compared_are_gaps_and_not_dropped() {
         scan.gaps.iter().map(|gap| (gap.component.as_str(), gap.advisory.as_deref())).collect();
     assert_eq!(gaps, [("pypi/m@1.0", Some("CVE-2024-0001"))]);
     assert!(scan.gaps[0].reason.contains("no version!"), "{}", scan.gaps[0].reason);
+    assert_eq!(scan.verdict(), Verdict::Unknown);
+    assert!(scan.unknown.iter().any(|why| why == "pypi/m@1.0 could not be compared"), "{:?}", scan.unknown);
+}
+
+#[test]
+fn an_archive_whose_group_nobody_tells_is_a_gap() {
+    let entry = affected(Ecosystem::Maven, "g:m", PackageRole::Either, before("2"));
+    let scan = case(component(PackageKind::Maven, "m", "1.0"), vec![entry]).scan();
+    assert_eq!((scan.findings.len(), scan.gaps.len(), scan.verdict()), (0, 1, Verdict::Unknown));
+    assert!(scan.gaps[0].reason.contains("its group"), "{}", scan.gaps[0].reason);
 }
 
 #[test]

@@ -147,7 +147,11 @@ impl Case {
         Self { sbom, fixes: Fixes::new(), sources: Vec::new() }
     }
 
-    pub fn source(mut self, name: &str, covers: &[&str], advisories: Vec<Advisory>) -> Self {
+    pub fn source(mut self, name: &str, covers: &[&str], mut advisories: Vec<Advisory>) -> Self {
+        // None that covers anything is empty.
+        if advisories.is_empty() {
+            advisories.push(tracked("CVE-1999-0001", "trixie", "another", before("1")));
+        }
         let source = Source {
             name: name.to_owned(),
             feed: if name.starts_with("changelog-") { CHANGELOG } else { "osv" }.to_owned(),
@@ -245,6 +249,17 @@ fn what_no_fresh_source_tells_about_is_unknown_and_never_clean() {
         ]
     );
     assert_eq!(scan.feeds.iter().map(|feed| feed.stale).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn a_release_of_which_a_feed_says_nothing_is_unknown_and_never_clean() {
+    let case = Case::new(
+        Some(os("debian", Some("10"), Some("buster"))),
+        vec![component(PackageKind::Deb, "a", "1")],
+    );
+    let scan = case.source("one", &["debian"], vec![]).scan();
+    assert_eq!(scan.verdict(), Verdict::Unknown);
+    assert_eq!(scan.unknown, ["deb packages: one says nothing of debian:buster (1 package)"]);
 }
 
 #[test]

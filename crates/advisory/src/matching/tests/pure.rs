@@ -65,6 +65,7 @@ proptest! {
         // Something else was there before, and is replaced.
         let mut before = case.sources[0].clone();
         before.2 = earlier;
+        before.2.push(tracked("CVE-1999-0001", "trixie", "another", super::before("1")));
         case.sources.insert(0, before);
         prop_assert_eq!(&case.scan(), &first);
     }
