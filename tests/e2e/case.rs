@@ -8,7 +8,7 @@ use crate::needs::Need;
 use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, command_line, delta, differential, engines, fedora, live_fedora, outputs,
-    pull, rebuild, sbom, scan, scanners, up,
+    pull, rebuild, sbom, scan, scanners, up, vex,
 };
 
 /// One end-to-end case.
@@ -29,6 +29,7 @@ pub fn all() -> Vec<Trial> {
         rebuild::CASES,
         sbom::CASES,
         scan::CASES,
+        vex::CASES,
         scanners::CASES,
         differential::CASES,
         builder::CASES,

@@ -47,7 +47,7 @@ fn documents(world: &World) -> Result<()> {
     let up = world.up()?;
     let directory = tempfile::TempDir::new()?;
     let mut count = 0;
-    for document in ["README.md", "docs/guides/first-image.md"] {
+    for document in ["README.md", "docs/guides/first-image.md", "docs/guides/scan.md"] {
         let text = fs_err::read_to_string(World::repository().join(document))?;
         for line in console_lines(&text) {
             let Some(arguments) = line.strip_prefix("calypte ") else { continue };

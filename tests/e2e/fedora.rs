@@ -232,18 +232,41 @@ fn advisories(_: &World) -> Result<()> {
     Ok(())
 }
 
+/// What each of [`FAMILIES`] is made of here, among others.
+const ASKED_FOR: [&[&str]; 3] = [
+    &["ca-certificates", "fedora-release-container", "filesystem", "setup", "tzdata"],
+    &["fedora-release-container", "glibc", "glibc-minimal-langpack", "openssl-libs"],
+    &["fedora-release-container", "glibc-minimal-langpack", "nginx-core"],
+];
+
+/// Each family of the catalog, in both formats; and of those that the fixture has packages for, what is in them.
 fn both_formats(world: &World) -> Result<()> {
     let fedora = world.fedora()?;
-    let shown = fedora.json(&["show", "nginx", "--arch", "amd64"])?;
-    let names: Vec<&str> = shown["packages"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|package| package["name"].as_str())
-        .collect();
-    ensure!(names.contains(&"nginx-core") && names.contains(&"glibc-minimal-langpack"), "{names:?}");
-    for tool in ["bash", "coreutils", "rpm", "dnf5", "systemd", "p11-kit"] {
-        ensure!(!names.contains(&tool), "the image holds {tool}: {names:?}");
+    let listed = |universe: &str| -> Result<Vec<String>> {
+        let text = stdout(&mut fedora.calypte(&["list", "--universe", universe, "--format", "json"]))?;
+        let list: Value = serde_json::from_str(&text)?;
+        let images = list["images"].as_array().context("no images")?;
+        Ok(images.iter().filter_map(|image| Some(image["image"].as_str()?.to_owned())).collect())
+    };
+    let (debian, rawhide) = (listed("debian-sid")?, listed(UNIVERSE)?);
+    ensure!(debian.len() >= 14 && debian == rawhide, "Debian: {debian:?}, Fedora: {rawhide:?}");
+    for (family, asked_for) in FAMILIES.into_iter().zip(ASKED_FOR) {
+        let names = |image: &str| -> Result<BTreeSet<String>> {
+            let shown = fedora.json(&["show", image, "--arch", "amd64"])?;
+            let packages = shown["packages"].as_array().context("no packages")?;
+            Ok(packages.iter().filter_map(|package| Some(package["name"].as_str()?.to_owned())).collect())
+        };
+        let (image, builder) = (names(family)?, names(&format!("{family}-builder"))?);
+        for name in asked_for {
+            ensure!(image.contains(*name), "{family} lacks {name}: {image:?}");
+        }
+        for tool in ["bash", "coreutils", "rpm", "dnf5", "systemd", "p11-kit"] {
+            ensure!(!image.contains(tool), "{family} holds {tool}: {image:?}");
+        }
+        for tool in ["bash", "coreutils", "rpm", "dnf5"] {
+            ensure!(builder.contains(tool), "{family}-builder lacks {tool}: {builder:?}");
+        }
+        ensure!(image.is_subset(&builder), "{family}-builder lacks {:?}", image.difference(&builder));
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ mod scanners;
 mod synthetic;
 mod trivy;
 mod up;
+mod vex;
 mod world;
 
 use std::process::ExitCode;

@@ -21,6 +21,8 @@ pub enum Need {
     Trivy,
     /// The judges of bills of materials.
     Judges,
+    /// The judge of CSAF documents.
+    CsafJudge,
     /// A container engine that can run images.
     Engine,
     /// The kernel runs arm64 programs through qemu-user.
@@ -41,6 +43,11 @@ impl Need {
             Self::Syft => (!crate::scanners::syft().is_file()).then(|| "syft".to_owned()),
             Self::Trivy => (!crate::trivy::program().is_file()).then(|| "trivy".to_owned()),
             Self::Judges => (!crate::sbom::judge("sbomcheck").is_file()).then(|| "sbomcheck".to_owned()),
+            Self::CsafJudge => {
+                let library = "node_modules/@secvisogram/csaf-validator-lib/basic.js";
+                let is_there = is_installed("node") && crate::vex::judges().join(library).is_file();
+                (!is_there).then(|| "csaf-validator-lib".to_owned())
+            }
             Self::Engine => {
                 let any = ["podman", "crun", "runc"].into_iter().any(is_installed);
                 (!any).then(|| "podman, crun or runc".to_owned())

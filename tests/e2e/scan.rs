@@ -18,21 +18,20 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Flaws that no real feed has.
-const OPEN: &str = "CVE-2099-10001";
-const FIXABLE: &str = "CVE-2099-10002";
-const FIXED: &str = "CVE-2099-10003";
-const DEFERRED: &str = "CVE-2099-10004";
+pub const OPEN: &str = "CVE-2099-10001";
+pub const FIXABLE: &str = "CVE-2099-10002";
+pub const FIXED: &str = "CVE-2099-10003";
+pub const DEFERRED: &str = "CVE-2099-10004";
 
-/// A store with an own database over the shared catalog's images.
-struct Scans<'a> {
-    up: &'a Up,
+/// The shared store with a feed of our own, and files beside it.
+pub struct Scans {
     directory: TempDir,
 }
 
-impl<'a> Scans<'a> {
+impl Scans {
     /// Debian's tracker as it were, of one source package of nginx's image.
-    fn new(up: &'a Up) -> Result<Self> {
-        let scans = Self { up, directory: TempDir::new()? };
+    pub fn new(up: &Up) -> Result<Self> {
+        let scans = Self { directory: TempDir::new()? };
         let shown = up.json(&["show", "nginx", "--arch", "amd64"])?;
         let packages = shown["packages"].as_array().context("no packages")?;
         let zlib =
@@ -51,28 +50,29 @@ impl<'a> Scans<'a> {
         Ok(scans)
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<String> {
+    pub fn write(&self, name: &str, text: &str) -> Result<String> {
         let path = self.directory.path().join(name);
         fs_err::write(&path, text)?;
         Ok(path.display().to_string())
     }
-
-    /// What counts, by flaw and package.
-    fn found(&self, report: &Value) -> Result<Vec<(String, String)>> {
-        let findings = report["findings"].as_array().context("no findings")?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut found: Vec<_> = findings
-            .iter()
-            .filter(|finding| finding["suppressed"].is_null())
-            .map(|finding| (text(&finding["vulnerability"]), text(&finding["name"])))
-            .filter(|(flaw, _)| flaw.starts_with("CVE-2099-"))
-            .collect();
-        found.sort();
-        Ok(found)
-    }
 }
 
-fn pairs(flaws: &[&str]) -> Vec<(String, String)> {
+/// What counts, by flaw and package.
+pub fn found(report: &Value) -> Result<Vec<(String, String)>> {
+    let findings = report["findings"].as_array().context("no findings")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut found: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding["suppressed"].is_null())
+        .map(|finding| (text(&finding["vulnerability"]), text(&finding["name"])))
+        .filter(|(flaw, _)| flaw.starts_with("CVE-2099-"))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Findings of these flaws, as [`found`] gives them.
+pub fn pairs(flaws: &[&str]) -> Vec<(String, String)> {
     flaws.iter().map(|flaw| ((*flaw).to_owned(), "zlib1g".to_owned())).collect()
 }
 
@@ -81,7 +81,7 @@ fn finds(world: &World) -> Result<()> {
     let scans = Scans::new(up)?;
     let scan = ["scan", "nginx", "--arch", "amd64"];
     let report = up.json(&scan)?;
-    ensure!(scans.found(&report)? == pairs(&[OPEN, FIXABLE, DEFERRED]), "{report:#}");
+    ensure!(found(&report)? == pairs(&[OPEN, FIXABLE, DEFERRED]), "{report:#}");
     let finding =
         report["findings"].as_array().into_iter().flatten().find(|one| one["vulnerability"] == OPEN);
     let finding = finding.context("it is gone")?;
@@ -108,17 +108,17 @@ fn finds(world: &World) -> Result<()> {
     });
     let vex = scans.write("vex.json", &vex.to_string())?;
     let report = up.json(&[&scan[..], &["--vex", &vex]].concat())?;
-    ensure!(scans.found(&report)? == pairs(&[FIXABLE, DEFERRED]), "{report:#}");
+    ensure!(found(&report)? == pairs(&[FIXABLE, DEFERRED]), "{report:#}");
     // Ignore rules end.
     let rule = |until: &str| {
         format!("rules:\n  - flaw: {FIXABLE}\n    reason: For a test.\n    until: \"{until}\"\n")
     };
     let ignore = scans.write("ignore.yaml", &rule("2090-01-01"))?;
     let report = up.json(&[&scan[..], &["--ignore", &ignore]].concat())?;
-    ensure!(scans.found(&report)? == pairs(&[OPEN, DEFERRED]), "{report:#}");
+    ensure!(found(&report)? == pairs(&[OPEN, DEFERRED]), "{report:#}");
     let ignore = scans.write("expired.yaml", &rule("2020-01-01"))?;
     let report = up.json(&[&scan[..], &["--ignore", &ignore]].concat())?;
-    ensure!(scans.found(&report)?.len() == 3 && report["expired"] != json!([]), "{report:#}");
+    ensure!(found(&report)?.len() == 3 && report["expired"] != json!([]), "{report:#}");
     // Which images.
     let affected = up.calypte(&["affected", FIXABLE, "--arch", "amd64", "--format", "json"]).output()?;
     ensure!(affected.status.code() == Some(1), "{}", String::from_utf8_lossy(&affected.stderr));
@@ -165,7 +165,7 @@ fn foreign(world: &World) -> Result<()> {
     let layout = layout(up, scans.directory.path())?;
     let own = up.json(&["scan", "nginx", "--arch", "amd64"])?;
     let read = up.json(&["scan", &layout, "--arch", "amd64"])?;
-    ensure!(scans.found(&own)? == scans.found(&read)?, "{own:#}\n{read:#}");
+    ensure!(found(&own)? == found(&read)?, "{own:#}\n{read:#}");
     let names = |image: &str| -> Result<Vec<String>> {
         let bill = up.json(&["sbom", image, "--arch", "amd64"])?;
         let components = bill["components"].as_object().context("no components")?;

@@ -35,6 +35,7 @@ pub struct Advisory {
 pub enum State {
     Fixed,
     Affected,
+    UnderInvestigation,
     WillNotFix,
     Deferred,
     EndOfLife,
@@ -46,6 +47,7 @@ impl State {
         match self {
             Self::Fixed => "fixed",
             Self::Affected => "affected",
+            Self::UnderInvestigation => "under_investigation",
             Self::WillNotFix => "will_not_fix",
             Self::Deferred => "fix_deferred",
             Self::EndOfLife => "end_of_life",
@@ -59,8 +61,25 @@ pub struct Release {
     pub advisories: Vec<Advisory>,
 }
 
-/// Package, flaw, fixed version (empty while there is none).
-pub type Findings = BTreeSet<(String, String, String)>;
+/// What changelogs name as fixed.
+#[derive(Default)]
+pub struct Backports {
+    /// The changelog of a package.
+    pub changelogs: BTreeMap<String, String>,
+    names: BTreeSet<(String, String)>,
+}
+
+impl Backports {
+    /// Whether a changelog names a flaw of a package, or of another one of its source.
+    pub fn names(&self, package: &str, flaw: &str) -> bool {
+        self.names.contains(&(package.to_owned(), flaw.to_owned()))
+    }
+}
+
+/// Package, flaw, fixed version (empty while there is none), state by its word.
+pub type Findings = BTreeSet<Found>;
+
+pub type Found = (String, String, String, String);
 
 impl Release {
     /// Source packages, binary packages and advisories for each source, as many as asked for.
@@ -84,8 +103,19 @@ impl Release {
         }
         for (place, (source, version)) in installed.iter().enumerate() {
             for number in 0..advisories {
-                let fixed = (!dice.one_in(6)).then(|| version.near(&mut dice).to_string());
-                let unfixed = [State::Affected, State::WillNotFix, State::Deferred, State::EndOfLife];
+                // 0 is how the tracker says that a release never had it.
+                let near = |dice: &mut Dice| match dice.one_in(20) {
+                    true => "0".to_owned(),
+                    false => version.near(dice).to_string(),
+                };
+                let fixed = (!dice.one_in(6)).then(|| near(&mut dice));
+                let unfixed = [
+                    State::Affected,
+                    State::UnderInvestigation,
+                    State::WillNotFix,
+                    State::Deferred,
+                    State::EndOfLife,
+                ];
                 let state = if fixed.is_some() { State::Fixed } else { dice.of(&unfixed) };
                 // Some flaws are in two sources, fixed in each at its own time.
                 let owner = if dice.one_in(10) { place.saturating_sub(1) } else { place };
@@ -99,7 +129,7 @@ impl Release {
     /// What is to be found, plainly: each package against each flaw that the tracker's document has of its source, fixed
     /// versions compared as dpkg compares them.
     pub fn findings(&self) -> Result<Findings> {
-        let tracker = self.tracker();
+        let (tracker, states) = (self.tracker(), self.states());
         let mut findings = Findings::new();
         for package in &self.packages {
             let installed: DebVersion = package.source_version.parse()?;
@@ -107,7 +137,9 @@ impl Release {
                 let fixed = entry["releases"]["trixie"]["fixed_version"].as_str();
                 if fixed.map(str::parse::<DebVersion>).transpose()?.is_none_or(|fixed| installed < fixed) {
                     let fixed = fixed.unwrap_or_default().to_owned();
-                    findings.insert((package.name.clone(), flaw.clone(), fixed));
+                    let state = states.get(&(package.name.as_str(), flaw.as_str()));
+                    let state = state.map_or("", |state| state.word()).to_owned();
+                    findings.insert((package.name.clone(), flaw.clone(), fixed, state));
                 }
             }
         }
@@ -115,7 +147,7 @@ impl Release {
     }
 
     /// How the distribution treats each flaw, by package and flaw.
-    pub fn states(&self) -> BTreeMap<(&str, &str), State> {
+    fn states(&self) -> BTreeMap<(&str, &str), State> {
         let mut by_source: BTreeMap<&str, Vec<&Advisory>> = BTreeMap::new();
         for advisory in &self.advisories {
             by_source.entry(&advisory.source).or_default().push(advisory);
@@ -127,6 +159,41 @@ impl Release {
                 of(package).map(|one| ((package.name.as_str(), one.flaw.as_str()), one.state))
             })
             .collect()
+    }
+
+    /// Flaws that the changelogs of some sources name as fixed, though the tracker's document finds them; and in each
+    /// one that they take back.
+    pub fn backports(&self, findings: &Findings) -> Backports {
+        let mut backports = Backports::default();
+        let mut flaws: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (package, flaw, ..) in findings {
+            flaws.entry(package).or_default().push(flaw);
+        }
+        // The last package of a source, so that its changelog stands for all of them.
+        let last: BTreeMap<&str, &Package> =
+            self.packages.iter().map(|package| (package.source.as_str(), package)).collect();
+        for package in last.into_values().step_by(20) {
+            let [now, before, reverted, ..] = flaws.get(package.name.as_str()).map_or(&[][..], Vec::as_slice)
+            else {
+                continue;
+            };
+            let Package { source, source_version: version, .. } = package;
+            let entry = |version: &str, items: &[String]| {
+                let items: String = items.iter().map(|item| format!("  * {item}\n")).collect();
+                let signed = " -- N <n@example.org>  Thu, 01 Jan 2026 00:00:00 +0000\n";
+                format!("{source} ({version}) trixie-security; urgency=high\n\n{items}\n{signed}\n")
+            };
+            let newest = [format!("Backport the fix for {now}"), format!("Revert the fix for {reverted}")];
+            let older = [format!("Fix {before}"), format!("Fix\n    {reverted}")];
+            let changelog = entry(version, &newest) + &entry("0.0.1-1", &older);
+            backports.changelogs.insert(package.name.clone(), changelog);
+            for other in self.packages.iter().filter(|other| other.source == *source) {
+                for flaw in [now, before] {
+                    backports.names.insert((other.name.clone(), (*flaw).to_owned()));
+                }
+            }
+        }
+        backports
     }
 
     /// The bill of an image with all these packages.
@@ -180,6 +247,7 @@ impl Release {
                 "repositories": {},
             });
             match advisory.state {
+                State::UnderInvestigation => release["status"] = json!("undetermined"),
                 State::WillNotFix => release["nodsa_reason"] = json!("ignored"),
                 State::Deferred => release["nodsa_reason"] = json!("postponed"),
                 _ => {}

@@ -24,9 +24,14 @@ pub struct Trivy {
 impl Trivy {
     /// Trivy with these advisories of Debian 13 below `directory`.
     pub fn new(directory: &Path, advisories: &[Advisory]) -> Result<Self> {
+        Self::of_release(directory, "debian 13", advisories)
+    }
+
+    /// The same with advisories of another release, as Trivy calls it.
+    pub fn of_release(directory: &Path, release: &str, advisories: &[Advisory]) -> Result<Self> {
         let cache = directory.join("trivy");
         fs_err::create_dir_all(cache.join("db"))?;
-        fs_err::write(cache.join("db/trivy.db"), bolt::file(&database(advisories)))?;
+        fs_err::write(cache.join("db/trivy.db"), bolt::file(&database(release, advisories)))?;
         let far = "2100-01-01T00:00:00Z";
         let metadata = json!({"Version": 2, "NextUpdate": far, "UpdatedAt": far, "DownloadedAt": far});
         fs_err::write(cache.join("db/metadata.json"), metadata.to_string())?;
@@ -55,8 +60,8 @@ impl Trivy {
 }
 
 /// The buckets: of each release its packages with their flaws, who says so, and what the flaws are.
-fn database(advisories: &[Advisory]) -> Bucket {
-    const RELEASE: &[u8] = b"debian 13";
+fn database(release: &str, advisories: &[Advisory]) -> Bucket {
+    let release = release.as_bytes().to_vec();
     let source = json!({"ID": "debian", "Name": "Debian Security Tracker", "URL": "https://example.org"});
     let (mut packages, mut flaws) = (Bucket::new(), Bucket::new());
     for advisory in advisories {
@@ -71,10 +76,10 @@ fn database(advisories: &[Advisory]) -> Bucket {
         let flaw = json!({"Title": "made up", "VendorSeverity": {"debian": 2}});
         flaws.insert(advisory.flaw.clone().into_bytes(), value(&flaw));
     }
-    let sources = Bucket::from([(RELEASE.to_vec(), value(&source))]);
+    let sources = Bucket::from([(release.clone(), value(&source))]);
     Bucket::from([
         (b"data-source".to_vec(), Item::Bucket(sources)),
-        (RELEASE.to_vec(), Item::Bucket(packages)),
+        (release, Item::Bucket(packages)),
         (b"vulnerability".to_vec(), Item::Bucket(flaws)),
     ])
 }
@@ -88,6 +93,7 @@ const fn number(state: State) -> u8 {
     match state {
         State::Affected => 2,
         State::Fixed => 3,
+        State::UnderInvestigation => 4,
         State::WillNotFix => 5,
         State::Deferred => 6,
         State::EndOfLife => 7,
@@ -100,7 +106,7 @@ pub fn findings(report: &Value) -> Findings {
     flaws
         .map(|flaw| {
             let word = |key: &str| flaw[key].as_str().unwrap_or_default().to_owned();
-            (word("PkgName"), word("VulnerabilityID"), word("FixedVersion"))
+            (word("PkgName"), word("VulnerabilityID"), word("FixedVersion"), word("Status"))
         })
         .collect()
 }

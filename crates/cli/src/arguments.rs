@@ -81,6 +81,8 @@ pub enum Command {
     Advisories(commands::advisories::Arguments),
     /// Show which images of the catalog a flaw concerns
     Affected(commands::affected::Arguments),
+    /// Write what is known of images' flaws for scanners: OpenVEX, CSAF, OSV
+    Vex(commands::vex::Arguments),
     /// Compare two images or locks
     Diff(commands::diff::Arguments),
     /// Make what turns one image into another, or apply it

@@ -61,6 +61,7 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Scan(arguments) => commands::scan::run(session, arguments),
         Command::Advisories(arguments) => commands::advisories::run(session, arguments),
         Command::Affected(arguments) => commands::affected::run(session, arguments),
+        Command::Vex(arguments) => commands::vex::run(session, arguments),
         Command::Delta(arguments) => commands::delta::run(session, arguments),
         Command::Diff(arguments) => commands::diff::run(session, arguments),
         Command::Test(arguments) => commands::test::run(session, arguments),

@@ -33,6 +33,9 @@ repositories:
     keys: [sample.asc]
 ";
 
+/// What the package `release` brings: the images that hold it are of a distribution that advisories know.
+const OS_RELEASE: &str = "ID=debian\nVERSION_CODENAME=sid\nPRETTY_NAME=\"Debian GNU/Linux forky/sid\"\n";
+
 /// Says nothing.
 #[derive(Debug)]
 pub struct Quiet;
@@ -88,7 +91,8 @@ impl Fixture {
         self.write(&format!("images/{name}.yaml"), &text);
     }
 
-    fn write(&self, path: &str, text: &str) {
+    /// Writes a file of the catalog.
+    pub fn write(&self, path: &str, text: &str) {
         let path = self.directory.path().join("catalog").join(path);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
         fs_err::write(path, text).unwrap();
@@ -214,6 +218,11 @@ fn deb(package: &Package, architecture: Architecture) -> Vec<u8> {
         let entry = Entry::new(format!("./usr/{below}/{name}/{file}"), EntryKind::File);
         data.append_bytes(&Entry { size: bytes.len() as u64, mtime: 1_600_000_000, ..entry }, &bytes)
             .unwrap();
+    }
+    if *name == "release" {
+        let entry = Entry::new("./usr/lib/os-release", EntryKind::File);
+        data.append_bytes(&Entry::new("./usr/lib", EntryKind::Directory), b"").unwrap();
+        data.append_bytes(&Entry { size: OS_RELEASE.len() as u64, ..entry }, OS_RELEASE.as_bytes()).unwrap();
     }
     let mut member = Writer::new(Vec::new());
     let entry = Entry { size: control.len() as u64, ..Entry::new("./control", EntryKind::File) };

@@ -27,6 +27,7 @@ mod sides;
 pub mod subject;
 pub mod testing;
 pub mod up;
+pub mod vex;
 
 use anyhow::{Context as _, Result};
 

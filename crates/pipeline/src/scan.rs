@@ -120,9 +120,7 @@ pub const fn is_fixable(finding: &Finding) -> bool {
 pub fn scan(bill: &Bill, database: &Database, knowledge: &Knowledge, now: Epoch) -> Result<ScanReport> {
     let mut scan = matching::scan(&bill.sbom, &bill.fixes, database, &Options::new(now))?;
     let scanned = Scanned::new(&bill.sbom);
-    let mut statements = knowledge.statements.clone();
-    statements.extend(derive::from_changelogs(&bill.fixes, &scanned));
-    statements.extend(derive::from_absent_files(&knowledge.statements, &scanned));
+    let statements = statements(bill, knowledge, &scanned);
     vex::apply(&mut scan.findings, &statements, &scanned);
     let expired = ignore::apply(&mut scan.findings, &knowledge.rules, &bill.sbom.subject.name, now);
     scan.unknown.extend(bill.gaps.iter().cloned());
@@ -147,6 +145,14 @@ pub fn scan(bill: &Bill, database: &Database, knowledge: &Knowledge, now: Epoch)
             .into_iter()
             .collect(),
     })
+}
+
+/// What people say, and what the image itself proves.
+pub(crate) fn statements(bill: &Bill, knowledge: &Knowledge, scanned: &Scanned<'_>) -> Vec<Statement> {
+    let mut statements = knowledge.statements.clone();
+    statements.extend(derive::from_changelogs(&bill.fixes, scanned));
+    statements.extend(derive::from_absent_files(&knowledge.statements, scanned));
+    statements
 }
 
 /// Why a flaw was found in something, or was not: for each advisory that is about it.

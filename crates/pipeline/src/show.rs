@@ -106,7 +106,7 @@ fn show(
 }
 
 /// The package URL of a locked package. The release, which only the image's os-release tells, is not in it.
-fn identity(package: &LockedPackage, universe: &UniverseDefinition) -> String {
+pub(crate) fn identity(package: &LockedPackage, universe: &UniverseDefinition) -> String {
     let kind = match universe.format {
         PackageFormat::Deb => "deb",
         PackageFormat::Rpm => "rpm",

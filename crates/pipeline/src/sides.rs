@@ -111,12 +111,22 @@ pub(crate) fn layout_image(
 
 /// Opens the layout of `DIR[:TAG]` or `FILE[:TAG]`; its path, and the tag.
 pub(crate) fn open_layout(path: &str) -> Result<(PathBuf, Option<&str>, Layout)> {
-    // A path may hold a colon itself: what is there decides.
-    let (path, tag) = match path.rsplit_once(':') {
-        Some((before, tag)) if !Path::new(path).exists() => (before, Some(tag)),
-        _ => (path, None),
-    };
+    let (path, tag) = split_tag(path, |path| Path::new(path).exists());
     Ok((PathBuf::from(path), tag, read_layout(Path::new(path))?))
+}
+
+/// Parts a path from the tag behind it. Both may hold colons (`images:2/nginx`, `n.tar:localhost:5000/nginx:1`): what is there
+/// decides.
+fn split_tag(text: &str, exists: impl Fn(&str) -> bool) -> (&str, Option<&str>) {
+    if exists(text) {
+        return (text, None);
+    }
+    let parts =
+        text.match_indices(':').rev().filter_map(|(at, _)| Some((text.get(..at)?, text.get(at + 1..)?)));
+    match parts.clone().find(|(path, _)| exists(path)).or_else(|| parts.clone().next()) {
+        Some((path, tag)) => (path, Some(tag)),
+        None => (text, None),
+    }
 }
 
 fn choose<'l>(layout: &'l Layout, tag: Option<&str>, architecture: Architecture) -> Result<&'l LayoutImage> {
@@ -166,4 +176,25 @@ fn state_of_file(file: &calypte_image::read::ImageFile) -> FileState {
 
 fn state(kind: &str, mode: u32, uid: u32, gid: u32) -> String {
     format!("{kind} {mode:o} {uid}:{gid}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_tag;
+
+    #[test]
+    fn what_is_there_parts_a_path_from_its_tag() {
+        let there = |path: &str| ["a", "a:b", "n.tar"].contains(&path);
+        for (text, expected) in [
+            ("a", ("a", None)),
+            ("a:b", ("a:b", None)),
+            ("a:c", ("a", Some("c"))),
+            ("a:b:c", ("a:b", Some("c"))),
+            ("n.tar:localhost:5000/x:1", ("n.tar", Some("localhost:5000/x:1"))),
+            ("none:c", ("none", Some("c"))),
+            ("none", ("none", None)),
+        ] {
+            assert_eq!(split_tag(text, there), expected, "{text}");
+        }
+    }
 }

@@ -25,6 +25,18 @@ pub enum KeyError {
         /// What is wrong.
         reason: String,
     },
+    /// The key is of an algorithm that this program does not know.
+    #[error(
+        "key {key} in {file} is of OpenPGP algorithm {algorithm}, which is not supported (known: RSA, ECDSA, EdDSA)"
+    )]
+    Algorithm {
+        /// The file.
+        file: String,
+        /// The key.
+        key: Fingerprint,
+        /// The number of the algorithm (RFC 9580, section 9.1).
+        algorithm: u8,
+    },
     /// The key lacks a valid signature by itself, so nothing says what it is for.
     #[error("key {key} in {file} has no valid signature by itself")]
     NotSelfSigned {
@@ -42,6 +54,10 @@ impl KeyError {
         let export = "export the key anew with `gpg --armor --export FINGERPRINT`";
         match self {
             Self::NoKey { .. } | Self::Damaged { .. } => Some(export.to_owned()),
+            Self::Algorithm { .. } => Some(
+                "a package may carry several signatures: name a key of another algorithm by which it is signed too"
+                    .to_owned(),
+            ),
             Self::NotSelfSigned { .. } => {
                 Some(format!("{export}, with its self-signatures (no `export-minimal` of a foreign tool)"))
             }

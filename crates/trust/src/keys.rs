@@ -10,7 +10,7 @@ use calypte_base::Epoch;
 use pgp::armor::{Dearmor, DearmorOptions};
 use pgp::composed::{Deserializable, SignedPublicKey, SignedPublicSubKey};
 use pgp::packet::{Signature, SignatureType, SubpacketData};
-use pgp::types::{KeyDetails, KeyVersion, Tag};
+use pgp::types::{KeyDetails, KeyVersion, PublicParams, Tag};
 
 use crate::error::{KeyError, Why};
 use crate::fingerprint::Fingerprint;
@@ -83,6 +83,13 @@ impl KeyRing {
             let certificate = certificate.map_err(|error| damaged(short(&error)))?;
             if !matches!(certificate.version(), KeyVersion::V4 | KeyVersion::V6) {
                 return Err(damaged("the key is of an outdated version".to_owned()));
+            }
+            if let PublicParams::Unknown { .. } = certificate.primary_key.public_params() {
+                return Err(KeyError::Algorithm {
+                    file: file.to_owned(),
+                    key: fingerprint_of(&certificate),
+                    algorithm: certificate.algorithm().into(),
+                });
             }
             // Whether it is valid *now* is asked at each use; a key that never was is a mistake of its file.
             if self_signature(&certificate, Epoch(i64::MAX)).is_none() {

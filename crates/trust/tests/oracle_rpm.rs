@@ -261,12 +261,40 @@ fn oracle_detached_signatures_of_gpg_are_verified() {
     }
 }
 
+fn data(name: &str) -> Vec<u8> {
+    fs_err::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rpm").join(name)).unwrap()
+}
+
+fn ring(key: &str) -> KeyRing {
+    KeyRing::from_armored(key, &data(key)).unwrap()
+}
+
+/// After all committed packages were signed.
+const LATER: Epoch = Epoch(1_800_000_000);
+
+#[test]
+fn packages_of_format_4_are_verified_by_rsa_ecdsa_and_eddsa() {
+    let kinds = ["rsa4096", "ecdsa", "ed25519"];
+    for kind in kinds {
+        let package = data(&format!("v4-{kind}.rpm"));
+        let signer = verify_package(&package[..], &ring(&format!("v4-{kind}.asc")), LATER).unwrap().signer;
+        assert!(signer.user.starts_with(&format!("rpm-testkey-v4-{kind}")), "{}", signer.user);
+        for other in kinds.into_iter().filter(|other| *other != kind) {
+            let error = verify_package(&package[..], &ring(&format!("v4-{other}.asc")), LATER).unwrap_err();
+            assert!(error.to_string().contains("not among the accepted keys"), "{error}");
+        }
+        // A bit of the signed header.
+        let (_, _, ranges) = format::read_headers(&package[..]).unwrap();
+        let mut changed = package;
+        changed[ranges.header.end as usize - 5] ^= 1;
+        assert!(verify_package(&changed[..], &ring(&format!("v4-{kind}.asc")), LATER).is_err());
+    }
+}
+
 #[test]
 fn a_package_of_format_6_is_verified_by_either_of_its_signatures() {
-    let data = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rpm").join(name);
-    let ring = |key: &str| KeyRing::from_armored(key, &fs_err::read(data(key)).unwrap()).unwrap();
-    let bytes = fs_err::read(data("v6-two-signatures.rpm")).unwrap();
-    let now = Epoch(1_800_000_000);
+    let bytes = data("v6-two-signatures.rpm");
+    let now = LATER;
     for (key, user) in [("v6-ed25519.asc", "ed25519"), ("v6-rsa4096.asc", "rsa4k")] {
         let signer = verify_package(&bytes[..], &ring(key), now).unwrap().signer;
         assert!(signer.user.contains(user), "{}", signer.user);
@@ -281,4 +309,19 @@ fn a_package_of_format_6_is_verified_by_either_of_its_signatures() {
     changed[last] ^= 1;
     let error = verify_package(&changed[..], &ring("v6-ed25519.asc"), now).unwrap_err();
     assert!(matches!(error, RpmTrustError::PayloadDigest { .. }), "{error}");
+}
+
+/// Keys that withstand quantum computers are not taken yet: they are refused for what they are, and what is signed by one of
+/// them alone is signed by nobody who is known.
+#[test]
+fn an_algorithm_of_tomorrow_is_refused_by_its_name() {
+    let file = "v6-mldsa65-ed25519.asc";
+    let error = KeyRing::from_armored(file, &data(file)).unwrap_err();
+    let key = "E52B3CB536BE98A1BD19500647E069157085E6F70608F0D32E0CDDD4720227E6";
+    let reason = "is of OpenPGP algorithm 30, which is not supported (known: RSA, ECDSA, EdDSA)";
+    assert_eq!(error.to_string(), format!("key {key} in {file} {reason}"));
+    assert!(error.hint().is_some());
+    let package = data("v6-mldsa65-ed25519.rpm");
+    let error = verify_package(&package[..], &ring("v6-ed25519.asc"), LATER).unwrap_err();
+    assert!(error.to_string().contains("not among the accepted keys"), "{error}");
 }

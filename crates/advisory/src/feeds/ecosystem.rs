@@ -83,6 +83,28 @@ pub(super) fn red_hat(cpe: &str) -> Ecosystem {
     }
 }
 
+/// The name that OSV documents have for a distribution; none for others, whose names are those of their own databases.
+#[must_use]
+pub fn osv_name(ecosystem: &Ecosystem) -> Option<String> {
+    let with = |name: &str, release: &Option<String>| match release {
+        Some(release) => format!("{name}:{release}"),
+        None => name.to_owned(),
+    };
+    match ecosystem {
+        Ecosystem::Debian(release) => {
+            let number = |name: &String| CODENAMES.iter().find(|(_, codename)| codename == name);
+            let number = release.as_ref().and_then(number).map(|(number, _)| (*number).to_owned());
+            Some(with("Debian", &number.or_else(|| release.clone())))
+        }
+        Ecosystem::Ubuntu(release) => Some(with("Ubuntu", release)),
+        Ecosystem::AlmaLinux(release) => Some(with("AlmaLinux", release)),
+        Ecosystem::Alpine(branch) => Some(with("Alpine", branch)),
+        Ecosystem::Fedora(release) => Some(with("Fedora", release)),
+        Ecosystem::Wolfi => Some("Wolfi".to_owned()),
+        _ => None,
+    }
+}
+
 /// Whether packages of an ecosystem make up a system.
 pub(super) const fn is_distribution(ecosystem: &Ecosystem) -> bool {
     matches!(

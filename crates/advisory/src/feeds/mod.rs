@@ -21,6 +21,7 @@ use std::str::FromStr;
 use calypte_base::Epoch;
 
 pub use documents::read_file;
+pub use ecosystem::osv_name;
 pub use error::FeedError;
 
 use crate::finding::Exploited;

@@ -12,7 +12,7 @@ use super::target::Target;
 use super::weigh::{Rule, Traits, Weighed, weigh};
 use crate::cve::is_cve;
 use crate::database::{CHANGELOG, Database, DatabaseError, Entry, Header, Snapshot, StoredSource, plain_id};
-use crate::model::Ecosystem;
+use crate::model::{Affected, Ecosystem};
 
 /// The flaws that a component's own changelog names as fixed.
 pub type OwnFixes = BTreeMap<String, NamedFix>;
@@ -58,6 +58,9 @@ pub fn flaws(header: &Header) -> BTreeSet<&str> {
     if numbers.is_empty() { BTreeSet::from([plain_id(&header.id)]) } else { numbers }
 }
 
+/// An advisory, and the entries of it that decide something.
+type Deciding = (Rc<Header>, Vec<Affected>);
+
 /// Which advisories are looked at.
 #[derive(Debug, Clone, Copy)]
 pub enum Looking<'a> {
@@ -67,12 +70,19 @@ pub enum Looking<'a> {
     At(&'a BTreeSet<i64>),
 }
 
-/// Where an entry about a component was found: in which of its worlds, and the how manieth of its package's.
+/// Where something stands that an advisory says.
 #[derive(Debug)]
-struct Found {
+struct Place {
+    /// How specific the release is that it speaks of; 0 is most.
     rank: usize,
     entries: Rc<Vec<Entry>>,
-    place: usize,
+    number: usize,
+}
+
+impl Place {
+    fn entry(&self) -> Option<&Entry> {
+        self.entries.get(self.number)
+    }
 }
 
 /// What was read for one component and serves others: those of one source package share all of it.
@@ -80,7 +90,7 @@ struct Found {
 pub struct Examiner<'d> {
     database: &'d Database,
     /// All is read as of one moment, and locked once.
-    _snapshot: Snapshot<'d>,
+    _snapshot: Option<Snapshot<'d>>,
     /// The sources by their numbers.
     pub sources: BTreeMap<i64, StoredSource>,
     ecosystems: BTreeMap<String, Vec<(i64, Ecosystem)>>,
@@ -144,34 +154,69 @@ impl<'d> Examiner<'d> {
         worlds: &[Ecosystem],
         looking: Looking<'_>,
     ) -> Result<BTreeMap<i64, (i64, Weighed)>, DatabaseError> {
-        let mut found: BTreeMap<i64, Vec<Found>> = BTreeMap::new();
-        for (rank, world) in worlds.iter().enumerate() {
-            for ecosystem in self.ecosystems(&world.key())? {
-                for name in target.names(world) {
-                    let entries = self.entries(&ecosystem, &name)?;
-                    for (place, entry) in entries.iter().enumerate() {
-                        if matches!(looking, Looking::At(keys) if !keys.contains(&entry.advisory)) {
-                            continue;
-                        }
-                        let entries = Rc::clone(&entries);
-                        found.entry(entry.advisory).or_default().push(Found { rank, entries, place });
-                    }
-                }
-            }
-        }
         let mut weighed = BTreeMap::new();
-        for (advisory, places) in found {
-            let entries: Vec<(usize, &Entry)> = places
-                .iter()
-                .filter_map(|found| Some((found.rank, found.entries.get(found.place)?)))
-                .collect();
-            let Some(source) = entries.first().map(|(_, entry)| entry.source) else { continue };
-            let said = entries.into_iter().map(|(rank, entry)| (rank, &entry.affected));
+        for (advisory, places) in self.places(target, worlds, looking)? {
+            let Some(source) = places.iter().find_map(Place::entry).map(|entry| entry.source) else {
+                continue;
+            };
+            let said = places.iter().filter_map(|place| Some((place.rank, &place.entry()?.affected)));
             if let Some(said) = weigh(target, said, self.traits(source)) {
                 weighed.insert(advisory, (source, said));
             }
         }
         Ok(weighed)
+    }
+
+    /// Where what each advisory says of a component stands, by the advisory's number.
+    fn places(
+        &mut self,
+        target: &Target,
+        worlds: &[Ecosystem],
+        looking: Looking<'_>,
+    ) -> Result<BTreeMap<i64, Vec<Place>>, DatabaseError> {
+        let mut found: BTreeMap<i64, Vec<Place>> = BTreeMap::new();
+        for (rank, world) in worlds.iter().enumerate() {
+            for ecosystem in self.ecosystems(&world.key())? {
+                for name in target.names(world) {
+                    let entries = self.entries(&ecosystem, &name)?;
+                    for (number, entry) in entries.iter().enumerate() {
+                        if matches!(looking, Looking::At(keys) if !keys.contains(&entry.advisory)) {
+                            continue;
+                        }
+                        let place = Place { rank, entries: Rc::clone(&entries), number };
+                        found.entry(entry.advisory).or_default().push(place);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The advisories that leave a component's version out, each with its entries that decide that: those of the image's own
+    /// release where there are any, as [`weigh`] has it.
+    pub fn out_of_range(
+        &mut self,
+        target: &Target,
+        worlds: &[Ecosystem],
+    ) -> Result<Vec<Deciding>, DatabaseError> {
+        let mut found = Vec::new();
+        for (advisory, places) in self.places(target, worlds, Looking::ForMatches)? {
+            let entries: Vec<(usize, &Entry)> =
+                places.iter().filter_map(|place| Some((place.rank, place.entry()?))).collect();
+            let Some(source) = entries.first().map(|(_, entry)| entry.source) else { continue };
+            let said = entries.iter().map(|(rank, entry)| (*rank, &entry.affected));
+            let Some(said) = weigh(target, said, self.traits(source)) else { continue };
+            if said.rule != Rule::NotInRange {
+                continue;
+            }
+            let decides = |(rank, entry): &(usize, &Entry)| {
+                *rank == said.rank && target.by(&entry.affected) == Some(said.by)
+            };
+            let deciding =
+                entries.into_iter().filter(decides).map(|(_, entry)| entry.affected.clone()).collect();
+            found.push((self.header(advisory)?, deciding));
+        }
+        Ok(found)
     }
 
     /// What matters of a source.

@@ -7,6 +7,7 @@ mod examine;
 mod explain;
 mod merge;
 mod range;
+mod settled;
 mod target;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,6 +20,7 @@ use calypte_sbom::{FileOwner, PackageKind, Sbom};
 use serde::{Deserialize, Serialize};
 
 pub use explain::{Explanation, explain};
+pub use settled::{Settled, settled};
 pub use weigh::Rule;
 
 pub(crate) use examine::{Examiner, Looking, OwnFixes, flaws};

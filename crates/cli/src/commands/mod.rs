@@ -18,6 +18,7 @@ pub mod show;
 pub mod subject;
 pub mod test;
 pub mod up;
+pub mod vex;
 
 use calypte_base::Architecture;
 

@@ -96,6 +96,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let catalog = session.catalog().ok();
     let knowledge = Knowledge::read(catalog.as_ref(), &arguments.vex, &arguments.ignore)?;
     let bill = arguments.subject.bill(session, false)?;
+    arguments.subject.check_paths(session, &knowledge.statements)?;
     if let Some(flaw) = &arguments.explain {
         return explain::run(session, &bill, &database, &knowledge, flaw);
     }

@@ -1,6 +1,7 @@
 //! What `sbom` and `scan` look into: the arguments that name it, and its bill of materials.
 
 use anyhow::Result;
+use calypte_advisory::vex::Statement;
 use calypte_base::Architecture;
 use calypte_pipeline::bill::Bill;
 use calypte_pipeline::lifecycle::Lifecycle;
@@ -55,6 +56,18 @@ impl SubjectArguments {
         };
         let reporter = &session.terminal;
         foreign_bill(&subject, &ForeignSettings { store: &store, registry, architecture, hashes, reporter })
+    }
+
+    /// Checks the paths of reviewed statements against the packages of what they name, where it is of the catalog.
+    ///
+    /// # Errors
+    /// When a path is that of no file.
+    pub fn check_paths(&self, session: &Session, statements: &[Statement]) -> Result<()> {
+        let Subject::Catalog(text) = Subject::parse(&self.image)? else { return Ok(()) };
+        let factory = session.factory()?;
+        let image = factory.image_id(&text, &self.universe)?;
+        let architecture = self.arch.unwrap_or_else(super::native_architecture);
+        factory.check_paths(statements, &image, &self.universe, architecture)
     }
 
     /// The support state of what they name; none where it is not of the catalog.

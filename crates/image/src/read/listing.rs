@@ -170,6 +170,8 @@ pub(super) struct Applier<'a> {
     kept_bytes: u64,
     wanted: &'a dyn Fn(&TreePath) -> bool,
     visitor: Option<&'a mut dyn FileVisitor>,
+    /// What bodies pass through.
+    buffer: Vec<u8>,
 }
 
 impl<'a> Applier<'a> {
@@ -178,7 +180,8 @@ impl<'a> Applier<'a> {
         wanted: &'a dyn Fn(&TreePath) -> bool,
         visitor: Option<&'a mut dyn FileVisitor>,
     ) -> Self {
-        Self { listing: Listing::default(), layer: 0, name_bytes: 0, kept_bytes: 0, wanted, visitor }
+        let buffer = vec![0; CHUNK];
+        Self { listing: Listing::default(), layer: 0, name_bytes: 0, kept_bytes: 0, wanted, visitor, buffer }
     }
 
     pub(super) fn finish(self) -> Listing {
@@ -315,9 +318,8 @@ impl<'a> Applier<'a> {
             visitor.start(path, size);
         }
         let mut hasher = Hasher::new();
-        let mut buffer = vec![0; CHUNK.min(usize::try_from(size).unwrap_or(CHUNK)).max(1)];
         loop {
-            match body.read(&mut buffer) {
+            match body.read(&mut self.buffer) {
                 Ok(0) => {
                     let digest = hasher.finish();
                     if let Some(visitor) = &mut self.visitor {
@@ -326,12 +328,12 @@ impl<'a> Applier<'a> {
                     return Ok((digest, kept));
                 }
                 Ok(count) => {
-                    hasher.update(&buffer[..count]);
+                    hasher.update(&self.buffer[..count]);
                     if let Some(visitor) = &mut self.visitor {
-                        visitor.part(&buffer[..count]);
+                        visitor.part(&self.buffer[..count]);
                     }
                     if let Some(kept) = &mut kept {
-                        kept.extend_from_slice(&buffer[..count]);
+                        kept.extend_from_slice(&self.buffer[..count]);
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

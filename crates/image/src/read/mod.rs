@@ -238,21 +238,27 @@ impl Layout {
         image: &LayoutImage,
         wanted: &dyn Fn(&TreePath) -> bool,
     ) -> Result<Listing, ReadError> {
-        self.apply_all(image, listing::Applier::new(wanted, None))
+        self.apply_all(image, listing::Applier::new(wanted, None), LayerCheck::BlobAndArchive)
     }
 
     /// The same, with a visitor that sees each file's bytes as they pass by; none are kept.
     ///
     /// # Errors
-    /// As for [`Layout::files`].
-    pub fn visit(&self, image: &LayoutImage, visitor: &mut dyn FileVisitor) -> Result<Listing, ReadError> {
-        self.apply_all(image, listing::Applier::new(&|_| false, Some(visitor)))
+    /// As for [`Layout::files`], as far as `check` goes.
+    pub fn visit(
+        &self,
+        image: &LayoutImage,
+        visitor: &mut dyn FileVisitor,
+        check: LayerCheck,
+    ) -> Result<Listing, ReadError> {
+        self.apply_all(image, listing::Applier::new(&|_| false, Some(visitor)), check)
     }
 
     fn apply_all(
         &self,
         image: &LayoutImage,
         mut applier: listing::Applier<'_>,
+        check: LayerCheck,
     ) -> Result<Listing, ReadError> {
         let layers = &image.manifest.layers;
         let diff_ids = &image.config.rootfs.diff_ids;
@@ -269,12 +275,16 @@ impl Layout {
                 diff_ids.len()
             )));
         }
+        // Archives of `docker save` have no manifest: of their layers the config alone says what they are.
+        let with_archives =
+            check == LayerCheck::BlobAndArchive || !image.descriptor.media_type.contains("manifest");
         let mut left = MOST_LAYER_BYTES;
         for (layer, diff_id) in layers.iter().zip(diff_ids) {
             let compression = layer_compression(&layer.media_type).ok_or_else(|| {
                 document(format!("layers of type `{}` are not supported", layer.media_type))
             })?;
-            left -= self.apply(layer, *diff_id, compression, left, &mut applier)?;
+            let diff_id = with_archives.then_some(*diff_id);
+            left -= self.apply(layer, diff_id, compression, left, &mut applier)?;
         }
         Ok(applier.finish())
     }
@@ -283,15 +293,16 @@ impl Layout {
     fn apply(
         &self,
         layer: &oci::Descriptor,
-        diff_id: Digest,
+        diff_id: Option<Digest>,
         compression: Compression,
         limit: u64,
         applier: &mut listing::Applier<'_>,
     ) -> Result<u64, ReadError> {
         let failed = |source| ReadError::Layer { path: self.path.clone(), digest: layer.digest, source };
         let failed_io = |error: io::Error| failed(LayerError::Tar(error.into()));
-        let mut blob = Hashing::new(self.blob(layer)?);
-        let mut archive = Hashing::new(decoder(compression, &mut blob, limit).map_err(failed_io)?);
+        let mut blob = Hashing::new(self.blob(layer)?, true);
+        let mut archive =
+            Hashing::new(decoder(compression, &mut blob, limit).map_err(failed_io)?, diff_id.is_some());
         let applied = applier.apply(&mut archive);
         let (found_diff_id, size) = archive.finish();
         // A changed blob is the reason for whatever its reader stumbled over.
@@ -301,13 +312,9 @@ impl Layout {
             return Err(ReadError::WrongDigest { path: self.path.clone(), digest: layer.digest, found });
         }
         applied.map_err(failed)?;
-        if found_diff_id != diff_id {
-            return Err(ReadError::WrongDiffId {
-                path: self.path.clone(),
-                digest: layer.digest,
-                expected: diff_id,
-                found: found_diff_id,
-            });
+        if let Some(expected) = diff_id.filter(|expected| found_diff_id != *expected) {
+            let (path, digest) = (self.path.clone(), layer.digest);
+            return Err(ReadError::WrongDiffId { path, digest, expected, found: found_diff_id });
         }
         Ok(size)
     }
@@ -372,16 +379,28 @@ impl Layout {
     }
 }
 
-/// Hashes and counts what is read through it.
+/// What is checked of a layer, beside that it can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerCheck {
+    /// Its blob is the one that the manifest names: these are the image's bytes. Where nothing names blobs, as in archives of
+    /// `docker save`, its archive is checked all the same.
+    Blob,
+    /// And its archive is the one that the config names, without which no engine would run the image. Costs a second hash
+    /// over what may be several times as many bytes.
+    BlobAndArchive,
+}
+
+/// Counts what is read through it, and hashes it where that is asked for.
 struct Hashing<R> {
     inner: R,
     hasher: Hasher,
+    hashes: bool,
     size: u64,
 }
 
 impl<R> Hashing<R> {
-    fn new(inner: R) -> Self {
-        Self { inner, hasher: Hasher::new(), size: 0 }
+    fn new(inner: R, hashes: bool) -> Self {
+        Self { inner, hasher: Hasher::new(), hashes, size: 0 }
     }
 
     fn finish(self) -> (Digest, u64) {
@@ -392,7 +411,9 @@ impl<R> Hashing<R> {
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
+        if self.hashes {
+            self.hasher.update(&buffer[..count]);
+        }
         self.size += count as u64;
         Ok(count)
     }

@@ -4,12 +4,13 @@ use std::io::Write as _;
 
 use calypte_base::{Architecture, Digest};
 use calypte_formats::tar::{Entry, EntryKind, Writer};
+use calypte_image::read::LayerCheck;
 use calypte_image::{Output, read_layout};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use crate::sample::{COMPRESSIONS, Sample, store};
+use crate::sample::{Blind, COMPRESSIONS, Sample, store};
 
 #[test]
 fn what_we_write_is_read_back() {
@@ -45,24 +46,25 @@ fn member(path: &str, bytes: &[u8]) -> (Entry, Vec<u8>) {
 }
 
 /// An archive in the form before 2024: a directory for each layer, a link where two images share one, and one layer
-/// that is compressed. `manifest` is the name of the first layer in it.
-fn old(first: &str, changed: bool) -> Vec<u8> {
+/// that is compressed. `first` is the name of the first layer in it, `changed` the number of a layer with another byte.
+fn old(first: &str, changed: Option<usize>) -> Vec<u8> {
     let layer = archive(&[member("a", b"1")]);
     let second = archive(&[member("b", b"2")]);
+    let diff_ids = [Digest::of(&layer), Digest::of(&second)];
+    let mut layers = [layer, second];
+    if let Some(changed) = changed {
+        layers[changed][600] ^= 1;
+    }
+    let [layer, second] = layers;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(&second).unwrap();
     let packed = encoder.finish().unwrap();
-    let diff_ids = [Digest::of(&layer), Digest::of(&second)];
     let config = json!({
         "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": diff_ids },
     });
     let manifest = json!([{
         "Config": "c.json", "RepoTags": ["tool:1", "tool:latest"], "Layers": [first, "two/layer.tar"],
     }]);
-    let mut layer = layer;
-    if changed {
-        layer[600] ^= 1;
-    }
     archive(&[
         member("one/layer.tar", &layer),
         (Entry::new("shared/layer.tar", EntryKind::Symlink("../one/layer.tar".into())), Vec::new()),
@@ -78,7 +80,7 @@ fn what_others_write_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("d.tar");
     for first in ["one/layer.tar", "shared/layer.tar"] {
-        fs_err::write(&file, old(first, false)).unwrap();
+        fs_err::write(&file, old(first, None)).unwrap();
         let layout = read_layout(&file).unwrap();
         let names: Vec<_> = layout.images().iter().map(|image| image.name.as_deref().unwrap()).collect();
         assert_eq!(names, ["tool:1", "tool:latest"]);
@@ -92,15 +94,22 @@ fn what_others_write_is_read() {
 fn archives_that_lie_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("d.tar");
-    fs_err::write(&file, old("one/layer.tar", true)).unwrap();
-    let layout = read_layout(&file).unwrap();
-    let error = layout.files(&layout.images()[0], &|_| false).unwrap_err().to_string();
-    assert!(error.contains("is damaged or was changed"), "{error}");
+    for (changed, expected) in
+        [(0, "is damaged or was changed"), (1, &Digest::of(&archive(&[member("b", b"2")])).to_string())]
+    {
+        fs_err::write(&file, old("one/layer.tar", Some(changed))).unwrap();
+        let layout = read_layout(&file).unwrap();
+        let error = layout.files(&layout.images()[0], &|_| false).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        // Nothing else says what a layer is, so this is checked whatever is asked for.
+        let visited = layout.visit(&layout.images()[0], &mut Blind, LayerCheck::Blob);
+        assert_eq!(visited.unwrap_err().to_string(), error);
+    }
     let bad = |text: &str| archive(&[member("manifest.json", text.as_bytes())]);
     for (bytes, expected) in [
-        (old("circle/layer.tar", false), "manifest.json names circle/layer.tar, which is not there"),
-        (old("gone", false), "manifest.json names gone, which is not there"),
-        (old("../../etc/passwd", false), "has a `..` component"),
+        (old("circle/layer.tar", None), "manifest.json names circle/layer.tar, which is not there"),
+        (old("gone", None), "manifest.json names gone, which is not there"),
+        (old("../../etc/passwd", None), "has a `..` component"),
         (bad("[]"), "manifest.json lists no image"),
         (bad("{}"), "manifest.json: invalid type"),
         (bad(&"[".repeat(100_000)), "manifest.json: "),

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use calypte_base::{Architecture, Digest};
 use calypte_formats::tar::{Entry, EntryKind, Writer};
-use calypte_image::read::{ImageFileKind, Listing};
+use calypte_image::read::{ImageFileKind, LayerCheck, Listing};
 use calypte_image::{LayerCompression, Output, read_layout};
 use serde_json::{Value, json};
 
-use crate::sample::{Sample, path, store};
+use crate::sample::{Blind, Sample, path, store};
 
 fn file(at: &str, bytes: &str) -> (Entry, Vec<u8>) {
     (Entry { size: bytes.len() as u64, ..Entry::new(at, EntryKind::File) }, bytes.into())
@@ -223,6 +223,27 @@ fn blobs_that_are_not_what_they_are_named_are_refused() {
         *diff_id = Digest::of(&bytes);
     });
     insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn a_visit_checks_as_much_as_it_is_asked_to() {
+    let forge = Forge::new();
+    let good = archive(&vec![file("a", "a")]);
+    let layer = forge.put("layer.v1.tar", &good);
+    let blob = forge.blob(&Digest::of(&good));
+    forge.image(vec![layer], &[Digest::of(b"other")]);
+    let visit = |check| {
+        let layout = read_layout(forge.directory.path()).unwrap();
+        layout.visit(&layout.images()[0], &mut Blind, check).map_err(|error| error.to_string())
+    };
+    assert_eq!(paths(&visit(LayerCheck::Blob).unwrap()), ["a"]);
+    let error = visit(LayerCheck::BlobAndArchive).unwrap_err();
+    assert!(error.contains(&Digest::of(b"other").to_string()), "{error}");
+    let mut changed = good;
+    changed[512] = b'b';
+    fs_err::write(blob, changed).unwrap();
+    let error = visit(LayerCheck::Blob).unwrap_err();
+    assert!(error.contains("is damaged or was changed"), "{error}");
 }
 
 #[test]

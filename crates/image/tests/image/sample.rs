@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use calypte_base::{Architecture, Epoch, TreePath};
+use calypte_base::{Architecture, Digest, Epoch, TreePath};
 use calypte_image::packing::DEFAULT_LAYERS;
+use calypte_image::read::FileVisitor;
 use calypte_image::{
     Image, ImageError, ImageMetadata, Index, LayerCompression, LayerSettings, Layers, Level,
     layers as make_layers,
@@ -159,4 +160,13 @@ pub fn store() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path().join("store")).unwrap();
     (directory, store)
+}
+
+/// Sees nothing.
+pub struct Blind;
+
+impl FileVisitor for Blind {
+    fn start(&mut self, _: &TreePath, _: u64) {}
+    fn part(&mut self, _: &[u8]) {}
+    fn end(&mut self, _: &TreePath, _: &Digest) {}
 }

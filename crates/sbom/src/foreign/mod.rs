@@ -30,7 +30,7 @@ use std::path::Path;
 use calypte_base::Epoch;
 use calypte_formats::changelog::NamedFix;
 use calypte_formats::oci;
-use calypte_image::read::{Layout, LayoutImage};
+use calypte_image::read::{LayerCheck, Layout, LayoutImage};
 
 use crate::model::{Sbom, Subject, SubjectKind};
 use collect::Collector;
@@ -40,7 +40,8 @@ use tree::Tree;
 /// What is to be found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
-    /// Whether SHA-1 and SHA-512 of each file are computed, which documents need and scans do not.
+    /// Whether SHA-1 and SHA-512 of each file are computed, which documents need and scans do not; and whether layers are
+    /// also checked against the image's config, and not against its manifest alone.
     pub hashes: bool,
 }
 
@@ -61,7 +62,8 @@ pub struct ForeignBill {
 /// When a layer of it cannot be read.
 pub fn image(layout: &Layout, image: &LayoutImage, options: Options) -> Result<ForeignBill, ForeignError> {
     let mut collector = Collector::new(options);
-    let listing = layout.visit(image, &mut collector)?;
+    let check = if options.hashes { LayerCheck::BlobAndArchive } else { LayerCheck::Blob };
+    let listing = layout.visit(image, &mut collector, check)?;
     let layers: Vec<_> = image.manifest.layers.iter().map(|layer| layer.digest).collect();
     let tree = Tree::of_listing(listing, &layers, collector);
     let created = image.config.created.as_deref().and_then(|time| time.parse().ok());

@@ -10,7 +10,7 @@ use calypte_pipeline::scan::ScanReport;
 use crate::commands::advisories::days;
 use crate::output::{self, Table};
 
-/// How many gaps are named.
+/// How many gaps are named, and how many reasons for an unknown answer.
 const MOST_GAPS: usize = 10;
 
 /// What is printed.
@@ -20,8 +20,11 @@ pub fn text(report: &ScanReport, all: bool) -> String {
         text.push_str(what);
         text.push('\n');
     };
-    for reason in &report.unknown {
+    for reason in report.unknown.iter().take(MOST_GAPS) {
         line(&format!("  unknown: {}", output::printable(reason)));
+    }
+    if report.unknown.len() > MOST_GAPS {
+        line(&format!("  unknown: {} more (--format json has all)", report.unknown.len() - MOST_GAPS));
     }
     let counting: Vec<&Finding> = report.counting().collect();
     if !counting.is_empty() {
