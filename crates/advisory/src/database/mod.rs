@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use calypte_base::{Digest, Epoch};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 pub use error::DatabaseError;
@@ -109,6 +110,9 @@ pub struct Imported {
     pub date: Option<Epoch>,
 }
 
+/// The database as it was at a moment.
+pub(crate) type Snapshot<'d> = rusqlite::Transaction<'d>;
+
 /// The database of advisories.
 #[derive(Debug)]
 pub struct Database {
@@ -139,6 +143,8 @@ impl Database {
     fn writable(mut connection: Connection, path: &Path) -> Result<Self, DatabaseError> {
         let error = |source| DatabaseError::Sqlite { path: path.to_owned(), doing: "open it", source };
         connection.busy_timeout(PATIENCE).map_err(error)?;
+        // Otherwise statements are prepared anew for each value that they are asked with.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(error)?;
         connection.pragma_update(None, "temp_store", "MEMORY").map_err(error)?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -173,9 +179,17 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(error)?;
         connection.busy_timeout(PATIENCE).map_err(error)?;
+        // Otherwise statements are prepared anew for each value that they are asked with.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
         connection.set_prepared_statement_cache_capacity(64);
         let version = schema::version(&connection, path)?;
         Ok((connection, version))
+    }
+
+    /// Holds the database as it is: imports by others wait until this is dropped. None where it is held already.
+    pub(crate) fn snapshot(&self) -> Result<Option<Snapshot<'_>>, DatabaseError> {
+        let hold = || self.connection.unchecked_transaction().map_err(self.error("read it"));
+        self.connection.is_autocommit().then(hold).transpose()
     }
 
     fn error(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> DatabaseError + '_ {

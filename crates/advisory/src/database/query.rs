@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::{Digest, Epoch};
-use rusqlite::{OptionalExtension as _, Row as SqlRow, params};
+use rusqlite::{Row as SqlRow, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -114,10 +114,8 @@ impl Database {
     /// When the database cannot be read.
     pub fn epss(&self, flaw: &str) -> Result<Option<(f64, f64)>, DatabaseError> {
         let Some(number) = cve_number(flaw) else { return Ok(None) };
-        // Of several sources the first by name counts, whichever was imported first.
-        let query = "SELECT probability, percentile FROM epss JOIN sources ON id = source WHERE flaw = ?1
-                     ORDER BY name LIMIT 1";
-        let get = |row: &SqlRow<'_>| Ok((row.get(0)?, row.get(1)?));
+        let query = "SELECT source, probability, percentile FROM epss WHERE flaw = ?1";
+        let get = |row: &SqlRow<'_>| Ok((row.get(1)?, row.get(2)?));
         self.one(query, number, get)
     }
 
@@ -127,22 +125,31 @@ impl Database {
     /// When the database cannot be read.
     pub fn exploited(&self, flaw: &str) -> Result<Option<Exploited>, DatabaseError> {
         let Some(number) = cve_number(flaw) else { return Ok(None) };
-        let query = "SELECT since, ransomware FROM kev JOIN sources ON id = source WHERE flaw = ?1
-                     ORDER BY name LIMIT 1";
+        let query = "SELECT source, since, ransomware FROM kev WHERE flaw = ?1";
         let get = |row: &SqlRow<'_>| {
-            Ok(Exploited { since: row.get::<_, Option<i64>>(0)?.map(Epoch), ransomware: row.get(1)? })
+            Ok(Exploited { since: row.get::<_, Option<i64>>(1)?.map(Epoch), ransomware: row.get(2)? })
         };
         self.one(query, number, get)
     }
 
+    /// What is told of a flaw. Of several sources the first by name counts, whichever was imported first.
     fn one<T>(
         &self,
         query: &str,
-        key: i64,
-        get: impl FnOnce(&SqlRow<'_>) -> rusqlite::Result<T>,
+        flaw: i64,
+        get: impl Fn(&SqlRow<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, DatabaseError> {
-        let read = || self.connection.prepare_cached(query)?.query_row([key], get).optional();
-        read().map_err(self.error("read it"))
+        let read = || -> rusqlite::Result<Vec<(i64, T)>> {
+            let mut statement = self.connection.prepare_cached(query)?;
+            statement.query_map([flaw], |row| Ok((row.get(0)?, get(row)?)))?.collect()
+        };
+        let mut told = read().map_err(self.error("read it"))?;
+        if told.len() > 1 {
+            let places: BTreeMap<i64, usize> =
+                self.sources()?.into_iter().enumerate().map(|(place, source)| (source.id, place)).collect();
+            told.sort_by_key(|(source, _)| places.get(source).copied());
+        }
+        Ok(told.into_iter().next().map(|(_, told)| told))
     }
 
     /// The ecosystems that are found by a key, by their numbers.

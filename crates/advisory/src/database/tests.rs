@@ -176,6 +176,19 @@ fn scores_and_exploits_come_and_go() {
 }
 
 #[test]
+fn of_several_scores_that_of_the_first_source_by_name_counts() {
+    for order in [["a", "b"], ["b", "a"]] {
+        let mut database = Database::in_memory().unwrap();
+        for name in order {
+            let score = if name == "a" { 0.1 } else { 0.2 };
+            let fill = |sink: &mut dyn Sink| sink.epss("CVE-2024-0001", score, 0.5).map_err(fails);
+            database.import(&source(name), NOW, fill).unwrap();
+        }
+        assert_eq!(database.epss("CVE-2024-0001").unwrap(), Some((0.1, 0.5)));
+    }
+}
+
+#[test]
 fn what_is_no_score_is_refused_by_name() {
     let mut database = Database::in_memory().unwrap();
     for (flaw, score) in

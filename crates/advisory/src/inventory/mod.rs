@@ -21,6 +21,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 
 pub use add::{Added, Adding};
@@ -35,6 +36,12 @@ const VERSION: i64 = 1;
 
 /// Most memory that pages take, in KiB.
 const CACHE_KIB: i64 = 64 * 1024;
+
+/// Bytes of a page: large, since pieces of postings are, and all bills are gone through at once.
+const PAGE: i64 = 16 * 1024;
+
+/// Most bytes of the file that are mapped.
+const MAPPED: i64 = 256 << 20;
 
 /// How long one waits for another that is adding.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -100,7 +107,12 @@ impl Inventory {
         let error =
             |source| InventoryError::Sqlite { path: path.to_owned(), doing: "make its tables", source };
         connection.busy_timeout(PATIENCE).map_err(error)?;
+        // Otherwise statements are prepared anew for each value that they are asked with.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
+        connection.pragma_update(None, "page_size", PAGE).map_err(error)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(error)?;
+        // Most questions go through much of the file once: the pages are read where they lie.
+        connection.pragma_update(None, "mmap_size", MAPPED).map_err(error)?;
         connection.set_prepared_statement_cache_capacity(32);
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(error)?;

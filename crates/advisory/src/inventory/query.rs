@@ -168,17 +168,18 @@ impl Inventory {
         sets.sort_unstable();
         sets.dedup();
         let packages = found.into_iter().map(|(_, package)| package).collect();
-        let mut images = Vec::new();
         let distinct = sets.chunk_by(|left, right| left.0 == right.0).count();
-        if distinct <= FEW_SETS {
+        let images = if distinct <= FEW_SETS {
+            let mut images = Vec::new();
             for places in sets.chunk_by(|left, right| left.0 == right.0) {
                 self.add_images_of(places, &mut images)?;
             }
             images.sort_unstable_by_key(|(id, _)| *id);
+            images.into_iter().map(|(_, image)| image).collect()
         } else {
-            self.add_images_of_many(&sets, &mut images)?;
-        }
-        Ok(AffectedImages { packages, images: images.into_iter().map(|(_, image)| image).collect() })
+            self.images_of_many(&sets, distinct)?
+        };
+        Ok(AffectedImages { packages, images })
     }
 
     fn add_sets(
@@ -226,26 +227,29 @@ impl Inventory {
         read().map_err(self.error("look up images"))
     }
 
-    /// The images of these sets, which are sorted: all bills are gone through in the order of their file.
-    fn add_images_of_many(
+    /// The images of these sets, which are sorted, so many of them distinct: all bills are gone through in the order of
+    /// their file.
+    fn images_of_many(
         &self,
         sets: &[(i64, usize)],
-        images: &mut Vec<(i64, AffectedImage)>,
-    ) -> Result<(), InventoryError> {
-        let mut read = || {
-            let query = "SELECT id, name, digest, packages FROM bills ORDER BY id";
+        distinct: usize,
+    ) -> Result<Vec<AffectedImage>, InventoryError> {
+        let read = || {
+            let mut images = Vec::with_capacity(distinct);
+            let query = "SELECT packages, name, digest FROM bills ORDER BY id";
             let mut statement = self.connection.prepare_cached(query)?;
             let mut rows = statement.query(())?;
+            let mut near = 0;
             while let Some(row) = rows.next()? {
-                let set: i64 = row.get(3)?;
-                let start = sets.partition_point(|(other, _)| *other < set);
-                let rest = sets.get(start..).unwrap_or_default();
+                let set: i64 = row.get(0)?;
+                near = start_of(sets, set, near);
+                let rest = sets.get(near..).unwrap_or_default();
                 let places = rest.iter().take_while(|(other, _)| *other == set).count();
                 if let Some(places) = rest.get(..places).filter(|places| !places.is_empty()) {
-                    images.push((row.get(0)?, image(row, places)?));
+                    images.push(image(row, places)?);
                 }
             }
-            Ok(())
+            Ok(images)
         };
         read().map_err(self.error("look up images"))
     }
@@ -257,6 +261,19 @@ impl Inventory {
             reason: error.to_string(),
         })
     }
+}
+
+/// Where a set begins among these. Most bills follow that of the set before, so it is looked for near there first.
+fn start_of(sets: &[(i64, usize)], set: i64, near: usize) -> usize {
+    const NEAR: usize = 16;
+    let before = |place: usize| sets.get(place).is_some_and(|(other, _)| *other < set);
+    if near == 0 || before(near - 1) {
+        let close = (near..near + NEAR).find(|place| !before(*place));
+        if let Some(close) = close {
+            return close;
+        }
+    }
+    sets.partition_point(|(other, _)| *other < set)
 }
 
 fn package(candidate: &Candidate, said: Weighed) -> AffectedPackage {

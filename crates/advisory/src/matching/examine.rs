@@ -11,7 +11,7 @@ use calypte_formats::changelog::NamedFix;
 use super::target::Target;
 use super::weigh::{Rule, Traits, Weighed, weigh};
 use crate::cve::is_cve;
-use crate::database::{CHANGELOG, Database, DatabaseError, Entry, Header, StoredSource, plain_id};
+use crate::database::{CHANGELOG, Database, DatabaseError, Entry, Header, Snapshot, StoredSource, plain_id};
 use crate::model::{Affected, Ecosystem};
 
 /// The flaws that a component's own changelog names as fixed.
@@ -89,6 +89,8 @@ impl Place {
 #[derive(Debug)]
 pub struct Examiner<'d> {
     database: &'d Database,
+    /// All is read as of one moment, and locked once.
+    _snapshot: Option<Snapshot<'d>>,
     /// The sources by their numbers.
     pub sources: BTreeMap<i64, StoredSource>,
     ecosystems: BTreeMap<String, Vec<(i64, Ecosystem)>>,
@@ -98,8 +100,10 @@ pub struct Examiner<'d> {
 
 impl<'d> Examiner<'d> {
     pub fn new(database: &'d Database) -> Result<Self, DatabaseError> {
+        let snapshot = database.snapshot()?;
         Ok(Self {
             database,
+            _snapshot: snapshot,
             sources: database.sources()?.into_iter().map(|source| (source.id, source)).collect(),
             ecosystems: BTreeMap::new(),
             entries: BTreeMap::new(),
