@@ -47,7 +47,8 @@ enum Vulnerability {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Product {
-    Whole(Component),
+    // In a box, so that a list of texts costs no more than texts.
+    Whole(Box<Component>),
     Plain(String),
 }
 
@@ -66,7 +67,7 @@ struct Component {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Part {
-    Component(Subcomponent),
+    Component(Box<Subcomponent>),
     Plain(String),
 }
 
@@ -179,7 +180,7 @@ impl Reader<'_> {
     ) -> Result<(), FeedError> {
         let document = self.document;
         let component = match written {
-            Product::Whole(component) => component,
+            Product::Whole(component) => *component,
             Product::Plain(id) => Component {
                 id: Some(id),
                 identifiers: BTreeMap::new(),
