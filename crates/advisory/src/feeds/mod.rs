@@ -12,7 +12,7 @@ mod osv;
 mod purl;
 mod rustsec;
 mod updateinfo;
-mod whole;
+pub(crate) mod whole;
 
 use std::fmt;
 use std::io::Read;

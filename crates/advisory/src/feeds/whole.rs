@@ -65,7 +65,7 @@ pub(super) fn bytes(document: &str, reader: &mut dyn Read, limit: u64) -> Result
 }
 
 /// A JSON document; memory is bounded before anything is made of it. What the type does not name is passed over.
-pub(super) fn json<'de, T: Deserialize<'de>>(document: &str, bytes: &'de [u8]) -> Result<T, FeedError> {
+pub(crate) fn json<'de, T: Deserialize<'de>>(document: &str, bytes: &'de [u8]) -> Result<T, FeedError> {
     let nests = bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
     let values = bytes.iter().filter(|byte| **byte == b',').count();
     if nests > MAX_NESTS || values > MAX_VALUES {

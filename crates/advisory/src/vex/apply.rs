@@ -126,9 +126,20 @@ impl<'a> Scanned<'a> {
         };
         match &product.part {
             _ if !is_here => Vec::new(),
+            None if matches!(product.whole, Whole::Cpe(_)) => self.packages_of_distribution(),
             None => vec![None],
             Some(part) => self.named(part).into_iter().map(|(purl, _)| Some(purl.clone())).collect(),
         }
+    }
+
+    /// What a distribution says of itself it says of its own packages, and of nothing else that somebody put into the image.
+    fn packages_of_distribution(&self) -> Vec<Option<Purl>> {
+        // Where there is nothing else, that is all of the image.
+        if self.bill.components.values().all(|component| component.kind.is_distribution()) {
+            return vec![None];
+        }
+        let own = self.components().filter(|(_, component)| component.kind.is_distribution());
+        own.map(|(purl, _)| Some(purl.clone())).collect()
     }
 
     /// A package, or what is part of one: found in one of its files, or among what it depends on.

@@ -1,5 +1,5 @@
 //! VEX documents of others → statements: OpenVEX or CSAF, whichever it is. Nothing in them is trusted to be sound: they are
-//! bounded in bytes, depth and products, and what is wrong is told with its place.
+//! bounded in bytes, values, depth and products, and what is wrong is told with its place.
 
 use std::io::Read;
 
@@ -56,15 +56,9 @@ pub fn read(document: &str, reader: &mut dyn Read) -> Result<Foreign, FeedError>
     }
 }
 
-/// JSON → a type, its errors with line and column.
+/// JSON → a type, its errors with line and column. What it can cost is bounded before anything is made of it.
 pub(super) fn parse<T: DeserializeOwned>(document: &str, bytes: &[u8]) -> Result<T, FeedError> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        let text = error.to_string();
-        // The place is said before the reason.
-        let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-        malformed(document, place, reason)
-    })
+    crate::feeds::whole::json(document, bytes)
 }
 
 pub(super) fn malformed(document: &str, place: impl Into<String>, reason: impl Into<String>) -> FeedError {

@@ -2,6 +2,7 @@
 //! images, `status.d/NAME` with `NAME.md5sums`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Read as _;
 
 use calypte_base::TreePath;
@@ -25,19 +26,15 @@ const CHANGELOGS: u64 = 4 << 30;
 /// Most packages: three times what Debian has.
 const MOST_PACKAGES: usize = 200_000;
 
+/// Most fixes that all changelogs together name: a Debian desktop has 100,000.
+const FIXES: usize = 1_000_000;
+
 /// Most bytes of all terms together; those of 5,000 packages have 200 MB.
 const TERMS: usize = 1 << 30;
 
 /// Reads what there is of dpkg's records.
 pub(super) fn catalogue(tree: &Tree, found: &mut Found) {
-    let mut reader = Reader {
-        tree,
-        resolver: Resolver::new(tree),
-        diversions: diversions(tree),
-        changelogs: CHANGELOGS,
-        terms: TERMS,
-        copyrights: BTreeMap::new(),
-    };
+    let mut reader = Reader::new(tree);
     let mut packages = BTreeMap::new();
     if let Some(status) = tree.text("var/lib/dpkg/status") {
         reader.status("/var/lib/dpkg/status", status, None, &mut packages, found);
@@ -59,6 +56,8 @@ struct Reader<'t> {
     diversions: BTreeMap<String, Diversion>,
     /// Bytes of changelogs that may still be read.
     changelogs: u64,
+    /// Fixes that may still be kept.
+    fixes: usize,
     /// Bytes of terms that may still be kept.
     terms: usize,
     /// What was read of each copyright file, since packages of one source share theirs by links.
@@ -84,7 +83,19 @@ fn diversions(tree: &Tree) -> BTreeMap<String, Diversion> {
     lines.chunks(3).filter_map(triple).collect()
 }
 
-impl Reader<'_> {
+impl<'t> Reader<'t> {
+    fn new(tree: &'t Tree) -> Self {
+        Self {
+            tree,
+            resolver: Resolver::new(tree),
+            diversions: diversions(tree),
+            changelogs: CHANGELOGS,
+            fixes: FIXES,
+            terms: TERMS,
+            copyrights: BTreeMap::new(),
+        }
+    }
+
     /// Reads paragraphs; `single` is the file of one package.
     fn status(
         &mut self,
@@ -120,7 +131,7 @@ impl Reader<'_> {
                     .push(format!("{name} cannot be read to its end: there are too many packages"));
             }
             self.own(&package.component, &paragraph, single, found);
-            self.document(&mut package);
+            self.document(&mut package, found);
             packages.entry(package.component.id.clone()).or_insert(package);
         }
     }
@@ -169,7 +180,7 @@ impl Reader<'_> {
     }
 
     /// Reads a package's documentation: its terms, and what its changelogs name.
-    fn document(&mut self, package: &mut Package) {
+    fn document(&mut self, package: &mut Package, found: &mut Found) {
         let component = &mut package.component;
         let directory = format!("usr/share/doc/{}", component.name);
         // One package's documentation may be a link to that of another.
@@ -192,7 +203,15 @@ impl Reader<'_> {
         let own = names.iter().find(|name| self.tree.text(name).is_some());
         for name in own.into_iter().chain([&rebuild]) {
             for (flaw, fix) in self.fixes(name) {
-                package.fixes.entry(flaw).or_insert(fix);
+                let Entry::Vacant(place) = package.fixes.entry(flaw) else { continue };
+                let Some(left) = self.fixes.checked_sub(1) else {
+                    // Those of further packages are not even read.
+                    self.changelogs = 0;
+                    let gap = "/usr/share/doc cannot be read to its end: changelogs name too many flaws";
+                    return found.gaps.push(gap.to_owned());
+                };
+                self.fixes = left;
+                place.insert(fix);
             }
         }
     }
@@ -286,6 +305,56 @@ fn share_terms(packages: &mut [Package], mut left: usize) {
         let (licences, copyright) = (other.licences.clone(), other.copyright.clone());
         if let Some(Package { component, .. }) = packages.get_mut(number) {
             (component.licences, component.copyright) = (licences, copyright);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use calypte_base::Digest;
+
+    use super::super::Options;
+    use super::super::collect::{Collector, Kept};
+    use super::super::tree::TreeFile;
+    use super::*;
+
+    /// Two packages, each with a changelog that names three flaws.
+    fn tree() -> Tree {
+        let mut collected = Collector::new(Options::default());
+        let mut files = BTreeMap::new();
+        let mut status = String::new();
+        for name in ["a", "b"] {
+            status += &format!("Package: {name}\nVersion: 1\nArchitecture: amd64\n\n");
+            let text = format!(
+                "{name} (1) unstable; urgency=low\n\n  * CVE-2026-0001 CVE-2026-0002 CVE-2026-0003\n\n \
+                 -- A <a@example.org>  Fri, 02 Jan 2026 03:04:05 +0000\n"
+            );
+            keep(&format!("usr/share/doc/{name}/changelog"), text, &mut files, &mut collected);
+        }
+        keep("var/lib/dpkg/status", status, &mut files, &mut collected);
+        Tree::new(files, BTreeMap::new(), collected, Vec::new())
+    }
+
+    fn keep(path: &str, text: String, files: &mut BTreeMap<TreePath, TreeFile>, collected: &mut Collector) {
+        let path = TreePath::new(path).unwrap();
+        let digest = Digest::of(text.as_bytes());
+        let size = text.len() as u64;
+        let file = TreeFile { digest, size, executable: false, layer: None, hard_link: None };
+        files.insert(path.clone(), file);
+        collected.kept.insert(path, Kept { digest, bytes: text.into_bytes() });
+    }
+
+    #[test]
+    fn fixes_are_counted_while_they_are_read() {
+        let tree = tree();
+        let status = tree.text("var/lib/dpkg/status").unwrap();
+        for (budget, expected, gaps) in [(6, [3, 3], 0), (4, [3, 1], 1), (2, [2, 0], 1)] {
+            let mut reader = Reader { fixes: budget, ..Reader::new(&tree) };
+            let (mut packages, mut found) = (BTreeMap::new(), Found::default());
+            reader.status("/var/lib/dpkg/status", status, None, &mut packages, &mut found);
+            let fixes: Vec<usize> = packages.values().map(|package: &Package| package.fixes.len()).collect();
+            assert_eq!(fixes, expected, "{budget}");
+            assert_eq!(found.gaps.len(), gaps, "{:?}", found.gaps);
         }
     }
 }

@@ -201,3 +201,27 @@ fn a_product_is_known_by_its_cpe() {
         assert_eq!(is_product(cpe, own), expected, "{cpe} {own}");
     }
 }
+
+#[test]
+fn what_is_said_of_a_distribution_is_said_of_its_packages() {
+    let mut bill = bill();
+    bill.distribution =
+        Some(calypte_sbom::os_release::parse("ID=rhel\nCPE_NAME=\"cpe:/o:redhat:enterprise_linux:9\"\n"));
+    let of_pip = Component {
+        id: "pypi/c@1.0".to_owned(),
+        kind: PackageKind::Python,
+        purl: "pkg:pypi/c@1.0".to_owned(),
+        source: None,
+        ..component("c", "1.0", "c")
+    };
+    bill.components.insert(of_pip.id.clone(), of_pip);
+    let mut said = statement("CVE-2024-1", "pkg:deb/debian/a");
+    said.products = BTreeSet::from([Product {
+        whole: Whole::Cpe("cpe:/o:redhat:enterprise_linux:9".to_owned()),
+        part: None,
+    }]);
+    let mut findings = [A, A_DATA, B, "pypi/c@1.0"].map(|id| finding("CVE-2024-1", id));
+    apply(&mut findings, &[said], &Scanned::new(&bill));
+    let taken = findings.map(|finding| finding.suppressed.is_some());
+    assert_eq!(taken, [true, true, true, false]);
+}

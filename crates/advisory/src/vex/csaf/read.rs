@@ -1,5 +1,6 @@
 //! A CSAF document → statements. Products that are packages *as part of* a product become pairs; what is no package URL and no
-//! CPE is known by its name alone.
+//! CPE is known by its name alone. What stands for a range of versions (`vers:deb/>=9.0`) is no product that can be told: its
+//! package URL, which has no version, would name every version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,8 @@ use crate::vex::purl::Purl;
 
 /// How many products may be parts of one another.
 const DEEPEST: usize = 8;
+/// The category of a branch whose name is a range of versions.
+const RANGE: &str = "product_version_range";
 /// Words of a severity that some write where the impact statement stands.
 const SEVERITIES: &[&str] = &["low", "moderate", "important", "critical", "medium", "high", "none"];
 
@@ -51,6 +54,7 @@ struct Tree {
 
 #[derive(Deserialize)]
 struct Branch {
+    category: Option<String>,
     #[serde(default)]
     branches: Vec<Branch>,
     product: Option<FullName>,
@@ -166,17 +170,22 @@ struct Products<'a> {
     document: &'a str,
     names: BTreeMap<&'a str, &'a FullName>,
     relations: BTreeMap<&'a str, (&'a str, &'a str)>,
+    /// Those that stand for a range of versions, or have part in one.
+    ranges: BTreeSet<&'a str>,
     groups: BTreeMap<&'a str, &'a [String]>,
 }
 
 impl<'a> Products<'a> {
     fn of(document: &'a str, tree: &'a Tree) -> Result<Self, FeedError> {
-        let mut names = BTreeMap::new();
+        let (mut names, mut ranges) = (BTreeMap::new(), BTreeSet::new());
         // The reader of JSON bounds how deep branches are.
-        let mut branches: Vec<&Branch> = tree.branches.iter().collect();
-        while let Some(branch) = branches.pop() {
-            names.extend(branch.product.iter().map(|product| (product.product_id.as_str(), product)));
-            branches.extend(&branch.branches);
+        let mut branches: Vec<(&Branch, bool)> = tree.branches.iter().map(|branch| (branch, false)).collect();
+        while let Some((branch, below_range)) = branches.pop() {
+            let is_range = below_range || branch.category.as_deref() == Some(RANGE);
+            let product = branch.product.iter();
+            names.extend(product.clone().map(|product| (product.product_id.as_str(), product)));
+            ranges.extend(product.filter(|_| is_range).map(|product| product.product_id.as_str()));
+            branches.extend(branch.branches.iter().map(|branch| (branch, is_range)));
         }
         names.extend(tree.full_product_names.iter().map(|product| (product.product_id.as_str(), product)));
         let mut relations = BTreeMap::new();
@@ -188,13 +197,17 @@ impl<'a> Products<'a> {
                 return Err(malformed(document, place, format!("`{id}` is already another product")));
             }
         }
+        with_relations(&mut ranges, &relations);
         let groups =
             tree.product_groups.iter().map(|group| (group.group_id.as_str(), group.product_ids.as_slice()));
-        Ok(Self { document, names, relations, groups: groups.collect() })
+        Ok(Self { document, names, relations, ranges, groups: groups.collect() })
     }
 
-    /// What an id names; none where that has neither package URL nor CPE where it needs one.
+    /// What an id names; none where that has neither package URL nor CPE where it needs one, or is a range of versions.
     fn product(&self, id: &str) -> Result<Option<Product>, FeedError> {
+        if self.ranges.contains(id) {
+            return Ok(None);
+        }
         let (mut whole_id, mut part) = (id, None);
         let mut depth = 0;
         while let Some((of, to)) = self.relations.get(whole_id) {
@@ -229,6 +242,22 @@ impl<'a> Products<'a> {
     fn all_of<'b>(&'b self, of: &'b Of) -> impl Iterator<Item = &'b str> {
         let groups = of.group_ids.iter().filter_map(|id| self.groups.get(id.as_str()));
         of.product_ids.iter().chain(groups.copied().flatten()).map(String::as_str)
+    }
+}
+
+/// Adds the products that one of these has part in.
+fn with_relations<'a>(ranges: &mut BTreeSet<&'a str>, relations: &BTreeMap<&'a str, (&'a str, &'a str)>) {
+    // No product is followed deeper than this: that many parts, and as many wholes.
+    for _ in 0..2 * DEEPEST {
+        let known = ranges.len();
+        for (id, (of, to)) in relations {
+            if ranges.contains(of) || ranges.contains(to) {
+                ranges.insert(id);
+            }
+        }
+        if ranges.len() == known {
+            return;
+        }
     }
 }
 

@@ -109,3 +109,32 @@ fn a_previous_document_that_is_none_is_told() {
     let error = publish(&decided("because"), &BTreeMap::new(), &publication, &tree).unwrap_err().to_string();
     assert_eq!(error, "1970/ghsa-x.json: document.tracking.revision_history: it is no list");
 }
+
+#[test]
+fn a_range_of_versions_takes_nothing_away() {
+    let document = r#"{
+      "document": {"csaf_version": "2.0", "tracking": {
+        "initial_release_date": "2026-03-01T00:00:00Z", "current_release_date": "2026-03-01T00:00:00Z"}},
+      "product_tree": {
+        "branches": [{"category": "vendor", "name": "Debian", "branches": [
+          {"category": "CATEGORY", "name": "vers:deb/>=9.0",
+           "product": {"name": "a", "product_id": "a", "product_identification_helper": {"purl": "pkg:deb/debian/a"}},
+           "branches": [{"category": "architecture", "name": "amd64", "product":
+             {"name": "b", "product_id": "b", "product_identification_helper": {"purl": "pkg:deb/debian/b"}}}]},
+          {"category": "product_name", "name": "nginx", "product":
+            {"name": "nginx", "product_id": "n", "product_identification_helper": {"purl": "pkg:oci/nginx"}}}]}],
+        "relationships": [
+          {"category": "default_component_of", "full_product_name": {"name": "x", "product_id": "n:n:a"},
+           "product_reference": "n:a", "relates_to_product_reference": "n"},
+          {"category": "default_component_of", "full_product_name": {"name": "y", "product_id": "n:a"},
+           "product_reference": "a", "relates_to_product_reference": "n"}]},
+      "vulnerabilities": [{"cve": "CVE-2024-1", "product_status": {"fixed": ["a", "b", "n:a", "n:n:a"]}}]
+    }"#;
+    let bill = bill();
+    for (category, packages, unknown) in [("product_version", 2, 0), ("product_version_range", 0, 4)] {
+        let foreign = read("d", document.replace("CATEGORY", category).as_bytes()).unwrap();
+        assert_eq!(foreign.unknown_products, unknown, "{category}");
+        let decided = for_image(&foreign.statements, &Scanned::new(&bill));
+        assert_eq!(decided.len(), packages, "{category}: {decided:#?}");
+    }
+}

@@ -131,3 +131,14 @@ fn a_document_without_end_is_refused() {
     let error = read("big.json", &mut std::io::repeat(b' ')).unwrap_err().to_string();
     assert_eq!(error, format!("big.json is larger than {LARGEST} bytes, which no document of this form is"));
 }
+
+#[test]
+fn a_document_of_nothing_but_objects_is_refused() {
+    let text = CSAF.replace(
+        "\"branches\": [{\"category\"",
+        &format!("\"branches\": [{}{{\"category\"", "{},".repeat(2 << 20)),
+    );
+    assert!(text.len() > 6_000_000);
+    let error = read_text(&text).unwrap_err();
+    assert!(error.contains("objects and lists"), "{error}");
+}

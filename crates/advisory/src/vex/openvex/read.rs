@@ -47,7 +47,8 @@ enum Vulnerability {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Product {
-    Whole(Component),
+    // In a box, so that a list of texts costs no more than texts.
+    Whole(Box<Component>),
     Plain(String),
 }
 
@@ -66,7 +67,7 @@ struct Component {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Part {
-    Component(Subcomponent),
+    Component(Box<Subcomponent>),
     Plain(String),
 }
 
@@ -76,6 +77,8 @@ struct Subcomponent {
     id: Option<String>,
     #[serde(default)]
     identifiers: BTreeMap<String, String>,
+    #[serde(default)]
+    hashes: BTreeMap<String, String>,
 }
 
 /// Reads a document.
@@ -177,7 +180,7 @@ impl Reader<'_> {
     ) -> Result<(), FeedError> {
         let document = self.document;
         let component = match written {
-            Product::Whole(component) => component,
+            Product::Whole(component) => *component,
             Product::Plain(id) => Component {
                 id: Some(id),
                 identifiers: BTreeMap::new(),
@@ -186,13 +189,11 @@ impl Reader<'_> {
             },
         };
         self.budget.take(document, || place.to_owned())?;
-        let Some(mut known) = identify(component.id, &component.identifiers) else {
+        let known = identify(component.id, &component.identifiers);
+        let Some(known) = known.and_then(|known| with_hashes(known, &component.hashes)) else {
             self.out.unknown_products += 1;
             return Ok(());
         };
-        if let (Whole::Image(image), Some(hash)) = (&mut known, component.hashes.get("sha-256")) {
-            image.digest = image.digest.or_else(|| hash.parse::<Digest>().ok());
-        }
         if component.subcomponents.is_empty() {
             products.insert(product(known, None));
             return Ok(());
@@ -200,6 +201,8 @@ impl Reader<'_> {
         for part in component.subcomponents {
             self.budget.take(document, || place.to_owned())?;
             let part = match part {
+                // What a package's hashes are of cannot be told: it is that file, and no other of its name.
+                Part::Component(part) if !part.hashes.is_empty() => None,
                 Part::Component(part) => identify(part.id, &part.identifiers),
                 Part::Plain(id) => identify(Some(id), &BTreeMap::new()),
             };
@@ -219,4 +222,26 @@ fn identify(id: Option<String>, identifiers: &BTreeMap<String, String>) -> Optio
     let purl = id.iter().chain(identifiers.get("purl")).find(|id| id.starts_with("pkg:"));
     let cpe = || identifiers.get("cpe22").or_else(|| identifiers.get("cpe23"));
     whole(purl.or(id.as_ref()).or_else(cpe)?)
+}
+
+/// The product narrowed to what has these hashes; none where they cannot be used as an image's digest, or are of another than
+/// its id says. Without them more would be meant than the document says.
+fn with_hashes(mut known: Whole, hashes: &BTreeMap<String, String>) -> Option<Whole> {
+    if hashes.is_empty() {
+        return Some(known);
+    }
+    let digest = hashes.get("sha-256")?.parse::<Digest>().ok()?;
+    match &mut known {
+        Whole::Image(image) if image.digest.is_none_or(|own| own == digest) => image.digest = Some(digest),
+        Whole::Name(name) => {
+            let (_, own) = name.rsplit_once('@').unwrap_or(("", name));
+            match own.parse::<Digest>() {
+                Ok(own) if own == digest => {}
+                Ok(_) => return None,
+                Err(_) => *name = format!("{name}@{digest}"),
+            }
+        }
+        _ => return None,
+    }
+    Some(known)
 }

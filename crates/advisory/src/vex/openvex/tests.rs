@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use calypte_base::Digest;
 use calypte_sbom::write::Tool;
 use serde_json::Value;
 
@@ -44,4 +45,46 @@ fn the_document_is_as_it_was() {
 #[test]
 fn the_same_statements_give_the_same_bytes() {
     assert_eq!(document(), document());
+}
+
+/// How many products are unknown, and whether anything is said of the image `nginx`.
+fn said_of(product: &str) -> (usize, bool) {
+    let document = format!(
+        r#"{{"@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2024-01-01T00:00:00Z", "statements": [
+          {{"vulnerability": {{"name": "CVE-2024-1"}}, "status": "fixed", "products": [{product}]}}]}}"#
+    );
+    let foreign = read("d", document.as_bytes()).unwrap();
+    let bill = bill();
+    (foreign.unknown_products, !for_image(&foreign.statements, &Scanned::new(&bill)).is_empty())
+}
+
+#[test]
+fn what_has_a_hash_is_only_what_has_that_hash() {
+    let image = Digest::of(b"image").hex();
+    let other = Digest::of(b"other").hex();
+    let of_image = format!("pkg:oci/nginx@sha256%3A{image}");
+    for (id, hash, value, expected) in [
+        ("pkg:oci/nginx", "sha-256", image.as_str(), (0, true)),
+        ("pkg:oci/nginx", "sha-256", &other, (0, false)),
+        ("pkg:oci/nginx", "sha-256", "unreadable", (1, false)),
+        ("pkg:oci/nginx", "sha-512", "abc", (1, false)),
+        (&of_image, "sha-256", &image, (0, true)),
+        (&of_image, "sha-256", &other, (1, false)),
+        ("nginx", "sha-256", &image, (0, true)),
+        ("nginx", "sha-256", &other, (0, false)),
+        ("nginx", "sha-512", "abc", (1, false)),
+        (&format!("nginx@sha256:{image}"), "sha-256", &image, (0, true)),
+        (&format!("nginx@sha256:{image}"), "sha-256", &other, (1, false)),
+        (&format!("sha256:{image}"), "sha-256", &other, (1, false)),
+        ("pkg:deb/debian/a", "sha-256", &other, (1, false)),
+    ] {
+        let product = format!(r#"{{"@id": "{id}", "hashes": {{"{hash}": "{value}"}}}}"#);
+        assert_eq!(said_of(&product), expected, "{product}");
+    }
+    assert_eq!(said_of(r#"{"@id": "nginx", "hashes": {}}"#), (0, true));
+    let part = |hashes: &str| {
+        format!(r#"{{"@id": "nginx", "subcomponents": [{{"@id": "pkg:deb/debian/a", "hashes": {hashes}}}]}}"#)
+    };
+    assert_eq!(said_of(&part("{}")), (0, true));
+    assert_eq!(said_of(&part(r#"{"sha-256": "abc"}"#)), (1, false));
 }
