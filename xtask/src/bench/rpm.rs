@@ -49,7 +49,9 @@ pub fn run() -> Result<()> {
     );
     println!("{:44} {:>9} {:>9} {:>10}", "", "CPU s", "wall s", "peak MB");
     for (_, name, cost) in &figures {
-        println!("{name:44} {:9.3} {:9.3} {:10.0}", cost.cpu, cost.wall, cost.memory);
+        // Of a part of a run, no memory is known.
+        let memory = if cost.memory.is_nan() { String::new() } else { format!("{:.0}", cost.memory) };
+        println!("{name:44} {:9.4} {:9.4} {memory:>10}", cost.cpu, cost.wall);
     }
     let cpu =
         |key: &str| figures.iter().find(|(known, ..)| *known == key).map_or(f64::NAN, |(.., cost)| cost.cpu);
