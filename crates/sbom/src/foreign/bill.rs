@@ -91,7 +91,9 @@ pub(super) fn make(mut tree: Tree, subject: Subject, created: Epoch) -> ForeignB
     programs::catalogue(&tree, &mut found);
     java::catalogue(&tree, &mut found);
     unread::note(&tree, &mut found);
-    if let Some(distribution) = found.distribution.as_ref().filter(|_| found.packages.is_empty()) {
+    // Where something else says already that packages are missing, that is reason enough.
+    let nothing = found.packages.is_empty() && found.gaps.is_empty();
+    if let Some(distribution) = found.distribution.as_ref().filter(|_| nothing) {
         let title = distribution.title.as_ref().unwrap_or(&distribution.id);
         found.gaps.push(format!("the os-release says {title}, and no record of its packages was found"));
     }

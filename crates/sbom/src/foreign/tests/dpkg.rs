@@ -193,6 +193,12 @@ fn what_cannot_be_read_is_a_gap() {
     let root = Root::new();
     root.file("var/lib/dpkg/status", "Package: a\nVersion: 1\nStatus: install ok installed\n");
     assert!(root.bill().gaps[0].starts_with("there is no os-release"));
+    let root = Root::new();
+    root.file("etc/os-release", OS_RELEASE);
+    root.file("usr/lib/python3/dist-packages/m-1.dist-info/METADATA", "Name: m\nVersion: 1\n\n");
+    let bill = root.bill();
+    assert_eq!(bill.sbom.components.len(), 1);
+    assert_eq!(bill.gaps, ["the os-release says debian, and no record of its packages was found"]);
     // Links that lead in a circle, and out of the root.
     let root = system();
     root.link("usr/share/doc/dash", "dash2");
