@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 /// Most flaws that are taken from one changelog: the kernel's names some ten thousand.
 const MOST_FLAWS: usize = 200_000;
 
+/// Longest version of an entry that is one.
+const LONGEST_VERSION: usize = 256;
+
 /// A version whose changelog entry names a flaw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedFix {
@@ -61,7 +64,11 @@ pub fn rpm_fixes<'a>(
 ) -> BTreeMap<String, NamedFix> {
     let entry = |(time, name, text): (i64, &'a str, &'a str)| Entry {
         // The version stands at the end, behind the address, with or without a dash.
-        version: name.rsplit_once('>').map_or("", |(_, rest)| rest.trim().trim_start_matches('-').trim()),
+        version: name
+            .rsplit_once('>')
+            .map(|(_, rest)| rest.trim().trim_start_matches('-').trim())
+            .filter(|version| version.len() <= LONGEST_VERSION)
+            .unwrap_or_default(),
         date: Some(Epoch(time)),
         lines: text.lines().collect(),
     };
@@ -158,7 +165,9 @@ fn header_version(line: &str) -> Option<&str> {
     }
     let (name, rest) = line.split_once(" (")?;
     let (version, rest) = rest.split_once(')')?;
-    let is_header = !name.is_empty() && !name.contains(' ') && rest.contains(';') && !version.is_empty();
+    // Each flaw keeps its version: no long text may be multiplied so.
+    let is_version = (1..=LONGEST_VERSION).contains(&version.len());
+    let is_header = !name.is_empty() && !name.contains(' ') && rest.contains(';') && is_version;
     is_header.then(|| version.trim())
 }
 
