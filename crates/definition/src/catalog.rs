@@ -29,6 +29,8 @@ pub struct Family {
     pub description: String,
     /// The shelf of the catalog on which it stands.
     pub category: Category,
+    /// Whether it is made when no family is named.
+    pub starter: bool,
     /// Its streams in the order of the file; none if it has no streams.
     pub streams: Vec<String>,
     /// Its variants: `default`, then the others in the order of the file.
@@ -324,6 +326,7 @@ fn overview(family: &CheckedFamily) -> (String, Family) {
         title: family.title.clone(),
         description: family.description.clone(),
         category: family.category,
+        starter: family.starter,
         streams: names(&family.streams),
         variants,
     };

@@ -221,6 +221,10 @@ pub enum Category {
     Database,
     /// Caches, queues and stores of keys.
     Cache,
+    /// Names, time, mail, logins and other services of networks.
+    Network,
+    /// Measuring and alerting.
+    Monitoring,
     /// Programs run from the command line.
     Tool,
 }

@@ -109,6 +109,17 @@ impl<'a> Factory<'a> {
         Ok(families)
     }
 
+    /// The families that are made where none is named: those that say so, or all if none does.
+    ///
+    /// # Errors
+    /// When the catalog has no such universe.
+    pub fn starters(&self, universe: &str) -> Result<Vec<String>> {
+        let all = self.families(&[], universe)?;
+        let is_starter = |name: &&String| self.images.get(name).is_some_and(|family| family.starter);
+        let starters: Vec<String> = all.iter().filter(is_starter).cloned().collect();
+        Ok(if starters.is_empty() { all } else { starters })
+    }
+
     /// A universe's definition and rules.
     ///
     /// # Errors

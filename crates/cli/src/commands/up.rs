@@ -22,9 +22,12 @@ for this machine's architecture; --arch adds others, emulated.\n\nExit code 1: a
 failed; the others are there."
 )]
 pub struct Arguments {
-    /// Image families [default: all]
+    /// Image families [default: the catalog's starters, or all where it has none]
     #[arg(value_name = "FAMILY")]
     families: Vec<String>,
+    /// All families
+    #[arg(long, conflicts_with = "families")]
+    all: bool,
     /// The universe to take packages from
     #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
     universe: String,
@@ -53,7 +56,10 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let mut test = vec![super::native_architecture()];
     test.extend(arguments.arch.iter().filter(|architecture| **architecture != super::native_architecture()));
     let request = UpRequest {
-        families: factory.families(&arguments.families, &arguments.universe)?,
+        families: match (&arguments.families[..], arguments.all) {
+            ([], false) => factory.starters(&arguments.universe)?,
+            (named, _) => factory.families(named, &arguments.universe)?,
+        },
         universe: arguments.universe.clone(),
         output,
         test,

@@ -43,6 +43,9 @@ pub struct FamilyFile {
     pub description: Text,
     /// The shelf of the catalog on which it stands.
     pub category: Category,
+    /// Whether `calypte up` makes the family when it is told no names.
+    #[serde(default)]
+    pub starter: bool,
     /// The home page of the software.
     #[serde(default)]
     #[schemars(regex(pattern = "^https?://"))]
