@@ -67,6 +67,7 @@ pub(crate) fn definition() -> ImageDefinition {
         end_of_life: None,
         allow: BTreeSet::new(),
         require: BTreeSet::new(),
+        keep: BTreeMap::new(),
     }
 }
 
@@ -205,6 +206,7 @@ impl Bench {
             definition: &self.definition,
             rules: &self.rules,
             packages: &self.packages,
+            locked: &[],
             contents: &mut self.contents,
             epoch: EPOCH,
         };
