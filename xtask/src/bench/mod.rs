@@ -8,6 +8,7 @@ mod layers;
 mod measure;
 mod rawhide;
 mod rpm;
+mod sizes;
 mod startup;
 
 use anyhow::{Result, bail};
@@ -15,7 +16,7 @@ use anyhow::{Result, bail};
 /// Measures a part of the factory beside a peer.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to measure: build, catalog, evidence, layers, rpm, startup
+    /// What to measure: build, catalog, evidence, layers, rpm, sizes, startup
     name: String,
 }
 
@@ -26,7 +27,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "evidence" => evidence::run(),
         "layers" => layers::run(),
         "rpm" => rpm::run(),
+        "sizes" => sizes::run(),
         "startup" => startup::run(),
-        other => bail!("no benchmark is called `{other}`; there are: build, catalog, evidence, layers, rpm, startup"),
+        other => bail!("no benchmark is called `{other}`; there are: build, catalog, evidence, layers, rpm, sizes, startup"),
     }
 }
