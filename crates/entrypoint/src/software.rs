@@ -18,6 +18,7 @@ pub fn start(arguments: Vec<OsString>) -> Failure {
     let software = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     match software.to_str() {
+        Some("sh") => sh::run(&arguments),
         Some("postgres") => postgres::start(&environment, arguments),
         _ => Failure::new(format!("no software is called `{}`", software.to_string_lossy()))
             .hint("write `entrypoint SOFTWARE [ARGUMENTS…]`; software: postgres"),
