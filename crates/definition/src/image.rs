@@ -91,6 +91,9 @@ pub struct ImageDefinition {
     pub end_of_life: Option<EndOfLife>,
     /// What the image may hold although images normally must not.
     pub allow: BTreeSet<Allowance>,
+    /// What the image must be.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub require: BTreeSet<Requirement>,
 }
 
 impl ImageDefinition {
@@ -217,6 +220,16 @@ pub enum Allowance {
     PackageManager,
     /// Files with the setuid or setgid bit.
     Setuid,
+    /// Containers that run as root.
+    Root,
+}
+
+/// What the tree of an image must be, and is checked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirement {
+    /// OpenSSL's FIPS provider is there and active, and no library has cryptography of its own.
+    Fips,
 }
 
 /// The shelves of the catalog.

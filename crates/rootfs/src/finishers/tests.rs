@@ -67,6 +67,7 @@ pub(crate) fn definition() -> ImageDefinition {
         version_of: BTreeMap::new(),
         end_of_life: None,
         allow: BTreeSet::new(),
+        require: BTreeSet::new(),
     }
 }
 
