@@ -14,10 +14,12 @@ mod environment;
 mod failure;
 mod files;
 mod first_start;
+mod mariadb;
 mod postgres;
 mod scripts;
 mod sh;
 mod software;
+mod sql;
 mod words;
 
 use std::process::ExitCode;

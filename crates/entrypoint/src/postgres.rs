@@ -21,7 +21,7 @@ use crate::failure::{Failure, Result};
 use crate::files;
 use crate::first_start::FirstStart;
 use crate::scripts::{self, Script};
-use crate::software::{Asked, asked};
+use crate::software::{self, Asked, asked};
 use crate::words;
 
 /// Options that the server answers without a cluster.
@@ -39,19 +39,12 @@ const HBA_LIMIT: u64 = 1 << 20;
 /// Becomes the server; returns only why not.
 pub fn start(environment: &Environment, arguments: Vec<OsString>) -> Failure {
     let arguments = match asked("postgres", &QUESTIONS, arguments) {
-        Asked::Command(words) => return become_other(&words),
+        Asked::Command(words) => return software::become_other(&words),
         Asked::Server(arguments) => arguments,
     };
     match initialise(environment, &arguments) {
         Ok(data) => command::become_command(server(&data).args(&arguments)),
         Err(failure) => failure,
-    }
-}
-
-fn become_other(words: &[OsString]) -> Failure {
-    match words.split_first() {
-        Some((program, arguments)) => command::become_command(Command::new(program).args(arguments)),
-        None => Failure::new("there is no command"),
     }
 }
 

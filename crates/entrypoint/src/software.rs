@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::Command;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::{postgres, sh};
+use crate::{command, mariadb, postgres, sh};
 
 /// Starts what the command line names, in this process's place; returns only why not.
 pub fn start(arguments: Vec<OsString>) -> Failure {
@@ -19,9 +20,18 @@ pub fn start(arguments: Vec<OsString>) -> Failure {
     let arguments: Vec<OsString> = arguments.collect();
     match software.to_str() {
         Some("sh") => sh::run(&arguments),
+        Some("mariadb") => mariadb::start(&environment, arguments),
         Some("postgres") => postgres::start(&environment, arguments),
         _ => Failure::new(format!("no software is called `{}`", software.to_string_lossy()))
-            .hint("write `entrypoint SOFTWARE [ARGUMENTS…]`; software: postgres"),
+            .hint("write `entrypoint SOFTWARE [ARGUMENTS…]`; software: mariadb, postgres"),
+    }
+}
+
+/// Becomes a command that is not the server; returns only why not.
+pub fn become_other(words: &[OsString]) -> Failure {
+    match words.split_first() {
+        Some((program, arguments)) => command::become_command(Command::new(program).args(arguments)),
+        None => Failure::new("there is no command"),
     }
 }
 
