@@ -171,6 +171,7 @@ fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem
         programs,
         rules,
         packages: &packages,
+        locked: &assembly.packages,
         contents: &mut contents,
         epoch,
     };

@@ -68,6 +68,7 @@ pub(crate) fn definition() -> ImageDefinition {
         end_of_life: None,
         allow: BTreeSet::new(),
         require: BTreeSet::new(),
+        keep: BTreeMap::new(),
     }
 }
 
@@ -209,6 +210,7 @@ impl Bench {
             programs: &self.programs,
             rules: &self.rules,
             packages: &self.packages,
+            locked: &[],
             contents: &mut self.contents,
             epoch: EPOCH,
         };
