@@ -111,7 +111,8 @@ fn configure(directory: &Path, mirror: &str) -> Result<PathBuf, Failure> {
 }
 
 /// The Debian mirror in the sources of this machine's apt.
-fn configured_mirror() -> Option<String> {
+/// The mirror of Debian that this machine's apt uses.
+pub fn configured_mirror() -> Option<String> {
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     files.extend(files_below(Path::new("/etc/apt/sources.list.d")).unwrap_or_default());
     let texts = files.iter().filter_map(|file| fs_err::read_to_string(file).ok());

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 pub use catalog::KEY_NAME;
+pub use debian::configured_mirror;
 pub use recipe::{Kind, Recipe};
 pub use server::{Behaviour, Server};
 pub use tools::Failure;
