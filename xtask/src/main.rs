@@ -13,6 +13,7 @@ mod chore;
 mod dependencies;
 mod entrypoint;
 mod generate;
+mod reproduce;
 mod run;
 mod test;
 mod tools;
