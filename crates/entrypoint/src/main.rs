@@ -15,6 +15,7 @@ mod failure;
 mod files;
 mod first_start;
 mod mariadb;
+mod nginx;
 mod postgres;
 mod scripts;
 mod sh;

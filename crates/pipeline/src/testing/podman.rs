@@ -84,7 +84,8 @@ impl Podman {
             command.args(["--read-only", "--read-only-tmpfs=false"]);
         }
         for directory in &spec.tmpfs {
-            command.args(["--tmpfs", &format!("{directory}:rw,mode=1777")]);
+            // Otherwise podman fills it with what the image has there, and gives it that directory's mode.
+            command.args(["--tmpfs", &format!("{directory}:rw,mode=1777,notmpcopyup")]);
         }
         for (directory, path) in &spec.volumes {
             // `U`: owned by the user that runs.
