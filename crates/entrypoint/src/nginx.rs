@@ -58,7 +58,8 @@ fn fill_templates(environment: &Environment) -> Result<()> {
                 ..failure
             }
             .hint(format!(
-                "mount a tmpfs that this container's user can write at {}, or leave the templates out",
+                "mount a volume at {} that this container's user can write (podman: with the option `U`), or leave the \
+                 templates out",
                 to.display()
             ))
         })?;

@@ -84,8 +84,7 @@ impl Podman {
             command.args(["--read-only", "--read-only-tmpfs=false"]);
         }
         for directory in &spec.tmpfs {
-            // Otherwise podman fills it with what the image has there, and gives it that directory's mode.
-            command.args(["--tmpfs", &format!("{directory}:rw,mode=1777,notmpcopyup")]);
+            command.args(["--tmpfs", &format!("{directory}:rw,mode=1777")]);
         }
         for (directory, path) in &spec.volumes {
             // `U`: owned by the user that runs.
