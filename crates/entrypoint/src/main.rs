@@ -9,6 +9,7 @@
     reason = "a program without dependencies that runs in images: it reads its environment, and its files name their paths"
 )]
 
+mod base64;
 mod command;
 mod environment;
 mod failure;
@@ -19,6 +20,7 @@ mod nginx;
 mod postgres;
 mod scripts;
 mod sh;
+mod slapd;
 mod software;
 mod sql;
 mod words;
