@@ -23,6 +23,7 @@ mod sh;
 mod slapd;
 mod software;
 mod sql;
+mod sshd;
 mod words;
 
 use std::process::ExitCode;
