@@ -67,13 +67,16 @@ pub struct Arguments {
     /// Write nothing; fail when a committed program is not what its sources give
     #[arg(long)]
     pub check: bool,
+    /// The `calypte` that makes the compiler's images, in place of one that is built for it
+    #[arg(long, value_name = "FILE")]
+    pub program: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let own = TARGETS.iter().find(|target| target.machine == std::env::consts::ARCH);
     let own = own.with_context(|| format!("images cannot be built for {}", std::env::consts::ARCH))?;
     let scratch = tempfile::tempdir()?;
-    let podman = Podman::new()?;
+    let podman = Podman::new(arguments.program.clone())?;
     let compiler = podman.load(own, scratch.path())?;
     let mut stale = Vec::new();
     for target in TARGETS {
@@ -123,17 +126,18 @@ impl Drop for Loaded<'_> {
 
 /// podman, with a runtime of its that works here.
 struct Podman {
+    calypte: Option<PathBuf>,
     runtime: Option<&'static str>,
 }
 
 impl Podman {
-    fn new() -> Result<Self> {
+    fn new(calypte: Option<PathBuf>) -> Result<Self> {
         if !run::is_installed("podman") {
             bail!("the program is compiled in a container, and podman is not installed");
         }
         // crun, podman's usual choice, asks more of the kernel's control groups than a machine without systemd sets up.
         let runc = !Path::new(SYSTEMD).exists() && run::is_installed("runc");
-        Ok(Self { runtime: runc.then_some("runc") })
+        Ok(Self { calypte, runtime: runc.then_some("runc") })
     }
 
     fn command(&self) -> Command {
@@ -152,8 +156,11 @@ impl Podman {
         let architecture = target.architecture;
         let tag = format!("calypte-compiler-{architecture}-{}", std::process::id());
         let archive = scratch.join(format!("{architecture}.tar"));
-        let mut build = run::cargo(&["run", "--quiet", "--package", "calypte-cli", "--", "build", IMAGE]);
-        build.args(["--arch", architecture, "--compression", "zstd:1", "--output"]);
+        let mut build = match &self.calypte {
+            Some(calypte) => run::command(calypte, &["build"]),
+            None => run::cargo(&["run", "--quiet", "--package", "calypte-cli", "--", "build"]),
+        };
+        build.args([IMAGE, "--arch", architecture, "--compression", "zstd:1", "--output"]);
         build.arg(format!("oci-archive:{}:{tag}", archive.display()));
         run::output(&mut build)?;
         run::output(self.command().args(["load", "--quiet", "--input"]).arg(&archive))?;
