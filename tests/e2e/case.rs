@@ -7,8 +7,8 @@ use libtest_mimic::Trial;
 use crate::needs::Need;
 use crate::world::World;
 use crate::{
-    bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, live_fedora, outputs,
-    pull, rebuild, sbom, scan, scanners, up, vex,
+    bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, live_fedora,
+    outputs, programs, pull, rebuild, sbom, scan, scanners, up, vex,
 };
 
 /// One end-to-end case.
@@ -34,6 +34,7 @@ pub fn all() -> Vec<Trial> {
         differential::CASES,
         builder::CASES,
         catalog::CASES,
+        programs::CASES,
         bad_input::CASES,
         command_line::CASES,
         delta::CASES,

@@ -33,7 +33,8 @@ const IMAGES: usize = 160;
 
 fn every_image(world: &World) -> Result<()> {
     let up = world.up()?;
-    let arguments = ["test", "--all", "--universe", UNIVERSE, "--arch", "amd64,arm64", "--emulate-one-in", "3"];
+    let arguments =
+        ["test", "--all", "--universe", UNIVERSE, "--arch", "amd64,arm64", "--emulate-one-in", "3"];
     let output = up.calypte(&arguments).args(["--format", "json"]).output()?;
     let report: Value = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("no JSON; it wrote:\n{}", String::from_utf8_lossy(&output.stderr)))?;
@@ -49,7 +50,11 @@ fn every_image(world: &World) -> Result<()> {
                 (None, None) => "passed",
             };
             // The table is part of what the run leaves behind.
-            eprintln!("{name:28} {:6} {result:8} {}", image["architecture"].as_str().unwrap_or_default(), test["name"].as_str().unwrap_or_default());
+            eprintln!(
+                "{name:28} {:6} {result:8} {}",
+                image["architecture"].as_str().unwrap_or_default(),
+                test["name"].as_str().unwrap_or_default()
+            );
         }
     }
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
@@ -60,18 +65,32 @@ fn every_image(world: &World) -> Result<()> {
     }
     eprintln!(
         "{} images of {} families: {} tests passed, {} failed, {} skipped {reasons:?}",
-        images.len(), families.len(), report["passed"], report["failed"], report["skipped"]
+        images.len(),
+        families.len(),
+        report["passed"],
+        report["failed"],
+        report["skipped"]
     );
     let failed: Vec<String> = images
         .iter()
         .flat_map(|image| {
-            let name = format!("{} for {}", image["image"].as_str().unwrap_or_default(), image["architecture"].as_str().unwrap_or_default());
+            let name = format!(
+                "{} for {}",
+                image["image"].as_str().unwrap_or_default(),
+                image["architecture"].as_str().unwrap_or_default()
+            );
             let tests = image["tests"].as_array().into_iter().flatten();
-            let failed = tests.filter_map(|test| Some(format!("{}: {}", test["name"], test["failure"].as_str()?)));
+            let failed =
+                tests.filter_map(|test| Some(format!("{}: {}", test["name"], test["failure"].as_str()?)));
             failed.map(|failure| format!("{name}, {failure}")).collect::<Vec<_>>()
         })
         .collect();
-    ensure!(failed.is_empty() && report["failures"] == serde_json::json!([]), "{}\n{:#}", failed.join("\n"), report["failures"]);
+    ensure!(
+        failed.is_empty() && report["failures"] == serde_json::json!([]),
+        "{}\n{:#}",
+        failed.join("\n"),
+        report["failures"]
+    );
     ensure!(output.status.success(), "{}", output.status);
     ensure!(images.len() >= IMAGES, "{} images", images.len());
     let of_catalog = fs_err::read_dir(up.catalog().join("images"))?.count();
@@ -87,7 +106,9 @@ fn sample(world: &World) -> Result<()> {
         .as_array()
         .context("no images")?
         .iter()
-        .filter_map(|image| Some((image["image"].as_str()?, image["architecture"].as_str()?, image["digest"].as_str()?)))
+        .filter_map(|image| {
+            Some((image["image"].as_str()?, image["architecture"].as_str()?, image["digest"].as_str()?))
+        })
         .collect();
     ensure!(images.len() >= SAMPLE, "{} images", images.len());
     let directory = TempDir::new()?;
@@ -95,7 +116,12 @@ fn sample(world: &World) -> Result<()> {
     for (image, architecture, digest) in images.iter().step_by(images.len() / SAMPLE) {
         run(&mut up.calypte(&["archive", &archive.display().to_string(), image]))?;
         let mut command = Command::new(World::program());
-        command.arg("--quiet").arg("--catalog").arg(up.catalog()).arg("--store").arg(directory.path().join("store"));
+        command
+            .arg("--quiet")
+            .arg("--catalog")
+            .arg(up.catalog())
+            .arg("--store")
+            .arg(directory.path().join("store"));
         command.args(["--offline", "--archive"]).arg(&archive);
         command.args(["build", image, "--arch", architecture, "--universe", UNIVERSE, "--format", "json"]);
         command.env("TZ", "Pacific/Kiritimati").env("LC_ALL", "tr_TR.UTF-8").env_remove("SOURCE_DATE_EPOCH");

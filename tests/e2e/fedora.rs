@@ -261,7 +261,13 @@ fn both_formats(world: &World) -> Result<()> {
         Ok(families)
     };
     let common = |images: &[String], only: &BTreeSet<String>| -> Vec<String> {
-        let families = |image: &str| only.iter().any(|family| image == family || image.starts_with(&format!("{family}-")) || image.starts_with(&format!("{family}:")));
+        let families = |image: &str| {
+            only.iter().any(|family| {
+                image == family
+                    || image.starts_with(&format!("{family}-"))
+                    || image.starts_with(&format!("{family}:"))
+            })
+        };
         images.iter().filter(|image| !families(image)).cloned().collect()
     };
     let (debian, rawhide) = (common(&debian, &only("debian-sid")?), common(&rawhide, &only(UNIVERSE)?));

@@ -17,6 +17,7 @@ mod fedora;
 mod live_fedora;
 mod needs;
 mod outputs;
+mod programs;
 mod pull;
 mod rebuild;
 mod sbom;

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::{bench, check, generate, reproduce, test};
+use crate::{bench, check, entrypoint, generate, reproduce, test};
 
 /// The project's chores.
 #[derive(Debug, Parser)]
@@ -12,6 +12,7 @@ enum Chore {
     Check(check::Arguments),
     Bench(bench::Arguments),
     Generate(generate::Arguments),
+    Entrypoint(entrypoint::Arguments),
     Reproduce(reproduce::Arguments),
 }
 
@@ -22,6 +23,7 @@ pub fn run() -> anyhow::Result<()> {
         Chore::Check(arguments) => check::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Generate(arguments) => generate::run(&arguments),
+        Chore::Entrypoint(arguments) => entrypoint::run(&arguments),
         Chore::Reproduce(arguments) => reproduce::run(&arguments),
     }
 }

@@ -11,6 +11,7 @@ mod bench;
 mod check;
 mod chore;
 mod dependencies;
+mod entrypoint;
 mod generate;
 mod reproduce;
 mod run;

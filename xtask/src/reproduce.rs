@@ -34,12 +34,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     fs_err::create_dir_all(again.join("blobs"))?;
     take_packages(&store, &again)?;
     let second = build(arguments, &again, |command| {
-        command.arg("--offline").args(["--jobs", "1"]).env("TZ", "Pacific/Kiritimati").env("LC_ALL", "tr_TR.UTF-8");
+        command
+            .arg("--offline")
+            .args(["--jobs", "1"])
+            .env("TZ", "Pacific/Kiritimati")
+            .env("LC_ALL", "tr_TR.UTF-8");
     })?;
     let mut different = Vec::new();
     for (image, digest) in &first {
         if second.get(image) != Some(digest) {
-            different.push(format!("{image}: {digest}, then {}", second.get(image).map_or("nothing", String::as_str)));
+            different.push(format!(
+                "{image}: {digest}, then {}",
+                second.get(image).map_or("nothing", String::as_str)
+            ));
         }
     }
     ensure!(first.len() == second.len(), "{} images, then {}", first.len(), second.len());
@@ -51,7 +58,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Builds all; the digests by image and architecture.
-fn build(arguments: &Arguments, store: &Path, change: impl FnOnce(&mut Command)) -> Result<BTreeMap<String, String>> {
+fn build(
+    arguments: &Arguments,
+    store: &Path,
+    change: impl FnOnce(&mut Command),
+) -> Result<BTreeMap<String, String>> {
     // What an earlier run made must not be found again; downloaded files may.
     for made in ["packs", "cache"] {
         if store.join(made).exists() {
@@ -68,7 +79,12 @@ fn build(arguments: &Arguments, store: &Path, change: impl FnOnce(&mut Command))
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Ok(images
         .iter()
-        .map(|image| (format!("{} for {}", text(&image["image"]), text(&image["architecture"])), text(&image["digest"])))
+        .map(|image| {
+            (
+                format!("{} for {}", text(&image["image"]), text(&image["architecture"])),
+                text(&image["digest"]),
+            )
+        })
         .collect())
 }
 
@@ -78,7 +94,8 @@ fn take_packages(from: &Path, to: &Path) -> Result<()> {
     for universe in fs_err::read_dir(&locks)? {
         for lock in fs_err::read_dir(universe?.path())? {
             let lock: Value = serde_json::from_str(&fs_err::read_to_string(lock?.path())?)?;
-            let of_architectures = lock["packages"].as_object().into_iter().flat_map(|packages| packages.values());
+            let of_architectures =
+                lock["packages"].as_object().into_iter().flat_map(|packages| packages.values());
             for package in of_architectures.filter_map(Value::as_array).flatten() {
                 let hex = package["sha256"].as_str().and_then(|digest| digest.strip_prefix("sha256:"));
                 let Some((directory, hex)) = hex.and_then(|hex| Some((hex.get(..2)?, hex))) else { continue };

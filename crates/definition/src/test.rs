@@ -56,6 +56,8 @@ pub struct Sandbox {
     pub user: Option<(u32, u32)>,
     /// Whether there is more network than loopback.
     pub network: bool,
+    /// Why the test is skipped where the architecture is emulated; none: it is not.
+    pub native: Option<String>,
     /// How many seconds each step may take.
     pub timeout: u32,
 }

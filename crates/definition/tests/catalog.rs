@@ -61,7 +61,12 @@ fn only_what_says_so_holds_a_shell_or_runs_as_root() {
     for image in all(&catalog()) {
         let has = |part: &str| image.id.variant.split('-').any(|name| name == part);
         let shell = image.allow.contains(&Allowance::Shell);
-        assert_eq!(shell, has("builder") || has("debug") || WITH_A_SHELL.contains(&image.id.family.as_str()), "{}", image.id);
+        assert_eq!(
+            shell,
+            has("builder") || has("debug") || WITH_A_SHELL.contains(&image.id.family.as_str()),
+            "{}",
+            image.id
+        );
         for allowance in [Allowance::PackageManager, Allowance::Root, Allowance::Setuid] {
             assert_eq!(image.allow.contains(&allowance), has("builder"), "{} {allowance:?}", image.id);
         }

@@ -9,17 +9,21 @@
     reason = "a program without dependencies that runs in images: it reads its environment, and its files name their paths"
 )]
 
+mod base64;
 mod command;
 mod environment;
 mod failure;
 mod files;
 mod first_start;
 mod mariadb;
+mod nginx;
 mod postgres;
 mod scripts;
 mod sh;
+mod slapd;
 mod software;
 mod sql;
+mod sshd;
 mod words;
 
 use std::process::ExitCode;

@@ -174,7 +174,7 @@ fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem
         rules,
         repositories,
         packages: &packages,
-        locked: &assembly.packages,
+        locked: assembly.packages,
         contents: &mut contents,
         epoch,
     };

@@ -29,6 +29,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "rpm" => rpm::run(),
         "sizes" => sizes::run(),
         "startup" => startup::run(),
-        other => bail!("no benchmark is called `{other}`; there are: build, catalog, evidence, layers, rpm, sizes, startup"),
+        other => bail!(
+            "no benchmark is called `{other}`; there are: build, catalog, evidence, layers, rpm, sizes, startup"
+        ),
     }
 }

@@ -37,7 +37,8 @@ pub fn run() -> Result<()> {
     run::succeed(&mut run::cargo(&["build", "--release", "--quiet", "--package", "calypte-cli"]))?;
     let text = fs_err::read_to_string(run::workspace().join(PUBLISHED))?;
     let values: Vec<Value> = serde_json::from_str(&text).context(PUBLISHED)?;
-    let published: Vec<Published> = values.iter().map(Published::of).collect::<Option<_>>().context(PUBLISHED)?;
+    let published: Vec<Published> =
+        values.iter().map(Published::of).collect::<Option<_>>().context(PUBLISHED)?;
     let mut by_ours: BTreeMap<&str, Vec<&Published>> = BTreeMap::new();
     for image in &published {
         by_ours.entry(&image.ours).or_default().push(image);
@@ -49,13 +50,18 @@ pub fn run() -> Result<()> {
         let size = size(ours)?;
         let least = others.iter().min_by_key(|image| image.bytes).context("nothing to compare with")?;
         let rest = others.iter().filter(|image| image.image != least.image);
-        let rest: Vec<String> = rest.map(|image| format!("{} {:.1}", image.image, megabytes(image.bytes))).collect();
+        let rest: Vec<String> =
+            rest.map(|image| format!("{} {:.1}", image.image, megabytes(image.bytes))).collect();
         let is_smallest = size <= least.bytes;
         smallest += usize::from(is_smallest);
         let mark = if is_smallest { "**" } else { "" };
         println!(
             "| {ours} | {mark}{:.1}{mark} | {} ({}) | {:.1} | {} |",
-            megabytes(size), least.image, least.as_of, megabytes(least.bytes), rest.join(", ")
+            megabytes(size),
+            least.image,
+            least.as_of,
+            megabytes(least.bytes),
+            rest.join(", ")
         );
         rows.push(json!({"image": ours, "bytes": size, "least": least.image, "least_bytes": least.bytes, "source": least.source}));
     }
@@ -70,7 +76,8 @@ fn megabytes(bytes: u64) -> f64 {
 
 /// Bytes to download of an image for amd64.
 fn size(image: &str) -> Result<u64> {
-    let mut build = run::command(run::workspace().join("target/release/calypte"), &["--quiet", "build", image]);
+    let mut build =
+        run::command(run::workspace().join("target/release/calypte"), &["--quiet", "build", image]);
     build.args(["--arch", "amd64", "--format", "json"]);
     build.env_remove("CALYPTE_COMPRESSION");
     let report: Value = serde_json::from_str(&run::output(&mut build)?)?;

@@ -52,12 +52,20 @@ pub fn run() -> Result<()> {
 /// The image's root, unpacked.
 fn our_root(image: &str, directory: &Path) -> Result<PathBuf> {
     let layout = directory.join("layout");
-    let mut build = run::command(run::workspace().join("target/release/calypte"), &["--quiet", "build", image]);
+    let mut build =
+        run::command(run::workspace().join("target/release/calypte"), &["--quiet", "build", image]);
     // umoci reads gzip only.
-    build.args(["--arch", "amd64", "--compression", "gzip", "--output"]).arg(format!("oci:{}:image", layout.display()));
+    build
+        .args(["--arch", "amd64", "--compression", "gzip", "--output"])
+        .arg(format!("oci:{}:image", layout.display()));
     run::succeed(&mut build)?;
     let bundle = directory.join("bundle");
-    run::succeed(Command::new("umoci").args(["unpack", "--image"]).arg(format!("{}:image", layout.display())).arg(&bundle))?;
+    run::succeed(
+        Command::new("umoci")
+            .args(["unpack", "--image"])
+            .arg(format!("{}:image", layout.display()))
+            .arg(&bundle),
+    )?;
     Ok(bundle.join("rootfs"))
 }
 
@@ -78,7 +86,9 @@ fn mirror() -> Result<String> {
     let sources = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
     let text: String = sources.iter().filter_map(|path| fs_err::read_to_string(path).ok()).collect();
     let words = text.split_ascii_whitespace();
-    let found = words.filter(|word| word.starts_with("http")).find(|word| word.trim_end_matches('/').ends_with("/debian"));
+    let found = words
+        .filter(|word| word.starts_with("http"))
+        .find(|word| word.trim_end_matches('/').ends_with("/debian"));
     Ok(found.unwrap_or("http://ftp.debian.org/debian").to_owned())
 }
 

@@ -37,7 +37,10 @@ pub struct SubjectArguments {
 
 impl SubjectArguments {
     fn subject(&self) -> Result<Subject> {
-        let named = self.image.as_ref().context("nothing is named to look into\nhint: name an image; see --help for the forms")?;
+        let named = self
+            .image
+            .as_ref()
+            .context("nothing is named to look into\nhint: name an image; see --help for the forms")?;
         Ok(Subject::parse(named)?)
     }
 

@@ -78,13 +78,16 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
 fn text(report: &TestReport) -> String {
     let mut table = Table::new(&["TEST", "RESULT"], &[]);
     for test in &report.tests {
-        table.row(vec![test.name.clone(), if test.failure.is_none() { "passed" } else { "FAILED" }.into()]);
+        table.row(vec![test.name.clone(), all::result(test).into()]);
     }
     let engine = report.engine.as_deref().unwrap_or("no engine: no test needs one");
     let mut text = format!("{} for {} in {engine}\n\n{}", report.image, report.architecture, table.render());
     for test in &report.tests {
         if let Some(failure) = &test.failure {
             text.push_str(&format!("\n{}: {}\n", test.name, output::printable(failure)));
+        }
+        if let Some(why) = &test.skipped {
+            text.push_str(&format!("\n{}: skipped, {}\n", test.name, output::printable(why)));
         }
     }
     text

@@ -8,7 +8,7 @@ use super::Checker;
 use super::words::{self, Fault};
 use crate::test::{Sandbox, Start, Step, Test, TextCheck, Wait};
 use crate::written::{
-    FilesFile, HttpStep, RunStep, SandboxFile, StartFile, StepFile, TestFile, TextFile, WaitFile,
+    FilesFile, HttpStep, RunStep, SandboxFile, StartFile, StepFile, TestFile, Text, TextFile, WaitFile,
 };
 use crate::yaml::{Span, Spanned};
 
@@ -99,8 +99,15 @@ impl Checker<'_> {
             read_only: with.read_only.unwrap_or(true),
             user: with.user.as_ref().and_then(|user| self.value(user, words::user_and_group)),
             network: with.network,
+            native: self.reason(with.native.as_ref()),
             timeout,
         }
+    }
+
+    fn reason(&mut self, text: Option<&Text>) -> Option<String> {
+        let text = text?;
+        self.value(text, words::line);
+        Some(self.filled(&text.value))
     }
 
     fn sandbox_files(&mut self, with: &SandboxFile) -> BTreeMap<TreePath, String> {

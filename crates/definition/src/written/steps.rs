@@ -51,6 +51,9 @@ pub struct SandboxFile {
     /// Whether there is more network than loopback; false if not given.
     #[serde(default)]
     pub network: bool,
+    /// Why the test needs a real processor of the image's architecture; where it is emulated, the test is skipped.
+    #[serde(default)]
+    pub native: Option<Text>,
     /// How many seconds each step may take; 30 if not given.
     #[serde(default)]
     #[schemars(range(min = 1, max = 600))]

@@ -24,6 +24,11 @@ pub use runner::{Probe, TestOutcome};
 use crate::build::BuildRequest;
 use crate::factory::Factory;
 
+/// Whether this machine's processor runs the architecture's programs itself.
+fn is_native(architecture: Architecture) -> bool {
+    architecture.rpm() == std::env::consts::ARCH
+}
+
 /// A name that no other test run on this machine uses at the same time.
 fn unique_tag() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -107,6 +112,10 @@ impl Factory<'_> {
             self.stop_if_interrupted()?;
             if let Some(why) = why_no_containers.filter(|_| test.needs_container()) {
                 tests.push(TestOutcome::skipped(test, why));
+                continue;
+            }
+            if let Some(why) = test.sandbox.native.as_deref().filter(|_| !is_native(architecture)) {
+                tests.push(TestOutcome::skipped(test, &format!("cannot be emulated: {why}")));
                 continue;
             }
             let directory = scratch.path().join(format!("test-{number}"));

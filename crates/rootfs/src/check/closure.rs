@@ -131,7 +131,11 @@ impl<'a> Closure<'a> {
     }
 
     fn failure(&self, name: &str, by: &BTreeSet<String>) -> Option<CheckFailure> {
-        let (path, node) = self.nodes.get(name)?.iter().find(|(path, node)| is_program(path, node) || is_library(path, node))?;
+        let (path, node) = self
+            .nodes
+            .get(name)?
+            .iter()
+            .find(|(path, node)| is_program(path, node) || is_library(path, node))?;
         // The lock is that of the whole family.
         let by = by.iter().map(String::as_str).filter(|by| self.asked_by.contains_key(by));
         let by = by.collect::<Vec<_>>().join(", ");
@@ -152,7 +156,9 @@ impl<'a> Closure<'a> {
 /// A library that programs name when they are linked: not the modules that lie in directories of their own.
 fn is_library(path: &TreePath, node: &Node) -> bool {
     let is_file = matches!(node.kind, NodeKind::File(_) | NodeKind::HardLink(_) | NodeKind::Symlink(_));
-    is_file && path.file_name().contains(".so") && path.parent().is_some_and(|parent| is_library_directory(&parent))
+    is_file
+        && path.file_name().contains(".so")
+        && path.parent().is_some_and(|parent| is_library_directory(&parent))
 }
 
 fn is_library_directory(directory: &TreePath) -> bool {

@@ -74,7 +74,8 @@ pub(super) fn run(
             });
         }
     }
-    let (findings, fixable) = rows.iter().fold((0, 0), |(all, fixable), row| (all + row.findings, fixable + row.fixable));
+    let (findings, fixable) =
+        rows.iter().fold((0, 0), |(all, fixable), row| (all + row.findings, fixable + row.fixable));
     if session.is_json() {
         output::json("calypte.scan-every/1", &Report { universe, images: &rows, findings, fixable })?;
     } else {
@@ -131,7 +132,12 @@ mod tests {
         };
         let rows = [
             row("base", Answer::Clean, 0, &[]),
-            row("nginx", Answer::Found, 1, &["CVE-2026-1", "CVE-2026-2", "CVE-2026-3", "CVE-2026-4", "CVE-2026-5"]),
+            row(
+                "nginx",
+                Answer::Found,
+                1,
+                &["CVE-2026-1", "CVE-2026-2", "CVE-2026-3", "CVE-2026-4", "CVE-2026-5"],
+            ),
             row("ruby", Answer::Unknown, 0, &["CVE-2026-1"]),
         ];
         insta::assert_snapshot!(anstream::adapter::strip_str(&text(&rows, 7, 1)).to_string());

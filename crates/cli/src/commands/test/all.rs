@@ -105,7 +105,8 @@ fn text(report: &TestedAll) -> String {
     text
 }
 
-fn result(test: &TestOutcome) -> &'static str {
+/// One word for what came of a test.
+pub(super) fn result(test: &TestOutcome) -> &'static str {
     match (&test.failure, &test.skipped) {
         (Some(_), _) => "FAILED",
         (None, Some(_)) => "skipped",
