@@ -67,6 +67,8 @@ pub enum Command {
     Up(commands::up::Arguments),
     /// List the images of the catalog
     List(commands::list::Arguments),
+    /// Show the catalog: its families, how large they are, and pages about them
+    Catalog(commands::catalog::Arguments),
     /// Choose the packages of image families and write their locks
     Lock(commands::lock::Arguments),
     /// Build an image from its lock

@@ -207,6 +207,21 @@ pub enum Allowance {
     Setuid,
 }
 
+impl fmt::Display for Category {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Base => "base",
+            Self::Runtime => "runtime",
+            Self::Web => "web",
+            Self::Database => "database",
+            Self::Cache => "cache",
+            Self::Network => "network",
+            Self::Monitoring => "monitoring",
+            Self::Tool => "tool",
+        })
+    }
+}
+
 /// The shelves of the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -19,6 +19,7 @@ mod hints;
 pub mod layers;
 pub mod lifecycle;
 pub mod lock;
+pub mod overview;
 pub mod pull;
 pub mod report;
 pub mod scan;

@@ -4,6 +4,7 @@ pub mod advisories;
 pub mod affected;
 pub mod archive;
 pub mod build;
+pub mod catalog;
 pub mod completions;
 pub mod delta;
 pub mod diff;
