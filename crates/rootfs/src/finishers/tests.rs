@@ -66,6 +66,8 @@ pub(crate) fn definition() -> ImageDefinition {
         version_of: BTreeMap::new(),
         end_of_life: None,
         allow: BTreeSet::new(),
+        compatibility: None,
+        example: None,
     }
 }
 
