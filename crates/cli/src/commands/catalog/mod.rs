@@ -1,4 +1,8 @@
-//! `calypte catalog`: the families of the catalog as a table.
+//! `calypte catalog`: the families of the catalog as a table, and pages about them.
+
+mod readmes;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use calypte_pipeline::lifecycle::{Day, Support};
@@ -18,14 +22,20 @@ pub struct Arguments {
     /// The universe whose images are counted
     #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
     universe: String,
+    /// Write a page about each family to this directory, and an index of them as README.md
+    #[arg(long, value_name = "DIR")]
+    readmes: Option<PathBuf>,
 }
 
-/// Prints the table.
+/// Does what is asked for; the table where nothing is.
 ///
 /// # Errors
-/// When the catalog has mistakes, or has no such family.
+/// When the catalog has mistakes, or has no such family; when something cannot be written.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let factory = session.factory()?;
+    if let Some(directory) = &arguments.readmes {
+        return readmes::run(session, &factory, arguments, directory);
+    }
     let overview = factory.overview(&arguments.families, &arguments.universe)?;
     if session.is_json() {
         output::json("calypte.catalog/1", &overview)?;
