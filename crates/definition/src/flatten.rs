@@ -52,7 +52,7 @@ fn level(
     // The innermost `from` wins: a variant's over its stream's over the family's.
     let from = layers.iter().rev().find_map(|(_, layer)| layer.from.as_ref());
     let parent = from.map(|from| parent(families, family, from, id, chain)).transpose()?;
-    let inherited = parent.map(|(family, id)| level(families, family, &id, chain)).transpose()?;
+    let inherited = parent.map(|(family, id)| below(families, family, &id, chain)).transpose()?;
     let mut image = start(family, id, inherited);
     for (place, layer) in layers {
         apply(&mut image, layer, &family.source, place)?;
@@ -60,13 +60,34 @@ fn level(
     Ok(image)
 }
 
-/// The family and, as far as the image has them, its stream and variant, each with the place of its name.
+/// The parent's image, called by the name of the variant that it is.
+fn below(
+    families: &Families,
+    family: &CheckedFamily,
+    id: &ImageId,
+    chain: &mut Vec<String>,
+) -> Result<ImageDefinition, Diagnostic> {
+    let mut image = level(families, family, id, chain)?;
+    let nearest = variants(family, &id.variant).pop().map(|(name, _)| name.value.clone());
+    image.id.variant = nearest.unwrap_or_else(|| DEFAULT_VARIANT.to_owned());
+    Ok(image)
+}
+
+/// The family and, as far as the image has them, its stream and variants, each with the place of its name.
 fn layers<'family>(family: &'family CheckedFamily, id: &ImageId) -> Vec<(Span, &'family Delta)> {
     let stream = family.streams.iter().find(|(name, _)| Some(&name.value) == id.stream.as_ref());
-    let variant = family.variants.iter().find(|(name, _)| name.value == id.variant);
     let mut layers = vec![(family.name.span, &family.base)];
-    layers.extend([stream, variant].into_iter().flatten().map(|(name, layer)| (name.span, layer)));
+    let all = stream.into_iter().chain(variants(family, &id.variant));
+    layers.extend(all.map(|(name, layer)| (name.span, layer)));
     layers
+}
+
+/// What a family has for a variant: a combination `fips-builder` is its `fips`, then its `builder`, then what it says of
+/// `fips-builder` itself.
+fn variants<'family>(family: &'family CheckedFamily, name: &str) -> Vec<&'family (Spanned<String>, Delta)> {
+    let named = |wanted: &str| family.variants.iter().find(|(name, _)| name.value == wanted);
+    let parts = name.split('-').filter(|part| *part != name).filter_map(named);
+    parts.chain(named(name)).collect()
 }
 
 /// The family and image that `from` names.
@@ -114,11 +135,9 @@ fn parent<'families>(
         }
         _ => {}
     }
-    let has_variant = family.variants.iter().any(|(name, _)| name.value == id.variant);
-    let variant = if has_variant { id.variant.as_str() } else { DEFAULT_VARIANT };
     let stream = stream.as_ref().map(|stream| stream.value.clone());
     let family = by_stream.iter().find(|family| family.stream == stream).unwrap_or(family);
-    Ok((family, ImageId { family: name.value.clone(), stream, variant: variant.to_owned() }))
+    Ok((family, ImageId { family: name.value.clone(), stream, variant: id.variant.clone() }))
 }
 
 /// What a family starts from: its parent's content and run-time, but never its parent's name, tags and tests.
@@ -145,6 +164,7 @@ fn start(family: &CheckedFamily, id: &ImageId, parent: Option<ImageDefinition>) 
         allow: BTreeSet::new(),
         compatibility: family.compatibility.clone(),
         example: family.example.as_ref().map(|example| example.value.clone()),
+        require: BTreeSet::new(),
     };
     let Some(parent) = parent else { return blank };
     ImageDefinition {
@@ -157,6 +177,7 @@ fn start(family: &CheckedFamily, id: &ImageId, parent: Option<ImageDefinition>) 
         run: parent.run,
         user: parent.user,
         allow: parent.allow,
+        require: parent.require,
         ..blank
     }
 }
@@ -190,6 +211,7 @@ fn apply(image: &mut ImageDefinition, delta: &Delta, source: &Source, place: Spa
     image.version_of.extend(delta.version_of.clone());
     image.end_of_life = delta.end_of_life.clone().or_else(|| image.end_of_life.take());
     image.allow.extend(&delta.allow);
+    image.require.extend(&delta.require);
     if let Some(description) = &delta.description {
         image.description.clone_from(description);
     }

@@ -98,6 +98,9 @@ pub struct ImageDefinition {
     /// An example of building upon it. For readers, as well.
     #[serde(skip)]
     pub example: Option<Example>,
+    /// What the image must be.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub require: BTreeSet<Requirement>,
 }
 
 impl ImageDefinition {
@@ -212,6 +215,16 @@ pub enum Allowance {
     PackageManager,
     /// Files with the setuid or setgid bit.
     Setuid,
+    /// Containers that run as root.
+    Root,
+}
+
+/// What the tree of an image must be, and is checked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirement {
+    /// OpenSSL's FIPS provider is there and active, and no library has cryptography of its own.
+    Fips,
 }
 
 impl fmt::Display for Category {

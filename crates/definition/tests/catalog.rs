@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use calypte_base::PackageFormat;
-use calypte_definition::{Allowance, Catalog, FsVerb, ImageDefinition, Step, schema};
+use calypte_definition::{Allowance, Catalog, Category, FsVerb, ImageDefinition, Requirement, Step, schema};
 
 fn catalog_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog")
@@ -39,7 +39,7 @@ fn all(catalog: &Catalog) -> Vec<&ImageDefinition> {
 }
 
 #[test]
-fn lists_the_starter_images() {
+fn lists_the_images() {
     let catalog = catalog();
     let mut shown = String::new();
     for universe in ["debian-sid", "debian-stable"] {
@@ -56,34 +56,57 @@ fn lists_the_starter_images() {
 #[test]
 fn only_what_says_so_holds_a_shell_or_runs_as_root() {
     for image in all(&catalog()) {
-        let builder = image.id.variant == "builder";
+        let has = |part: &str| image.id.variant.split('-').any(|name| name == part);
         let shell = image.allow.contains(&Allowance::Shell);
-        assert_eq!(shell, builder || image.id.family == "postgresql", "{}", image.id);
-        assert_eq!(image.allow.contains(&Allowance::PackageManager), builder, "{}", image.id);
-        assert_eq!(image.user.uid, if builder { 0 } else { 65532 }, "{}", image.id);
-        let shells = ["bash", "dash", "zsh", "busybox"];
-        for format in [PackageFormat::Deb, PackageFormat::Rpm] {
+        assert_eq!(shell, has("builder") || has("debug") || image.id.family == "busybox", "{}", image.id);
+        for allowance in [Allowance::PackageManager, Allowance::Root, Allowance::Setuid] {
+            assert_eq!(image.allow.contains(&allowance), has("builder"), "{} {allowance:?}", image.id);
+        }
+        assert_eq!(image.user.uid, if has("builder") { 0 } else { 65532 }, "{}", image.id);
+        assert_eq!(image.require.contains(&Requirement::Fips), has("fips"), "{}", image.id);
+        let shells = ["bash", "dash", "zsh", "busybox", "busybox-static"];
+        for format in [PackageFormat::Deb, PackageFormat::Rpm].into_iter().filter(|format| can_be_of(image, *format)) {
             let holds = image.packages_of(format).any(|package| shells.contains(&package));
             assert_eq!(holds, shell, "{} of {format}", image.id);
         }
     }
 }
 
+/// Whether some universe with such packages can have the image.
+fn can_be_of(image: &ImageDefinition, format: PackageFormat) -> bool {
+    let universes: &[&str] = match format {
+        PackageFormat::Deb => &["debian-sid", "debian-stable"],
+        PackageFormat::Rpm => &["fedora-rawhide"],
+    };
+    universes.iter().any(|universe| image.is_in_universe(universe))
+}
+
 #[test]
 fn every_image_is_complete_and_tested() {
     for image in all(&catalog()) {
         for format in [PackageFormat::Deb, PackageFormat::Rpm] {
-            assert!(image.packages_of(format).next().is_some(), "{} has no {format} packages", image.id);
+            let has = image.packages_of(format).next().is_some();
+            assert_eq!(has, can_be_of(image, format), "{} and its {format} packages", image.id);
         }
         assert!(!image.tests.is_empty(), "{} has no tests", image.id);
         assert!(!image.tags.is_empty() && image.url.is_some() && image.licenses.is_some(), "{}", image.id);
         assert!(image.run.environment.contains_key("PATH"), "{}", image.id);
-        let is_base = ["static", "base"].contains(&image.id.family.as_str());
-        assert_eq!(image.run.entrypoint.is_empty(), is_base, "{}", image.id);
+        let is_base = image.category == Category::Base;
+        assert!(is_base || !image.run.entrypoint.is_empty(), "{}", image.id);
         for test in &image.tests {
             assert!(test.sandbox.read_only && !test.sandbox.network, "{}: {}", image.id, test.name);
         }
         assert!(!serde_json::to_string(image).unwrap().contains("{stream}"), "{}", image.id);
+    }
+}
+
+/// Each family that runs something has a variant to build with and one to look around in.
+#[test]
+fn every_family_has_a_builder_and_a_debug_variant() {
+    for family in catalog().families().filter(|family| family.name != "busybox") {
+        for variant in ["builder", "debug"] {
+            assert!(family.variants.iter().any(|name| name == variant), "{} has no {variant}", family.name);
+        }
     }
 }
 

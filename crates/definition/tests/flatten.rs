@@ -199,3 +199,16 @@ fn what_is_limited_to_a_format_is_left_out_of_the_other() {
         assert_eq!(image.tests_of(format).count(), tests);
     }
 }
+
+#[test]
+fn a_combination_is_its_parts_in_order() {
+    let combined = APP.replace("  slim:", "  builder-slim:\n    packages: {deb: [both]}\n  slim:");
+    let files = [("base.yaml", BASE.to_owned()), ("app.yaml", combined)];
+    let catalog = Catalog::load(files.map(|(file, text)| (file.to_owned(), text))).unwrap();
+    let image = image(&catalog, "app:2-builder-slim");
+    let packages: Vec<&str> = image.packages_of(PackageFormat::Deb).collect();
+    // Base has the builder alone; the family adds its builder, its slim, and what is of both.
+    assert_eq!(packages, ["app2-dev", "app2-slim", "bash", "both", "libc6"]);
+    assert_eq!(image.user.name, "root");
+    assert_eq!(image.parent.unwrap().to_string(), "base-builder");
+}

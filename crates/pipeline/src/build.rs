@@ -1,7 +1,7 @@
 //! Building: the packages of a lock → tree → layers → image, for each architecture, and the index over them.
 
 pub mod all;
-mod schedule;
+pub(crate) mod schedule;
 #[cfg(test)]
 mod tests;
 

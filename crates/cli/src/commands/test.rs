@@ -1,4 +1,6 @@
-//! `calypte test`: an image's tests, in a container engine.
+//! `calypte test`: an image's tests, or those of all images, in a container engine.
+
+mod all;
 
 use anyhow::{Context as _, Result};
 use calypte_base::Architecture;
@@ -17,13 +19,21 @@ unless a test asks for it, and a read-only root unless it says otherwise.\n\nExi
 )]
 pub struct Arguments {
     /// The image: FAMILY[:STREAM][-VARIANT]
-    image: String,
+    #[arg(required_unless_present = "all")]
+    image: Option<String>,
+    /// Every image of the universe, as a table
+    #[arg(long, conflicts_with = "image")]
+    all: bool,
     /// The universe of the lock
     #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
     universe: String,
-    /// The architecture [default: this machine's]; others run emulated where binfmt has qemu-user
-    #[arg(long)]
-    arch: Option<Architecture>,
+    /// The architectures [default: this machine's]; others run emulated where binfmt has qemu-user
+    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+    arch: Vec<Architecture>,
+    /// With --all, run of the images for other machines the default variants of one family in N; the rest are built,
+    /// checked and looked into
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "all")]
+    emulate_one_in: usize,
     /// Use this engine [default: the first of podman, crun, runc that works]
     #[arg(long, value_name = "NAME", value_parser = engine)]
     engine: Option<EngineKind>,
@@ -40,17 +50,29 @@ fn engine(text: &str) -> Result<EngineKind> {
 /// When the image cannot be built, or no engine can run it.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let factory = session.factory()?;
-    let id = factory.image_id(&arguments.image, &arguments.universe)?;
-    let architecture = arguments.arch.unwrap_or_else(super::native_architecture);
+    let architectures = match arguments.arch.as_slice() {
+        [] => vec![super::native_architecture()],
+        some => some.to_vec(),
+    };
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let probe = Probe { program: &program };
-    let report = factory.test(&id, &arguments.universe, architecture, arguments.engine, &probe)?;
-    if session.is_json() {
-        output::json("calypte.test/1", &report)?;
-    } else {
-        output::print(&text(&report))?;
+    let Some(image) = &arguments.image else {
+        return all::run(session, &factory, arguments, architectures, &probe);
+    };
+    let id = factory.image_id(image, &arguments.universe)?;
+    let mut verdict = Verdict::Yes;
+    for architecture in architectures {
+        let report = factory.test(&id, &arguments.universe, architecture, arguments.engine, &probe)?;
+        if session.is_json() {
+            output::json("calypte.test/1", &report)?;
+        } else {
+            output::print(&text(&report))?;
+        }
+        if !report.passed() {
+            verdict = Verdict::No;
+        }
     }
-    Ok(if report.passed() { Verdict::Yes } else { Verdict::No })
+    Ok(verdict)
 }
 
 fn text(report: &TestReport) -> String {

@@ -14,7 +14,7 @@ use calypte_base::{PackageFormat, TreePath};
 
 use crate::diagnostic::{Diagnostic, Source};
 use crate::fs::FsChange;
-use crate::image::{Allowance, Category, DEFAULT_VARIANT, EndOfLife, Port, User};
+use crate::image::{Allowance, Category, DEFAULT_VARIANT, EndOfLife, Port, Requirement, User};
 use crate::page::{Compatibility, Example};
 use crate::test::Test;
 use crate::written::{DeltaFile, FamilyFile, FromFile, NameOr, Text, UserFile, VersionOfFile};
@@ -58,6 +58,7 @@ pub(crate) struct Delta {
     pub(crate) version_of: BTreeMap<PackageFormat, String>,
     pub(crate) end_of_life: Option<EndOfLife>,
     pub(crate) allow: BTreeSet<Allowance>,
+    pub(crate) require: BTreeSet<Requirement>,
 }
 
 /// How containers start, as a change.
@@ -140,6 +141,7 @@ fn family_of_stream(
         version_of: file.version_of,
         eol: file.eol,
         allow: file.allow,
+        require: file.require,
     });
     if !checker.errors.is_empty() {
         return Err(checker.errors);
@@ -342,6 +344,7 @@ impl Checker<'_> {
             .collect(),
             end_of_life: file.eol.and_then(|text| self.value(&text, words::end_of_life)),
             allow: file.allow.into_iter().map(|allowance| allowance.value).collect(),
+            require: file.require.into_iter().map(|required| required.value).collect(),
             description: file.description.map(|description| description.value),
         }
     }

@@ -26,7 +26,7 @@ pub use verbs::{
     ChownVerb, DeleteVerb, DirVerb, EditVerb, FileVerb, LinkVerb, ReplaceFile, SetcapVerb, VerbFile,
 };
 
-use crate::image::{Allowance, Category};
+use crate::image::{Allowance, Category, Requirement};
 use crate::yaml::{Entries, Spanned};
 
 /// A string and its place.
@@ -96,6 +96,9 @@ pub struct FamilyFile {
     /// What the image may hold although images normally must not.
     #[serde(default)]
     pub allow: Vec<Spanned<Allowance>>,
+    /// What the image must be, and is checked for.
+    #[serde(default)]
+    pub require: Vec<Spanned<Requirement>>,
     /// The version streams that are kept side by side, newest first: the first one that a universe has is its default.
     /// In a family with streams, `{stream}` stands for the stream's name in every other value.
     #[serde(default)]
@@ -158,6 +161,9 @@ pub struct DeltaFile {
     /// As in the family.
     #[serde(default)]
     pub allow: Vec<Spanned<Allowance>>,
+    /// As in the family.
+    #[serde(default)]
+    pub require: Vec<Spanned<Requirement>>,
 }
 
 /// A package format, to which part of a definition is limited.

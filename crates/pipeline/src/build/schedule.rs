@@ -27,7 +27,7 @@ struct Shared<'c, C, T> {
 
 /// Does each piece of work once, at most `at_once` at a time; `claims` says for each what it makes. Gives the results in
 /// the order of the claims.
-pub(super) fn run<C: Ord + Sync, T: Send>(
+pub(crate) fn run<C: Ord + Sync, T: Send>(
     claims: &[BTreeSet<C>],
     at_once: usize,
     work: impl Fn(usize) -> Result<T> + Sync,

@@ -185,7 +185,7 @@ fn runtime_config(image: &ImageDefinition, spec: &ContainerSpec, root: &Path) ->
             "cwd": image.run.workdir.as_ref().map_or_else(|| "/".to_owned(), ToString::to_string),
             "user": {"uid": uid, "gid": gid},
             "noNewPrivileges": true,
-            "capabilities": {"bounding": CAPABILITIES, "effective": granted, "permitted": granted},
+            "capabilities": {"bounding": granted, "effective": granted, "permitted": granted},
         },
         "mounts": mounts(spec),
         "linux": {"namespaces": namespaces},

@@ -1,5 +1,6 @@
 //! Runs a definition's tests on the built image, in whichever container engine the machine has.
 
+pub mod all;
 mod bundle;
 pub mod engine;
 mod extract;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::Result;
 use calypte_base::Architecture;
 use calypte_definition::ImageId;
+use calypte_definition::test::Test;
 use calypte_image::Output;
 use serde::Serialize;
 
@@ -64,6 +66,19 @@ impl Factory<'_> {
         wanted: Option<EngineKind>,
         probe: &Probe<'_>,
     ) -> Result<TestReport> {
+        self.test_except(image, universe, architecture, wanted, None, probe)
+    }
+
+    /// As [`Factory::test`]; the tests that need containers are skipped if there is a reason for it.
+    pub(crate) fn test_except(
+        &self,
+        image: &ImageId,
+        universe: &str,
+        architecture: Architecture,
+        wanted: Option<EngineKind>,
+        why_no_containers: Option<&str>,
+        probe: &Probe<'_>,
+    ) -> Result<TestReport> {
         let request = BuildRequest {
             image: image.clone(),
             universe: universe.to_owned(),
@@ -81,7 +96,7 @@ impl Factory<'_> {
         let under_test =
             ImageUnderTest { archive: &archive, tag: &tag, architecture, definition, rootfs: &rootfs };
         self.settings.reporter.step(&format!("testing {image} for {architecture}"));
-        let engine = if definition.tests_of(format).any(|test| test.needs_container()) {
+        let engine = if why_no_containers.is_none() && definition.tests_of(format).any(Test::needs_container) {
             Some(engine::open(&under_test, wanted, scratch.path())?)
         } else {
             None
@@ -89,6 +104,10 @@ impl Factory<'_> {
         let mut tests = Vec::new();
         for (number, test) in definition.tests_of(format).enumerate() {
             self.stop_if_interrupted()?;
+            if let Some(why) = why_no_containers.filter(|_| test.needs_container()) {
+                tests.push(TestOutcome::skipped(test, why));
+                continue;
+            }
             let directory = scratch.path().join(format!("test-{number}"));
             fs_err::create_dir(&directory)?;
             tests.push(runner::run_test(test, &under_test, engine.as_deref(), probe, &directory));

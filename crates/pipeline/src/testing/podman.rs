@@ -19,6 +19,8 @@ pub(super) struct Podman {
     name: String,
     runtime: Option<&'static str>,
     image: String,
+    /// The user that the image names.
+    uid: u32,
 }
 
 /// Takes the image in, and finds a runtime of podman's that works on this machine.
@@ -33,7 +35,7 @@ pub(super) fn open(image: &ImageUnderTest<'_>) -> Result<Podman> {
     if !loaded.succeeded() {
         bail!("podman load failed: {}", loaded.stderr.trim());
     }
-    let mut engine = Podman { name: String::new(), runtime: None, image: image.tag.to_owned() };
+    let mut engine = Podman { name: String::new(), runtime: None, image: image.tag.to_owned(), uid: image.definition.user.uid };
     let mut reasons = Vec::new();
     for runtime in [None, Some("runc"), Some("crun")] {
         engine.runtime = runtime;
@@ -68,6 +70,10 @@ impl Podman {
         command.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--pull=never"]);
         if !spec.network {
             command.args(["--network", "none"]);
+        }
+        // What a plain user does needs no capability, not even one that a file would give it.
+        if spec.user.map_or(self.uid, |(uid, _)| uid) != 0 {
+            command.args(["--cap-drop=all", "--security-opt=no-new-privileges"]);
         }
         if spec.read_only {
             command.args(["--read-only", "--read-only-tmpfs=false"]);

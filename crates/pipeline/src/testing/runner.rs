@@ -20,6 +20,16 @@ pub struct TestOutcome {
     pub name: String,
     /// Why it failed; `None` when it passed.
     pub failure: Option<String>,
+    /// Why it was not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+}
+
+impl TestOutcome {
+    /// A test that is not run.
+    pub(super) fn skipped(test: &Test, why: &str) -> Self {
+        Self { name: test.name.clone(), failure: None, skipped: Some(why.to_owned()) }
+    }
 }
 
 /// How the runner reaches the container's own network.
@@ -38,7 +48,7 @@ pub fn run_test(
     scratch: &Path,
 ) -> TestOutcome {
     let failure = Session::new(test, image, engine, probe, scratch).and_then(Session::run).err();
-    TestOutcome { name: test.name.clone(), failure: failure.map(|error| format!("{error:#}")) }
+    TestOutcome { name: test.name.clone(), failure: failure.map(|error| format!("{error:#}")), skipped: None }
 }
 
 struct Session<'a> {

@@ -4,8 +4,10 @@
 //! that a program opens by name while it runs (`dlopen`) are out of scope: no file says which they are; that is what a
 //! definition's tests are for.
 
+mod access;
 mod allowances;
 pub(crate) mod facts;
+mod fips;
 mod libraries;
 mod links;
 mod scripts;
@@ -25,7 +27,7 @@ pub struct CheckFailure {
     pub path: TreePath,
     /// Who put it there.
     pub owner: Owner,
-    /// The check that found it: `libraries`, `scripts`, `links`, `allowances`.
+    /// The check that found it: `libraries`, `scripts`, `links`, `allowances`, `access`, `fips`.
     pub check: &'static str,
     /// What is wrong.
     pub problem: String,
@@ -48,6 +50,8 @@ pub fn run_all(tree: &FileTree, context: &FinishContext<'_>) -> Vec<CheckFailure
     failures.extend(scripts::check(tree, context, &facts));
     failures.extend(links::check(tree));
     failures.extend(allowances::check(tree, &context.definition.allow));
+    failures.extend(access::check(tree, context.definition));
+    failures.extend(fips::check(tree, context));
     failures.sort();
     failures
 }

@@ -169,3 +169,53 @@ fn shells_package_managers_and_setuid_files_need_leave() {
     bench.definition.allow = [Allowance::Shell, Allowance::PackageManager, Allowance::Setuid].into();
     assert_eq!(failures(&mut bench), "");
 }
+
+#[test]
+fn what_the_user_could_change() {
+    let mut bench = Bench::new()
+        .file("etc/app/own.conf", "x")
+        .file("home/nonroot/.profile", "x")
+        .file("data/seed", "x")
+        .file("srv/site/index.html", "x")
+        .directory("run/app")
+        .directory("tmp")
+        .directory("var/open");
+    for (path, mode, id) in [
+        ("etc/app/own.conf", 0o644, 65532),
+        ("home/nonroot/.profile", 0o644, 65532),
+        ("data/seed", 0o644, 65532),
+        ("srv/site", 0o755, 65532),
+        ("run/app", 0o755, 65532),
+        ("tmp", 0o1777, 0),
+        ("var/open", 0o777, 0),
+    ] {
+        let node = bench.tree.get_mut(&TreePath::new(path).unwrap()).unwrap();
+        (*node.mode, *node.uid, *node.gid) = (mode, id, id);
+    }
+    bench.definition.run.volumes = [TreePath::new("data").unwrap()].into();
+    insta::assert_snapshot!(failures(&mut bench));
+    // To root nothing is forbidden, and what everybody can write is no less open.
+    bench.definition.user.uid = 0;
+    insta::assert_snapshot!(failures(&mut bench));
+    bench.definition.allow = [Allowance::Root].into();
+    assert!(failures(&mut bench).starts_with("[access] /var/open"));
+}
+
+#[test]
+fn the_fips_provider_must_be_there_active_and_alone() {
+    let mut bench = Bench::new();
+    bench.definition.require = [calypte_definition::Requirement::Fips].into();
+    insta::assert_snapshot!(failures(&mut bench));
+    let mut bench = bench
+        .file("usr/lib/x86_64-linux-gnu/ossl-modules/fips.so", "module")
+        .file("usr/lib/ssl/openssl.cnf", ".include /usr/lib/ssl/fipsmodule.cnf\nfips = fips_sect\n")
+        .file("usr/lib/x86_64-linux-gnu/libgcrypt.so.20", "x");
+    insta::assert_snapshot!(failures(&mut bench));
+    let mut bench = bench.file(
+        "usr/lib/ssl/openssl.cnf",
+        ".include /usr/lib/ssl/fipsmodule.cnf\nfips = fips_sect\ndefault_properties = fips=yes\n",
+    );
+    assert_eq!(failures(&mut bench).lines().filter(|line| line.starts_with("[fips]")).count(), 1);
+    bench.definition.allow = [Allowance::PackageManager].into();
+    assert_eq!(failures(&mut bench), "");
+}

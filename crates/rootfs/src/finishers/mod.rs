@@ -9,6 +9,7 @@ mod authselect;
 mod ca_certificates;
 mod crypto_policies;
 mod defaults;
+pub(crate) mod fips;
 mod ld_so_cache;
 mod os_release;
 mod pam;
@@ -43,7 +44,7 @@ pub struct Finisher {
 
 /// All finishers in the order in which they run: users first, since others give files to them; files of scripts
 /// before tmpfiles.d, as postinst scripts have their tmpfiles part at the end; what reads the whole tree last.
-pub const ORDER: [Finisher; 12] = [
+pub const ORDER: [Finisher; 13] = [
     Finisher { name: users::NAME, title: "users and groups", apply: users::apply },
     Finisher { name: defaults::NAME, title: "files and links that scripts create", apply: defaults::apply },
     Finisher { name: tmpfiles::NAME, title: "what tmpfiles.d files declare", apply: tmpfiles::apply },
@@ -52,6 +53,7 @@ pub const ORDER: [Finisher; 12] = [
     Finisher { name: pam::NAME, title: "/etc/pam.d/common-*", apply: pam::apply },
     Finisher { name: authselect::NAME, title: "/etc/nsswitch.conf and /etc/pam.d", apply: authselect::apply },
     Finisher { name: crypto_policies::NAME, title: "/etc/crypto-policies", apply: crypto_policies::apply },
+    Finisher { name: fips::NAME, title: "OpenSSL's FIPS provider", apply: fips::apply },
     Finisher { name: presets::NAME, title: "units that start", apply: presets::apply },
     Finisher { name: ca_certificates::NAME, title: "certificates to trust", apply: ca_certificates::apply },
     Finisher { name: os_release::NAME, title: "the image's name in os-release", apply: os_release::apply },

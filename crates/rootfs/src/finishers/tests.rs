@@ -68,6 +68,7 @@ pub(crate) fn definition() -> ImageDefinition {
         allow: BTreeSet::new(),
         compatibility: None,
         example: None,
+        require: BTreeSet::new(),
     }
 }
 
