@@ -17,6 +17,7 @@ mod live_fedora;
 mod needs;
 mod outputs;
 mod pull;
+mod readme;
 mod rebuild;
 mod sbom;
 mod scan;

@@ -39,6 +39,14 @@ pub fn read(catalog: &CatalogDirectory) -> Result<Vec<Lacking>> {
 }
 
 impl Factory<'_> {
+    /// What the catalog says that Debian lacks.
+    ///
+    /// # Errors
+    /// When the table has a mistake.
+    pub fn lacking(&self) -> Result<Vec<Lacking>> {
+        read(&self.settings.catalog)
+    }
+
     /// Of what is said to be lacking, the packages that a universe has after all. Reads the newest state of the universe.
     ///
     /// # Errors
@@ -46,7 +54,6 @@ impl Factory<'_> {
     pub fn not_lacking(&self, universe: &str) -> Result<Vec<String>> {
         let universe = self.load_universe(universe)?;
         let has = |name: &String| universe.packages.values().any(|index| index.named(name).next().is_some());
-        let table = read(&self.settings.catalog)?;
-        Ok(table.into_iter().flat_map(|lacking| lacking.absent).filter(has).collect())
+        Ok(self.lacking()?.into_iter().flat_map(|lacking| lacking.absent).filter(has).collect())
     }
 }

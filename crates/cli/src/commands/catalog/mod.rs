@@ -1,5 +1,6 @@
 //! `calypte catalog`: the families of the catalog as a table, and pages about them.
 
+mod lacking;
 mod readmes;
 
 use std::path::PathBuf;
@@ -25,6 +26,9 @@ pub struct Arguments {
     /// Write a page about each family to this directory, and an index of them as README.md
     #[arg(long, value_name = "DIR")]
     readmes: Option<PathBuf>,
+    /// Show what the catalog says that the universe lacks, and whether it does; needs the network
+    #[arg(long, conflicts_with = "readmes")]
+    lacking: bool,
 }
 
 /// Does what is asked for; the table where nothing is.
@@ -35,6 +39,9 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let factory = session.factory()?;
     if let Some(directory) = &arguments.readmes {
         return readmes::run(session, &factory, arguments, directory);
+    }
+    if arguments.lacking {
+        return lacking::run(session, &factory, &arguments.universe);
     }
     let overview = factory.overview(&arguments.families, &arguments.universe)?;
     if session.is_json() {
