@@ -165,6 +165,7 @@ fn start(family: &CheckedFamily, id: &ImageId, parent: Option<ImageDefinition>) 
         compatibility: family.compatibility.clone(),
         example: family.example.as_ref().map(|example| example.value.clone()),
         require: BTreeSet::new(),
+        keep: BTreeMap::new(),
     };
     let Some(parent) = parent else { return blank };
     ImageDefinition {
@@ -178,6 +179,7 @@ fn start(family: &CheckedFamily, id: &ImageId, parent: Option<ImageDefinition>) 
         user: parent.user,
         allow: parent.allow,
         require: parent.require,
+        keep: parent.keep,
         ..blank
     }
 }
@@ -212,6 +214,9 @@ fn apply(image: &mut ImageDefinition, delta: &Delta, source: &Source, place: Spa
     image.end_of_life = delta.end_of_life.clone().or_else(|| image.end_of_life.take());
     image.allow.extend(&delta.allow);
     image.require.extend(&delta.require);
+    for (format, kept) in &delta.keep {
+        image.keep.entry(*format).or_default().extend(kept.clone());
+    }
     if let Some(description) = &delta.description {
         image.description.clone_from(description);
     }

@@ -101,6 +101,9 @@ pub struct ImageDefinition {
     /// What the image must be.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub require: BTreeSet<Requirement>,
+    /// By format, the packages that are in the image although no file of it refers to them, each with what it is for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keep: BTreeMap<PackageFormat, BTreeMap<String, String>>,
 }
 
 impl ImageDefinition {

@@ -168,6 +168,7 @@ fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem
         definition,
         rules,
         packages: &packages,
+        locked: &assembly.packages,
         contents: &mut contents,
         epoch,
     };

@@ -5,6 +5,7 @@
 
 use calypte_base::{Architecture, Epoch, PackageFormat};
 use calypte_definition::ImageDefinition;
+use calypte_resolve::LockedPackage;
 use calypte_store::Contents;
 use calypte_universe::Rules;
 
@@ -23,6 +24,8 @@ pub struct FinishContext<'a> {
     pub rules: &'a Rules,
     /// The packages in the tree, by name.
     pub packages: &'a [UnpackedPackage],
+    /// The same packages as the lock has them: who asks for each. By name.
+    pub locked: &'a [&'a LockedPackage],
     /// The bytes of the tree's files; generated ones are added here.
     pub contents: &'a mut Contents,
     /// The time of everything that is generated out of more than one package.

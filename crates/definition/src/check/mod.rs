@@ -59,6 +59,7 @@ pub(crate) struct Delta {
     pub(crate) end_of_life: Option<EndOfLife>,
     pub(crate) allow: BTreeSet<Allowance>,
     pub(crate) require: BTreeSet<Requirement>,
+    pub(crate) keep: BTreeMap<PackageFormat, BTreeMap<String, String>>,
 }
 
 /// How containers start, as a change.
@@ -142,6 +143,7 @@ fn family_of_stream(
         eol: file.eol,
         allow: file.allow,
         require: file.require,
+        keep: file.keep,
     });
     if !checker.errors.is_empty() {
         return Err(checker.errors);
@@ -345,6 +347,13 @@ impl Checker<'_> {
             end_of_life: file.eol.and_then(|text| self.value(&text, words::end_of_life)),
             allow: file.allow.into_iter().map(|allowance| allowance.value).collect(),
             require: file.require.into_iter().map(|required| required.value).collect(),
+            keep: [
+                (PackageFormat::Deb, self.entries(&file.keep.deb, words::deb_package, words::reason)),
+                (PackageFormat::Rpm, self.entries(&file.keep.rpm, words::rpm_package, words::reason)),
+            ]
+            .into_iter()
+            .filter(|(_, kept)| !kept.is_empty())
+            .collect(),
             description: file.description.map(|description| description.value),
         }
     }

@@ -67,6 +67,11 @@ pub(crate) fn stream(text: &str) -> Result<String, Fault> {
         .hint("use lower-case letters, digits and dots, no dash: \"3.14\", \"mainline\""))
 }
 
+/// Why something is as it is: text for people.
+pub(crate) fn reason(text: &str) -> Result<String, Fault> {
+    line(text).map(|()| text.to_owned())
+}
+
 /// Text for people: one line or several, but not empty and without control characters.
 pub(crate) fn line(text: &str) -> Result<(), Fault> {
     if text.trim().is_empty() {

@@ -99,6 +99,9 @@ pub struct FamilyFile {
     /// What the image must be, and is checked for.
     #[serde(default)]
     pub require: Vec<Spanned<Requirement>>,
+    /// Packages that are there although nothing in the image refers to them, by package format, each with what it is for.
+    #[serde(default)]
+    pub keep: KeepFile,
     /// The version streams that are kept side by side, newest first: the first one that a universe has is its default.
     /// In a family with streams, `{stream}` stands for the stream's name in every other value.
     #[serde(default)]
@@ -164,6 +167,9 @@ pub struct DeltaFile {
     /// As in the family.
     #[serde(default)]
     pub require: Vec<Spanned<Requirement>>,
+    /// As in the family.
+    #[serde(default)]
+    pub keep: KeepFile,
 }
 
 /// A package format, to which part of a definition is limited.
@@ -209,6 +215,18 @@ pub struct VersionOfFile {
     /// The name of an RPM package.
     #[serde(default)]
     pub rpm: Option<Text>,
+}
+
+/// Packages with what they are there for, by package format.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeepFile {
+    /// By the name of a Debian package.
+    #[serde(default)]
+    pub deb: Entries<Text>,
+    /// By the name of an RPM package.
+    #[serde(default)]
+    pub rpm: Entries<Text>,
 }
 
 /// What to do with named sets of files, which the universe's `slices.yaml` defines.

@@ -6,6 +6,7 @@
 
 mod access;
 mod allowances;
+mod closure;
 pub(crate) mod facts;
 mod fips;
 mod libraries;
@@ -27,7 +28,7 @@ pub struct CheckFailure {
     pub path: TreePath,
     /// Who put it there.
     pub owner: Owner,
-    /// The check that found it: `libraries`, `scripts`, `links`, `allowances`, `access`, `fips`.
+    /// The check that found it: `libraries`, `scripts`, `links`, `allowances`, `access`, `fips`, `closure`.
     pub check: &'static str,
     /// What is wrong.
     pub problem: String,
@@ -52,6 +53,7 @@ pub fn run_all(tree: &FileTree, context: &FinishContext<'_>) -> Vec<CheckFailure
     failures.extend(allowances::check(tree, &context.definition.allow));
     failures.extend(access::check(tree, context.definition));
     failures.extend(fips::check(tree, context));
+    failures.extend(closure::check(tree, context, &facts));
     failures.sort();
     failures
 }

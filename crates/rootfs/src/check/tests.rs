@@ -219,3 +219,63 @@ fn the_fips_provider_must_be_there_active_and_alone() {
     bench.definition.allow = [Allowance::PackageManager].into();
     assert_eq!(failures(&mut bench), "");
 }
+
+#[test]
+fn packages_that_nothing_refers_to() {
+    use crate::finishers::tests::package;
+    let locked = |id: &str, by: &[&str]| calypte_resolve::LockedPackage {
+        id: id.into(),
+        version: "1".into(),
+        architecture: "amd64".into(),
+        source: id.into(),
+        source_version: "1".into(),
+        repository: "r".into(),
+        url: format!("pool/{id}.deb"),
+        size: 1,
+        sha256: calypte_base::Digest::of(id.as_bytes()),
+        date: crate::finishers::tests::EPOCH,
+        r#in: ["default".to_owned()].into(),
+        by: by.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let all = [
+        locked("tool", &[calypte_resolve::DEFINITION]),
+        locked("libused", &["tool"]),
+        locked("libunused", &["tool"]),
+        locked("libbelow", &["libunused"]),
+        locked("data", &["tool"]),
+        locked("scripts", &["tool"]),
+    ];
+    let mut bench = glibc()
+        .elf_mode("usr/bin/tool", program(LOADER, &["libused.so.1", "libc.so.6"]), 0o755)
+        .elf(&format!("{TRIPLET}/libused.so.1"), library("libused.so.1", &["libc.so.6"]))
+        .elf(&format!("{TRIPLET}/libunused.so.1"), library("libunused.so.1", &["libbelow.so.1"]))
+        .elf(&format!("{TRIPLET}/libbelow.so.1"), library("libbelow.so.1", &[]))
+        .file("usr/share/data/table", "x")
+        .elf_mode("usr/sbin/only-scripts-use-it", program(LOADER, &["libc.so.6"]), 0o755);
+    for (path, package) in [
+        ("usr/bin/tool", "tool"),
+        ("usr/lib/x86_64-linux-gnu/libused.so.1", "libused"),
+        ("usr/lib/x86_64-linux-gnu/libunused.so.1", "libunused"),
+        ("usr/lib/x86_64-linux-gnu/libbelow.so.1", "libbelow"),
+        ("usr/share/data/table", "data"),
+        ("usr/sbin/only-scripts-use-it", "scripts"),
+    ] {
+        let path = TreePath::new(path).unwrap();
+        let node = crate::tree::Node { owner: Owner::Package(package.into()), ..bench.tree.get(&path).unwrap().clone() };
+        bench.tree.insert(path, node).unwrap();
+    }
+    bench.packages.extend(all.iter().map(|locked| package(&locked.id, &[])));
+    let locked: Vec<_> = all.iter().collect();
+    let closure = |bench: &mut Bench| {
+        let (tree, context) = bench.context();
+        let context = FinishContext { locked: &locked, ..context };
+        run_all(tree, &context).iter().map(|failure| format!("[{}] {failure}\n", failure.check)).collect::<String>()
+    };
+    insta::assert_snapshot!(closure(&mut bench));
+    // What is kept is there for something, and so is what it needs.
+    bench.definition.keep =
+        [(calypte_base::PackageFormat::Deb, [("libunused".to_owned(), "loaded by name".to_owned())].into())].into();
+    assert_eq!(closure(&mut bench).lines().filter(|line| line.starts_with("[closure]")).count(), 1);
+    bench.definition.allow = [Allowance::PackageManager].into();
+    assert_eq!(closure(&mut bench), "");
+}

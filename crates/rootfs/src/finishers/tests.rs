@@ -69,6 +69,7 @@ pub(crate) fn definition() -> ImageDefinition {
         compatibility: None,
         example: None,
         require: BTreeSet::new(),
+        keep: BTreeMap::new(),
     }
 }
 
@@ -207,6 +208,7 @@ impl Bench {
             definition: &self.definition,
             rules: &self.rules,
             packages: &self.packages,
+            locked: &[],
             contents: &mut self.contents,
             epoch: EPOCH,
         };
