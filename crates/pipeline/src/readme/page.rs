@@ -118,7 +118,7 @@ impl Factory<'_> {
             commands.push_str(&load(image, universe, reference));
         }
         let name = format!("{}-example", id.family);
-        let _ = writeln!(commands, "podman build --network none --tag {name} .");
+        let _ = writeln!(commands, "podman build --tag {name} .");
         let mut run =
             Line::new(&["podman", "run", "--rm", "--read-only", "--cap-drop all", "--network none"]);
         let _ = writeln!(commands, "{}", run.raw(name).text());
@@ -174,7 +174,7 @@ fn load(image: &ImageId, universe: &str, reference: &str) -> String {
     let mut build = Line::new(&["calypte", "build"]);
     build
         .raw(format!("{image}{}", elsewhere(universe)))
-        .option("--output", &format!("oci-archive:{file}.tar:{reference}"));
+        .option("--output", &format!("docker-archive:{file}.tar:{reference}"));
     format!("{}\npodman load --quiet --input {file}.tar\n", build.text())
 }
 
