@@ -15,6 +15,7 @@ mod engines;
 mod fedora;
 mod live_fedora;
 mod needs;
+mod new;
 mod outputs;
 mod pull;
 mod readme;

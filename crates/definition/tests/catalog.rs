@@ -65,7 +65,9 @@ fn only_what_says_so_holds_a_shell_or_runs_as_root() {
         assert_eq!(image.user.uid, if has("builder") { 0 } else { 65532 }, "{}", image.id);
         assert_eq!(image.require.contains(&Requirement::Fips), has("fips"), "{}", image.id);
         let shells = ["bash", "dash", "zsh", "busybox", "busybox-static"];
-        for format in [PackageFormat::Deb, PackageFormat::Rpm].into_iter().filter(|format| can_be_of(image, *format)) {
+        for format in
+            [PackageFormat::Deb, PackageFormat::Rpm].into_iter().filter(|format| can_be_of(image, *format))
+        {
             let holds = image.packages_of(format).any(|package| shells.contains(&package));
             assert_eq!(holds, shell, "{} of {format}", image.id);
         }

@@ -12,6 +12,7 @@ pub mod catalog;
 mod changelogs;
 pub mod delta;
 pub mod diff;
+pub mod draft;
 pub mod factory;
 #[cfg(test)]
 mod fixture;

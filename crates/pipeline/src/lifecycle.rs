@@ -152,6 +152,14 @@ impl Factory<'_> {
         Ok(Lifecycle { stream, packages })
     }
 
+    /// Whether the catalog knows days of this product.
+    ///
+    /// # Errors
+    /// When the catalog's file has a mistake.
+    pub(crate) fn has_days(&self, product: &str) -> Result<bool> {
+        Ok(Days::read(&self.settings.catalog)?.products.contains_key(product))
+    }
+
     /// The day on which the makers' support for an image's own software ends, whatever day it is now; none where nobody
     /// said.
     ///

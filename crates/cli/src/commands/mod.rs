@@ -10,6 +10,7 @@ pub mod delta;
 pub mod diff;
 pub mod list;
 pub mod lock;
+pub mod new;
 pub mod probe;
 pub mod pull;
 pub mod reference;

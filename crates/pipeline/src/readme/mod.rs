@@ -68,7 +68,7 @@ fn code(text: &str) -> String {
 }
 
 /// A text with a capital letter first, as a sentence begins.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }

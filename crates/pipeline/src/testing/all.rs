@@ -89,14 +89,20 @@ impl Factory<'_> {
             for image in self.images.images_in(family, &request.universe) {
                 for architecture in &request.architectures {
                     if names.contains(&(image.to_string(), *architecture)) {
-                        images.push((image.clone(), *architecture, request.why_not(number, &image, *architecture)));
+                        images.push((
+                            image.clone(),
+                            *architecture,
+                            request.why_not(number, &image, *architecture),
+                        ));
                     }
                 }
             }
         }
         let no_claims: Vec<BTreeSet<()>> = vec![BTreeSet::new(); images.len()];
         let outcomes = schedule::run(&no_claims, request.tested_at_once, |number| {
-            let Some((image, architecture, why_not)) = images.get(number) else { anyhow::bail!("no such image") };
+            let Some((image, architecture, why_not)) = images.get(number) else {
+                anyhow::bail!("no such image")
+            };
             self.stop_if_interrupted()?;
             self.test_or_skip(request, image, *architecture, why_not.as_deref(), probe)
         });
@@ -118,8 +124,9 @@ impl Factory<'_> {
         why_not: Option<&str>,
         probe: &Probe<'_>,
     ) -> Result<TestReport> {
-        let tested =
-            |why: Option<&str>| self.test_except(image, &request.universe, architecture, request.engine, why, probe);
+        let tested = |why: Option<&str>| {
+            self.test_except(image, &request.universe, architecture, request.engine, why, probe)
+        };
         match tested(why_not) {
             Err(error) if error.is::<NoEngine>() => tested(Some(&format!("{error:#}"))),
             other => other,
@@ -130,10 +137,14 @@ impl Factory<'_> {
 impl TestAllRequest {
     /// Why the containers of an image are not run.
     fn why_not(&self, family: usize, image: &ImageId, architecture: Architecture) -> Option<String> {
-        let is_in_sample = family.is_multiple_of(self.emulate_one_in.max(1)) && image.variant == DEFAULT_VARIANT;
+        let is_in_sample =
+            family.is_multiple_of(self.emulate_one_in.max(1)) && image.variant == DEFAULT_VARIANT;
         let runs = architecture == self.native || self.emulate_one_in == 1 || is_in_sample;
         (!runs).then(|| {
-            format!("emulated for the default variants of one family in {} (--emulate-one-in)", self.emulate_one_in)
+            format!(
+                "emulated for the default variants of one family in {} (--emulate-one-in)",
+                self.emulate_one_in
+            )
         })
     }
 }

@@ -96,7 +96,8 @@ impl Factory<'_> {
         let under_test =
             ImageUnderTest { archive: &archive, tag: &tag, architecture, definition, rootfs: &rootfs };
         self.settings.reporter.step(&format!("testing {image} for {architecture}"));
-        let engine = if why_no_containers.is_none() && definition.tests_of(format).any(Test::needs_container) {
+        let engine = if why_no_containers.is_none() && definition.tests_of(format).any(Test::needs_container)
+        {
             Some(engine::open(&under_test, wanted, scratch.path())?)
         } else {
             None

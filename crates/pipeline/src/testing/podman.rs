@@ -35,7 +35,12 @@ pub(super) fn open(image: &ImageUnderTest<'_>) -> Result<Podman> {
     if !loaded.succeeded() {
         bail!("podman load failed: {}", loaded.stderr.trim());
     }
-    let mut engine = Podman { name: String::new(), runtime: None, image: image.tag.to_owned(), uid: image.definition.user.uid };
+    let mut engine = Podman {
+        name: String::new(),
+        runtime: None,
+        image: image.tag.to_owned(),
+        uid: image.definition.user.uid,
+    };
     let mut reasons = Vec::new();
     for runtime in [None, Some("runc"), Some("crun")] {
         engine.runtime = runtime;

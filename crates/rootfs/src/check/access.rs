@@ -21,7 +21,12 @@ pub(super) fn check(tree: &FileTree, definition: &ImageDefinition) -> Vec<CheckF
     if definition.user.uid == 0 && !definition.allow.contains(&Allowance::Root) {
         failures.extend(tree.get(&TreePath::root()).map(|root| {
             let cure = "name another `user`, or say `allow: [root]`".to_owned();
-            failure(&TreePath::root(), root, "the image's user is root, who may change all of it".to_owned(), cure)
+            failure(
+                &TreePath::root(),
+                root,
+                "the image's user is root, who may change all of it".to_owned(),
+                cure,
+            )
         }));
     }
     failures
@@ -56,7 +61,8 @@ fn problem(
         return None;
     }
     let what = if is_directory { "replace what is in it" } else { "rewrite it" };
-    let cure = format!("leave it to root, with `fs: [{{chown: {path}, owner: root}}]`, or declare a volume there");
+    let cure =
+        format!("leave it to root, with `fs: [{{chown: {path}, owner: root}}]`, or declare a volume there");
     Some((format!("the image's user, {}, could {what}", user.name), cure))
 }
 

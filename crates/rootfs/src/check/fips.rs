@@ -55,7 +55,8 @@ pub(super) fn check(tree: &FileTree, context: &FinishContext<'_>) -> Vec<CheckFa
     let missing: Vec<&str> = ACTIVE.into_iter().filter(|line| !text.contains(line)).collect();
     if !missing.is_empty() {
         let missing = missing.join("`, `");
-        let problem = format!("is there, and `{missing}` is missing in /{directory}/openssl.cnf to make it active");
+        let problem =
+            format!("is there, and `{missing}` is missing in /{directory}/openssl.cnf to make it active");
         let cure = "write that file with `fs:`, as the variant `fips` of `base` does".to_owned();
         failures.push(failure(module, Owner::Definition, problem, cure));
     }

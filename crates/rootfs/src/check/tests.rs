@@ -261,7 +261,10 @@ fn packages_that_nothing_refers_to() {
         ("usr/sbin/only-scripts-use-it", "scripts"),
     ] {
         let path = TreePath::new(path).unwrap();
-        let node = crate::tree::Node { owner: Owner::Package(package.into()), ..bench.tree.get(&path).unwrap().clone() };
+        let node = crate::tree::Node {
+            owner: Owner::Package(package.into()),
+            ..bench.tree.get(&path).unwrap().clone()
+        };
         bench.tree.insert(path, node).unwrap();
     }
     bench.packages.extend(all.iter().map(|locked| package(&locked.id, &[])));
@@ -269,12 +272,16 @@ fn packages_that_nothing_refers_to() {
     let closure = |bench: &mut Bench| {
         let (tree, context) = bench.context();
         let context = FinishContext { locked: &locked, ..context };
-        run_all(tree, &context).iter().map(|failure| format!("[{}] {failure}\n", failure.check)).collect::<String>()
+        run_all(tree, &context)
+            .iter()
+            .map(|failure| format!("[{}] {failure}\n", failure.check))
+            .collect::<String>()
     };
     insta::assert_snapshot!(closure(&mut bench));
     // What is kept is there for something, and so is what it needs.
     bench.definition.keep =
-        [(calypte_base::PackageFormat::Deb, [("libunused".to_owned(), "loaded by name".to_owned())].into())].into();
+        [(calypte_base::PackageFormat::Deb, [("libunused".to_owned(), "loaded by name".to_owned())].into())]
+            .into();
     assert_eq!(closure(&mut bench).lines().filter(|line| line.starts_with("[closure]")).count(), 1);
     bench.definition.allow = [Allowance::PackageManager].into();
     assert_eq!(closure(&mut bench), "");

@@ -59,7 +59,12 @@ fn text(report: &TestedAll) -> String {
             ]);
         }
         if image.tests.is_empty() {
-            table.row(vec![image.image.clone(), image.architecture.to_string(), "-".into(), "no tests".into()]);
+            table.row(vec![
+                image.image.clone(),
+                image.architecture.to_string(),
+                "-".into(),
+                "no tests".into(),
+            ]);
         }
     }
     let mut text = table.render();
@@ -67,7 +72,10 @@ fn text(report: &TestedAll) -> String {
         for test in &image.tests {
             if let Some(failure) = &test.failure {
                 let failure = output::printable(failure);
-                text.push_str(&format!("\n{} for {}, {}: {failure}\n", image.image, image.architecture, test.name));
+                text.push_str(&format!(
+                    "\n{} for {}, {}: {failure}\n",
+                    image.image, image.architecture, test.name
+                ));
             }
         }
     }
@@ -75,7 +83,8 @@ fn text(report: &TestedAll) -> String {
         text.push_str(&format!("\n{}: {}\n", failure.image, output::printable(&failure.error)));
     }
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for why in report.images.iter().flat_map(|image| &image.tests).filter_map(|test| test.skipped.as_deref()) {
+    for why in report.images.iter().flat_map(|image| &image.tests).filter_map(|test| test.skipped.as_deref())
+    {
         *reasons.entry(why).or_default() += 1;
     }
     for (why, count) in reasons {
@@ -130,7 +139,11 @@ mod tests {
             images: vec![
                 image("base", Architecture::Amd64, vec![test("runs programs", None, None)]),
                 image("base", Architecture::Arm64, vec![test("runs programs", None, Some("no emulation"))]),
-                image("nginx", Architecture::Amd64, vec![test("serves", Some("step 1, http: status 500"), None)]),
+                image(
+                    "nginx",
+                    Architecture::Amd64,
+                    vec![test("serves", Some("step 1, http: status 500"), None)],
+                ),
                 image("bare", Architecture::Amd64, Vec::new()),
             ],
             passed: 1,
