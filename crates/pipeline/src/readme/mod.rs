@@ -43,7 +43,7 @@ impl Factory<'_> {
                 // A day that no lock names is no day.
                 let dated = definition.tags.iter().any(|tag| tag.contains("{date}"));
                 let tags = tags.into_iter().filter(|tag| !dated || !tag.starts_with("1970")).collect();
-                Ok(ImageTags { version: None, tags })
+                Ok(ImageTags { version: None, date: calypte_base::Epoch::default(), tags })
             }
         }
     }
