@@ -87,10 +87,10 @@ impl Factory<'_> {
         let first = ids.first().map(|id| self.images.image(id)).transpose()?;
         for id in ids.iter().filter(|id| id.stream == ids.first().and_then(|first| first.stream.clone())) {
             let definition = self.images.image(id)?;
-            let known = VARIANTS.iter().find(|(name, _)| *name == id.variant).map(|(_, about)| *about);
+            let known = known(&id.variant);
             let own = Some(definition.description.trim())
                 .filter(|about| first.is_some_and(|first| first.description.trim() != *about));
-            let about = own.or(known).unwrap_or("see the definition");
+            let about = own.map(str::to_owned).or(known).unwrap_or_else(|| "see the definition".to_owned());
             let _ = writeln!(text, "- **{}**: {}", id.variant, about.trim_end_matches('.'));
         }
         Ok(text)
@@ -129,6 +129,16 @@ impl Factory<'_> {
         let _ = write!(text, "\nBeside these files:\n\n{}", fenced("sh", &commands));
         Ok(text)
     }
+}
+
+/// What a variant of a usual name is; `fips-builder` is `fips` and `builder`.
+fn known(variant: &str) -> Option<String> {
+    let about = |name: &str| VARIANTS.iter().find(|(known, _)| *known == name).map(|(_, about)| *about);
+    let parts: Vec<&str> = variant.split('-').collect();
+    if parts.len() > 1 && parts.iter().all(|part| about(part).is_some()) {
+        return Some(format!("{} together", parts.join(" and ")));
+    }
+    about(variant).map(str::to_owned)
 }
 
 /// What is the same for all images of the family.

@@ -37,7 +37,11 @@ pub(super) fn run(
     if session.is_json() {
         output::json("calypte.catalog-readmes/1", &written)?;
     } else {
-        output::print(&format!("{} pages written to {}\n", written.pages.len(), directory.display()))?;
+        output::print(&format!(
+            "{} written to {}\n",
+            super::counted(written.pages.len(), "page", "pages"),
+            directory.display()
+        ))?;
     }
     Ok(Verdict::Yes)
 }
