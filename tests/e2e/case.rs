@@ -7,8 +7,8 @@ use libtest_mimic::Trial;
 use crate::needs::Need;
 use crate::world::World;
 use crate::{
-    bad_fedora, bad_input, builder, command_line, delta, differential, engines, fedora, live_fedora, new,
-    outputs, pull, readme, rebuild, sbom, scan, scanners, up, vex,
+    bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, live_fedora,
+    new, outputs, pull, readme, rebuild, sbom, scan, scanners, up, vex,
 };
 
 /// One end-to-end case.
@@ -35,6 +35,7 @@ pub fn all() -> Vec<Trial> {
         scanners::CASES,
         differential::CASES,
         builder::CASES,
+        catalog::CASES,
         bad_input::CASES,
         command_line::CASES,
         delta::CASES,

@@ -8,6 +8,7 @@ mod bad_input;
 mod bolt;
 mod builder;
 mod case;
+mod catalog;
 mod command_line;
 mod delta;
 mod differential;

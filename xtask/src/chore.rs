@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::{bench, check, generate, test};
+use crate::{bench, check, generate, reproduce, test};
 
 /// The project's chores.
 #[derive(Debug, Parser)]
@@ -12,6 +12,7 @@ enum Chore {
     Check(check::Arguments),
     Bench(bench::Arguments),
     Generate(generate::Arguments),
+    Reproduce(reproduce::Arguments),
 }
 
 /// Does the chore that the command line names.
@@ -21,5 +22,6 @@ pub fn run() -> anyhow::Result<()> {
         Chore::Check(arguments) => check::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Generate(arguments) => generate::run(&arguments),
+        Chore::Reproduce(arguments) => reproduce::run(&arguments),
     }
 }

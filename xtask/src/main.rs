@@ -12,6 +12,7 @@ mod check;
 mod chore;
 mod dependencies;
 mod generate;
+mod reproduce;
 mod run;
 mod test;
 mod tools;

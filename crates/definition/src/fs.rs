@@ -43,6 +43,13 @@ pub enum FsVerb {
         /// Its owner.
         owner: FsOwner,
     },
+    /// Installs a program of the catalog, built for the image's architecture, in place of a file that may be there.
+    Program {
+        /// The file.
+        path: TreePath,
+        /// The program's name in the catalog.
+        name: String,
+    },
     /// Replaces text in a file that is there.
     Edit {
         /// The file.

@@ -119,6 +119,18 @@ impl ImageDefinition {
         self.fs.iter().filter(holds).map(|change| &change.verb)
     }
 
+    /// The programs of the catalog that an image holds which is made of packages of this format.
+    #[must_use]
+    pub fn programs_of(&self, format: PackageFormat) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        for verb in self.fs_of(format) {
+            if let FsVerb::Program { name, .. } = verb {
+                names.insert(name.as_str());
+            }
+        }
+        names
+    }
+
     /// The tests of an image that is made of packages of this format, in their order.
     pub fn tests_of(&self, format: PackageFormat) -> impl Iterator<Item = &Test> {
         self.tests.iter().filter(move |test| test.format.is_none_or(|only| only == format))

@@ -3,7 +3,7 @@
 //! How a runner carries out a test:
 //!
 //! - Every container gets the same [`Sandbox`]. A `tmpfs` is fresh in each; the directories of `volumes` are made once
-//!   for the test, empty and owned by the user that runs, and shared by all of its containers.
+//!   for the test, empty and owned by the user that runs, and shared by all of its containers, as are its `files`.
 //! - A [`Step::Run`] before the test's [`Step::Start`] is the main process of a container of its own. `Start` makes the
 //!   service's container, which lives until the test ends; a `Run` after it is executed in that container.
 //! - [`Step::Http`] and [`Step::Tcp`] connect from inside of the container's network namespace to its loopback, and try
@@ -26,7 +26,8 @@ pub struct Test {
     pub format: Option<PackageFormat>,
     /// What its containers are given.
     pub sandbox: Sandbox,
-    /// What is done; at least one step, at most one of them [`Step::Start`], those that need a service after it.
+    /// What is done; at least one step, at most one of them [`Step::Start`], those that need a service after it. What a
+    /// [`Step::Restart`] starts is the same again.
     pub steps: Vec<Step>,
 }
 
@@ -47,6 +48,8 @@ pub struct Sandbox {
     pub tmpfs: BTreeSet<TreePath>,
     /// Paths at which all containers of the test share a directory.
     pub volumes: BTreeSet<TreePath>,
+    /// Files of the user's that all containers see, read-only: path → text.
+    pub files: BTreeMap<TreePath, String>,
     /// Whether the root file system is read-only. A runner must not add writable paths of its own (podman does).
     pub read_only: bool,
     /// User and group to run as, in place of the image's.
@@ -76,6 +79,8 @@ pub enum Step {
     },
     /// Starts the service.
     Start(Start),
+    /// Asks the service to end by its stop signal, and starts it in a new container.
+    Restart,
     /// Waits until the service is ready.
     Wait(Wait),
     /// Asks the service for a page by `GET`.

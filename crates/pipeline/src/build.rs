@@ -18,6 +18,7 @@ use calypte_image::{
 };
 use calypte_resolve::{Lock, LockedPackage};
 use calypte_rootfs::assemble::{Assembly, Rootfs, assemble};
+use calypte_rootfs::verbs::Programs;
 use calypte_universe::Rules;
 use serde::Serialize;
 
@@ -122,6 +123,8 @@ pub(crate) struct Inputs<'a> {
     universe: &'a str,
     pub(crate) architecture: Architecture,
     pub(crate) packages: Vec<&'a LockedPackage>,
+    /// The programs of the catalog that it holds.
+    programs: Programs,
     pub(crate) epoch: Epoch,
 }
 
@@ -203,8 +206,11 @@ impl Factory<'_> {
     ) -> Result<Inputs<'l>> {
         let packages = show::packages(lock, &image.key(), architecture)?;
         let newest = packages.iter().map(|package| package.date).max().unwrap_or_default();
+        let definition = self.images.image(image)?;
+        let format = self.universe(&lock.universe)?.0.format;
         Ok(Inputs {
-            definition: self.images.image(image)?,
+            definition,
+            programs: self.settings.catalog.programs(&definition.programs_of(format), architecture)?,
             universe: &lock.universe,
             architecture,
             packages,
@@ -245,12 +251,13 @@ impl Factory<'_> {
     }
 
     pub(crate) fn assemble(&self, inputs: &Inputs<'_>) -> Result<Rootfs> {
-        let Inputs { definition, architecture, ref packages, epoch, .. } = *inputs;
+        let Inputs { definition, architecture, ref packages, ref programs, epoch, .. } = *inputs;
         self.stop_if_interrupted()?;
         let both @ (universe, rules) = self.universe(inputs.universe)?;
         self.fetch(universe, packages.iter().copied())?;
         self.settings.reporter.step(&format!("assembling {} for {architecture}", definition.id));
-        let assembly = Assembly { definition, packages, rules, architecture, format: universe.format, epoch };
+        let format = universe.format;
+        let assembly = Assembly { definition, packages, programs, rules, architecture, format, epoch };
         let rootfs = assemble(&assembly, self.store())?;
         self.refuse_unknown_scripts(&rootfs.packages, both)?;
         self.stop_if_interrupted()?;
@@ -282,12 +289,15 @@ impl Factory<'_> {
             .iter()
             .map(|package| (&package.id, &package.version, &package.sha256, &package.source, package.size));
         let packages: Vec<_> = packages.collect();
+        let programs = inputs.programs.iter().map(|(name, bytes)| (name, Digest::of(bytes)));
+        let programs: BTreeMap<_, _> = programs.collect();
         // The table of scripts decides whether there is a lock, and nothing in an image.
         let Rules { assumed, slices, accounts, alternatives, effects, scripts: _ } =
             &self.universe(inputs.universe)?.1;
         Ok(InputKey::new(env!("CALYPTE_SOURCES"))
             .with("packages", &serde_json::to_vec(&packages)?)
             .with("definition", &serde_json::to_vec(inputs.definition)?)
+            .with("programs", format!("{programs:?}").as_bytes())
             .with("rules", format!("{:?}", (assumed, slices, accounts, alternatives, effects)).as_bytes())
             .with("architecture", inputs.architecture.oci().as_bytes())
             .with("compression", compressor.as_bytes())

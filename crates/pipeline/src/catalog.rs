@@ -1,13 +1,17 @@
 //! The catalog's directory on disk: reads its files as text for the stages that check them, and keeps its locks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use calypte_base::Architecture;
 use calypte_definition::{Catalog, Diagnostic};
 use calypte_resolve::Lock;
+use calypte_rootfs::verbs::Programs;
+
+use crate::hints::hinted;
 
 /// The largest catalog file that is read; a definition is a few kilobytes, a table of scripts some hundred.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -27,7 +31,10 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// A catalog: `images/`, `universes/`, `keys/` and `locks/` below one directory.
+/// The largest program of the catalog that is read.
+const PROGRAM_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// A catalog: `images/`, `programs/`, `universes/`, `keys/` and `locks/` below one directory.
 #[derive(Debug, Clone)]
 pub struct CatalogDirectory {
     root: PathBuf,
@@ -89,6 +96,28 @@ impl CatalogDirectory {
             }
         }
         Ok(texts)
+    }
+
+    /// The programs of these names, as they are built for an architecture: `programs/NAME/ARCHITECTURE`.
+    ///
+    /// # Errors
+    /// When one is not there or cannot be read.
+    pub fn programs(&self, names: &BTreeSet<&str>, architecture: Architecture) -> Result<Programs> {
+        let read = |name: &&str| {
+            let path = self.root.join("programs").join(name).join(architecture.oci());
+            if !path.exists() {
+                return Err(hinted(
+                    format!("the catalog has no program `{name}` for {architecture}"),
+                    format!("`program:` installs {}", path.display()),
+                ));
+            }
+            let size = fs_err::metadata(&path)?.len();
+            if size > PROGRAM_LIMIT {
+                bail!("{} has {size} bytes; programs have at most {PROGRAM_LIMIT}", path.display());
+            }
+            Ok(((*name).to_owned(), fs_err::read(&path)?))
+        };
+        names.iter().map(read).collect()
     }
 
     /// How errors name a file of the catalog.

@@ -109,6 +109,12 @@ impl<'a> Factory<'a> {
         Ok(families)
     }
 
+    /// The images of a family that a universe can have, in the order of the definition.
+    #[must_use]
+    pub fn images_of(&self, family: &str, universe: &str) -> Vec<ImageId> {
+        self.images.images_in(family, universe)
+    }
+
     /// The families that are made where none is named: those that say so, or all if none does.
     ///
     /// # Errors

@@ -136,7 +136,8 @@ impl Factory<'_> {
                 let given = lock.packages_of(*architecture, &key).collect::<Vec<_>>();
                 packages.insert(architecture, given);
             }
-            let sealed = serde_json::to_vec(&(request.digest(format), packages, &lock.repositories))?;
+            let chosen: BTreeSet<&str> = packages.values().flatten().map(|package| package.id.as_str()).collect();
+            let sealed = serde_json::to_vec(&(request.digest(format, &chosen), packages, &lock.repositories))?;
             seals.insert(key, Digest::of(&sealed));
         }
         Ok(seals)

@@ -18,10 +18,12 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The digest of all that the answer depends on beside the repositories. A lock holds it for each image, so that
-    /// `lock --check` sees a changed definition or a changed list of assumed packages without any repository.
+    /// The digest of all that the answer depends on beside the repositories, where `chosen` is the answer: the names of
+    /// the image's packages. A lock holds it for each image, so that `lock --check` sees a changed definition or a changed
+    /// list of assumed packages without any repository. What is assumed for the dependencies of a package that was not
+    /// chosen is no part of it, and nor are reasons: else each new rule would put every lock of a universe out of date.
     #[must_use]
-    pub fn digest(&self, format: PackageFormat) -> Digest {
+    pub fn digest(&self, format: PackageFormat, chosen: &BTreeSet<&str>) -> Digest {
         #[derive(Serialize)]
         struct Canonical<'a> {
             /// Changes when the same request is answered differently.
@@ -29,10 +31,21 @@ impl Request<'_> {
             format: PackageFormat,
             packages: &'a BTreeSet<String>,
             prefer: &'a BTreeMap<String, String>,
-            assumed: &'a Assumed,
+            everywhere: Vec<&'a String>,
+            only_for: BTreeMap<&'a String, Vec<&'a String>>,
+            only_for_scripts: Vec<&'a String>,
         }
         let Self { packages, prefer, assumed } = self;
-        let canonical = Canonical { rules: 1, format, packages, prefer, assumed };
+        let of_chosen = assumed.only_for.iter().filter(|(depender, _)| chosen.contains(depender.as_str()));
+        let canonical = Canonical {
+            rules: 2,
+            format,
+            packages,
+            prefer,
+            everywhere: assumed.everywhere.keys().collect(),
+            only_for: of_chosen.map(|(depender, names)| (depender, names.keys().collect())).collect(),
+            only_for_scripts: assumed.only_for_scripts.keys().collect(),
+        };
         // Strings in ordered maps: there is nothing in it that JSON cannot hold.
         let text = serde_json::to_vec(&canonical).unwrap_or_default();
         Digest::of(&text)
@@ -53,30 +66,41 @@ impl Request<'_> {
 mod tests {
     use super::*;
 
+    fn request<'a>(packages: &[&str], prefer: &[(&str, &str)], assumed: &'a Assumed) -> Request<'a> {
+        let pair = |(name, package): &(&str, &str)| ((*name).to_owned(), (*package).to_owned());
+        Request {
+            packages: packages.iter().map(|name| (*name).to_owned()).collect(),
+            prefer: prefer.iter().map(pair).collect(),
+            assumed,
+        }
+    }
+
     #[test]
     fn the_digest_changes_with_each_part_of_the_request() {
         let (none, mut some) = (Assumed::default(), Assumed::default());
         some.everywhere.insert("dpkg".to_owned(), "reason".to_owned());
-        let request = |packages: &[&str], prefer: &[(&str, &str)], assumed| Request {
-            packages: packages.iter().map(|name| (*name).to_owned()).collect(),
-            prefer: prefer
-                .iter()
-                .map(|(name, package)| ((*name).to_owned(), (*package).to_owned()))
-                .collect(),
-            assumed,
-        };
+        let chosen = BTreeSet::from(["a"]);
         let digests: BTreeSet<Digest> = [
-            request(&["a"], &[], &none).digest(PackageFormat::Deb),
-            request(&["a"], &[], &none).digest(PackageFormat::Rpm),
-            request(&["a", "b"], &[], &none).digest(PackageFormat::Deb),
-            request(&["a"], &[("x", "y")], &none).digest(PackageFormat::Deb),
-            request(&["a"], &[], &some).digest(PackageFormat::Deb),
+            request(&["a"], &[], &none).digest(PackageFormat::Deb, &chosen),
+            request(&["a"], &[], &none).digest(PackageFormat::Rpm, &chosen),
+            request(&["a", "b"], &[], &none).digest(PackageFormat::Deb, &chosen),
+            request(&["a"], &[("x", "y")], &none).digest(PackageFormat::Deb, &chosen),
+            request(&["a"], &[], &some).digest(PackageFormat::Deb, &chosen),
         ]
         .into();
         assert_eq!(digests.len(), 5);
-        let again = request(&["b", "a"], &[], &none).digest(PackageFormat::Deb);
-        assert_eq!(again, request(&["a", "b"], &[], &none).digest(PackageFormat::Deb));
+        let again = request(&["b", "a"], &[], &none).digest(PackageFormat::Deb, &chosen);
+        assert_eq!(again, request(&["a", "b"], &[], &none).digest(PackageFormat::Deb, &chosen));
+        // What is assumed for one package is nothing to the images that do not have it.
+        let only_for = |depender: &str, reason: &str| {
+            let rule = BTreeMap::from([("perl".to_owned(), reason.to_owned())]);
+            Assumed { only_for: [(depender.to_owned(), rule)].into(), ..Assumed::default() }
+        };
+        let of = |assumed: &Assumed| request(&["a"], &[], assumed).digest(PackageFormat::Deb, &chosen);
+        assert_eq!(of(&only_for("other", "reason")), of(&none));
+        assert_ne!(of(&only_for("a", "reason")), of(&none));
+        assert_eq!(of(&only_for("a", "reason")), of(&only_for("a", "better said")));
         // Pinned: another digest for the same request would call every lock out of date.
-        assert_eq!(again.hex()[..12], *"18b88b3d1da0");
+        assert_eq!(again.hex()[..12], *"e8e59ce46931");
     }
 }

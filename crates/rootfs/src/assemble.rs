@@ -29,7 +29,7 @@ use crate::records::{self, RecordError};
 use crate::slices::{self, Dropped, SliceError};
 use crate::tree::{FileTree, Owner};
 use crate::unpack::{self, PackageFile, UnpackError};
-use crate::verbs::{self, VerbError};
+use crate::verbs::{self, Programs, VerbError};
 
 /// The finishers that run after the definition's verbs: a library or a certificate that the definition adds belongs
 /// into the index as well.
@@ -42,6 +42,8 @@ pub struct Assembly<'a> {
     pub definition: &'a ImageDefinition,
     /// The packages that the lock names for this image and architecture, in any order.
     pub packages: &'a [&'a LockedPackage],
+    /// The programs of the catalog that the definition names, for this architecture.
+    pub programs: &'a Programs,
     /// The universe's reviewed tables.
     pub rules: &'a Rules,
     /// The architecture of the image.
@@ -157,7 +159,7 @@ pub fn assemble(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, Assemb
 }
 
 fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem> {
-    let Assembly { definition, rules, architecture, format, epoch, .. } = *assembly;
+    let Assembly { definition, programs, rules, architecture, format, epoch, .. } = *assembly;
     let (packages, mut contents) = take_packages(assembly, store)?;
     let mut tree = merge::merge(&packages, epoch)?;
     let dropped = slices::drop(&mut tree, &packages, &rules.slices, &definition.slices)?;
@@ -166,6 +168,7 @@ fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem
         architecture,
         format,
         definition,
+        programs,
         rules,
         packages: &packages,
         locked: &assembly.packages,
@@ -173,7 +176,8 @@ fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem
         epoch,
     };
     finish(&mut tree, &mut context, |name| !LATE.contains(&name))?;
-    verbs::apply(&mut tree, context.contents, definition.fs_of(format), &definition.user, epoch)?;
+    let fs = definition.fs_of(format);
+    verbs::apply(&mut tree, context.contents, fs, programs, &definition.user, epoch)?;
     finish(&mut tree, &mut context, |name| LATE.contains(&name))?;
     records::write(&mut tree, &mut context)?;
 

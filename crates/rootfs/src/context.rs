@@ -10,6 +10,7 @@ use calypte_store::Contents;
 use calypte_universe::Rules;
 
 use crate::package::UnpackedPackage;
+use crate::verbs::Programs;
 
 /// The inputs of an image, as its finishers and checks need them.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct FinishContext<'a> {
     pub format: PackageFormat,
     /// The image's definition, flattened.
     pub definition: &'a ImageDefinition,
+    /// The programs of the catalog that the definition names.
+    pub programs: &'a Programs,
     /// The universe's reviewed tables.
     pub rules: &'a Rules,
     /// The packages in the tree, by name.

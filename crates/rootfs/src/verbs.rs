@@ -4,6 +4,8 @@
 //! what a verb makes or replaces is the last component itself. `edit` and `dir` also follow a link there, since
 //! they change what exists. What a verb writes belongs to the definition; what it only re-owns stays its package's.
 
+use std::collections::BTreeMap;
+
 use calypte_base::path::PathError;
 use calypte_base::{Epoch, TreePath};
 use calypte_definition::fs::{FsOwner, FsVerb, Replacement};
@@ -39,6 +41,14 @@ pub enum VerbError {
         found: &'static str,
         /// What the verb needs.
         expected: &'static str,
+    },
+    /// The program was not given.
+    #[error("program {path}: the catalog has no program `{name}` for this architecture")]
+    NoProgram {
+        /// Its path in the image.
+        path: TreePath,
+        /// Its name in the catalog.
+        name: String,
     },
     /// The file cannot be edited as text.
     #[error("edit {path}: {reason}")]
@@ -119,6 +129,9 @@ impl VerbError {
                 "a slice may have dropped it, or the package has moved it; `calypte show` lists the files"
                     .to_owned(),
             ),
+            Self::NoProgram { name, .. } => {
+                Some(format!("it is built into `programs/{name}/` of the catalog, one file an architecture"))
+            }
             Self::Count { found: 0, .. } => {
                 Some("the package may have changed the file: compare and adjust `from`".to_owned())
             }
@@ -130,6 +143,9 @@ impl VerbError {
     }
 }
 
+/// The catalog's programs by name, as they are built for one architecture.
+pub type Programs = BTreeMap<String, Vec<u8>>;
+
 /// Applies one verb after the other. `user` is the image's, `epoch` the time of what is written.
 ///
 /// # Errors
@@ -138,16 +154,18 @@ pub fn apply<'v>(
     tree: &mut FileTree,
     contents: &mut Contents,
     verbs: impl IntoIterator<Item = &'v FsVerb>,
+    programs: &Programs,
     user: &User,
     epoch: Epoch,
 ) -> Result<(), VerbError> {
-    let mut scene = Scene { tree, contents, user, epoch };
+    let mut scene = Scene { tree, contents, programs, user, epoch };
     verbs.into_iter().try_for_each(|verb| scene.apply(verb))
 }
 
 struct Scene<'a> {
     tree: &'a mut FileTree,
     contents: &'a mut Contents,
+    programs: &'a Programs,
     user: &'a User,
     epoch: Epoch,
 }
@@ -160,7 +178,13 @@ impl Scene<'_> {
                 let node = Node::symlink(target.clone(), self.epoch.0, Owner::Definition);
                 self.place("link", path, node)
             }
-            FsVerb::File { path, content, mode, owner } => self.file(path, content, *mode, *owner),
+            FsVerb::File { path, content, mode, owner } => {
+                self.file("file", path, content.as_bytes(), *mode, *owner)
+            }
+            FsVerb::Program { path, name } => match self.programs.get(name) {
+                Some(bytes) => self.file("program", path, bytes, 0o755, FsOwner::Root),
+                None => Err(VerbError::NoProgram { path: path.clone(), name: name.clone() }),
+            },
             FsVerb::Edit { path, replace, expect } => self.edit(path, replace, *expect),
             FsVerb::Delete { path, expect } => self.delete(path, *expect),
             FsVerb::Owner { path, owner, recursive } => self.owner(path, *owner, *recursive),
@@ -187,15 +211,22 @@ impl Scene<'_> {
         }
     }
 
-    fn file(&mut self, path: &TreePath, text: &str, mode: u32, owner: FsOwner) -> Result<(), VerbError> {
+    fn file(
+        &mut self,
+        verb: &'static str,
+        path: &TreePath,
+        bytes: &[u8],
+        mode: u32,
+        owner: FsOwner,
+    ) -> Result<(), VerbError> {
         let (uid, gid) = self.ids(owner);
-        let place = self.located("file", path)?;
+        let place = self.located(verb, path)?;
         if let Some(node) = self.tree.get(&place).filter(|node| node.is_directory()) {
-            return Err(wrong("file", path, &node.kind, "a file"));
+            return Err(wrong(verb, path, &node.kind, "a file"));
         }
-        let content = self.keep(text.as_bytes().to_vec());
+        let content = self.keep(bytes.to_vec());
         let node = Node { mode, uid, gid, ..Node::file(content, self.epoch.0, Owner::Definition) };
-        self.place("file", path, node)
+        self.place(verb, path, node)
     }
 
     fn edit(&mut self, path: &TreePath, replace: &Replacement, expect: u32) -> Result<(), VerbError> {

@@ -8,13 +8,15 @@ mod layers;
 mod measure;
 mod rawhide;
 mod rpm;
+mod sizes;
+mod startup;
 
 use anyhow::{Result, bail};
 
 /// Measures a part of the factory beside a peer.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to measure: build, catalog, evidence, layers, rpm
+    /// What to measure: build, catalog, evidence, layers, rpm, sizes, startup
     name: String,
 }
 
@@ -25,6 +27,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "evidence" => evidence::run(),
         "layers" => layers::run(),
         "rpm" => rpm::run(),
-        other => bail!("no benchmark is called `{other}`; there are: build, catalog, evidence, layers, rpm"),
+        "sizes" => sizes::run(),
+        "startup" => startup::run(),
+        other => bail!("no benchmark is called `{other}`; there are: build, catalog, evidence, layers, rpm, sizes, startup"),
     }
 }

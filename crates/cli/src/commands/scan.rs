@@ -1,5 +1,6 @@
 //! `calypte scan`: which known flaws an image has, with the evidence, and whether a gate lets it pass.
 
+mod every;
 mod explain;
 mod sarif;
 mod table;
@@ -31,6 +32,9 @@ which they end.\n\nExit code 0: done, or the gate lets it pass; 1: the gate does
 pub struct Arguments {
     #[command(flatten)]
     subject: SubjectArguments,
+    /// Every image of the universe, as a table of counts; --fail-on then holds for each
+    #[arg(long, conflicts_with_all = ["image", "explain", "sarif", "all", "fail_on_end_of_life"])]
+    every_image: bool,
     /// End with exit code 1 if a finding is at least this bad, or if the answer is `unknown`
     #[arg(long, value_enum, value_name = "SEVERITY")]
     fail_on: Option<Grade>,
@@ -96,6 +100,9 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let database = database(&store)?;
     let catalog = session.catalog().ok();
     let knowledge = Knowledge::read(catalog.as_ref(), &arguments.vex, &arguments.ignore)?;
+    if arguments.every_image {
+        return every::run(session, arguments, &database, &knowledge);
+    }
     let bill = arguments.subject.bill(session, false)?;
     arguments.subject.check_paths(session, &knowledge.statements)?;
     if let Some(flaw) = &arguments.explain {

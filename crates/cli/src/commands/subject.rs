@@ -1,6 +1,6 @@
 //! What `sbom` and `scan` look into: the arguments that name it, and its bill of materials.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use calypte_advisory::vex::Statement;
 use calypte_base::Architecture;
 use calypte_pipeline::bill::Bill;
@@ -23,7 +23,7 @@ directory\n  [docker://]HOST/NAME[:TAG] an image of a registry";
 pub struct SubjectArguments {
     /// The image or directory: see below
     #[arg(value_name = "IMAGE")]
-    pub image: String,
+    pub image: Option<String>,
     /// The universe, for an image of the catalog
     #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
     pub universe: String,
@@ -36,13 +36,18 @@ pub struct SubjectArguments {
 }
 
 impl SubjectArguments {
+    fn subject(&self) -> Result<Subject> {
+        let named = self.image.as_ref().context("nothing is named to look into\nhint: name an image; see --help for the forms")?;
+        Ok(Subject::parse(named)?)
+    }
+
     /// The bill of what they name; `hashes` as in [`ForeignSettings::hashes`].
     ///
     /// # Errors
     /// When it cannot be built or read.
     pub fn bill(&self, session: &Session, hashes: bool) -> Result<Bill> {
         let architecture = self.arch.unwrap_or_else(super::native_architecture);
-        let subject = Subject::parse(&self.image)?;
+        let subject = self.subject()?;
         if let Subject::Catalog(text) = &subject {
             let factory = session.factory()?;
             let image = factory.image_id(text, &self.universe)?;
@@ -63,7 +68,7 @@ impl SubjectArguments {
     /// # Errors
     /// When a path is that of no file.
     pub fn check_paths(&self, session: &Session, statements: &[Statement]) -> Result<()> {
-        let Subject::Catalog(text) = Subject::parse(&self.image)? else { return Ok(()) };
+        let Subject::Catalog(text) = self.subject()? else { return Ok(()) };
         let factory = session.factory()?;
         let image = factory.image_id(&text, &self.universe)?;
         let architecture = self.arch.unwrap_or_else(super::native_architecture);
@@ -75,7 +80,7 @@ impl SubjectArguments {
     /// # Errors
     /// When the catalog has a mistake.
     pub fn end_of_life(&self, session: &Session) -> Result<Option<String>> {
-        let Subject::Catalog(text) = Subject::parse(&self.image)? else {
+        let Subject::Catalog(text) = self.subject()? else {
             return Ok(Some(
                 "only of images of the catalog it is known until when they are supported".to_owned(),
             ));

@@ -1,5 +1,9 @@
 //! Checks `tests:`: the steps' values, and that their order makes sense.
 
+use std::collections::BTreeMap;
+
+use calypte_base::TreePath;
+
 use super::Checker;
 use super::words::{self, Fault};
 use crate::test::{Sandbox, Start, Step, Test, TextCheck, Wait};
@@ -58,6 +62,7 @@ impl Checker<'_> {
                 *started = true;
                 return;
             }
+            StepFile::Restart(step) => ("restart", step.restart.span),
             StepFile::Wait(step) => ("wait", step.wait.span),
             StepFile::Http(step) => ("http", step.http.span),
             StepFile::Tcp(step) => ("tcp", step.tcp.span),
@@ -90,11 +95,22 @@ impl Checker<'_> {
             environment: self.entries(&with.environment, words::environment_name, words::argument),
             tmpfs,
             volumes,
+            files: self.sandbox_files(with),
             read_only: with.read_only.unwrap_or(true),
             user: with.user.as_ref().and_then(|user| self.value(user, words::user_and_group)),
             network: with.network,
             timeout,
         }
+    }
+
+    fn sandbox_files(&mut self, with: &SandboxFile) -> BTreeMap<TreePath, String> {
+        let mut files = BTreeMap::new();
+        for (path, text) in &with.files.0 {
+            if let Some(path) = self.value(path, words::path) {
+                files.insert(path, self.filled(&text.value));
+            }
+        }
+        files
     }
 
     fn step(&mut self, step: &StepFile) -> Option<Step> {
@@ -110,6 +126,7 @@ impl Checker<'_> {
                 };
                 Some(Step::Start(start))
             }
+            StepFile::Restart(_) => Some(Step::Restart),
             StepFile::Wait(step) => {
                 let wait = match &step.wait.value {
                     WaitFile::Port(port) => {

@@ -15,7 +15,8 @@ impl Checker<'_> {
         for verb in verbs {
             if let VerbFile::Dir(crate::written::DirVerb { dir: path, .. })
             | VerbFile::Link(crate::written::LinkVerb { link: path, .. })
-            | VerbFile::File(crate::written::FileVerb { file: path, .. }) = verb
+            | VerbFile::File(crate::written::FileVerb { file: path, .. })
+            | VerbFile::Program(crate::written::ProgramVerb { program: path, .. }) = verb
             {
                 let earlier = made.entry(path.value.clone()).or_default();
                 // What is made once for each format is made once in every image.
@@ -69,6 +70,11 @@ impl Checker<'_> {
                     mode: mode?,
                     owner: owner?,
                 })
+            }
+            VerbFile::Program(verb) => {
+                let path = self.value(&verb.program, words::path);
+                let name = self.value(&verb.name, words::program);
+                Some(FsVerb::Program { path: path?, name: name? })
             }
             VerbFile::Edit(verb) => self.edit(verb),
             VerbFile::Delete(verb) => Some(FsVerb::Delete {

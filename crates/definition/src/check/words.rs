@@ -52,6 +52,10 @@ pub(crate) fn universe(text: &str) -> Result<String, Fault> {
     kebab(text, "a universe")
 }
 
+pub(crate) fn program(text: &str) -> Result<String, Fault> {
+    kebab(text, "a program of the catalog")
+}
+
 pub(crate) fn slice(text: &str) -> Result<String, Fault> {
     kebab(text, "a set of files")
 }

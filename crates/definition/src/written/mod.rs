@@ -23,7 +23,8 @@ pub use steps::{
     TextFile, WaitFile, WaitStep,
 };
 pub use verbs::{
-    ChownVerb, DeleteVerb, DirVerb, EditVerb, FileVerb, LinkVerb, ReplaceFile, SetcapVerb, VerbFile,
+    ChownVerb, DeleteVerb, DirVerb, EditVerb, FileVerb, LinkVerb, ProgramVerb, ReplaceFile, SetcapVerb,
+    VerbFile,
 };
 
 use crate::image::{Allowance, Category, Requirement};

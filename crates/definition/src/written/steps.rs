@@ -38,6 +38,9 @@ pub struct SandboxFile {
     #[serde(default)]
     #[schemars(inner(regex(pattern = "^/.")))]
     pub volumes: Vec<Text>,
+    /// Files of a user's, by their paths: what each container finds there, read-only.
+    #[serde(default)]
+    pub files: Entries<Text>,
     /// Whether the root file system is read-only; true if not given.
     #[serde(default)]
     pub read_only: Option<bool>,
@@ -63,6 +66,8 @@ pub enum StepFile {
     Run(RunStep),
     /// Starts the service that later steps talk to.
     Start(StartStep),
+    /// Ends the service and starts it again.
+    Restart(RestartStep),
     /// Waits until the service is ready.
     Wait(WaitStep),
     /// Asks the service for a page.
@@ -111,6 +116,22 @@ pub enum StartFile {
     Arguments(Vec<String>),
     /// This command; the image's entrypoint plays no part.
     Command(Vec<String>),
+}
+
+/// Asks the service to end, by the image's stop signal, and starts the same again in a new container.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestartStep {
+    /// What is started again.
+    pub restart: Spanned<RestartFile>,
+}
+
+/// What can be started again.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartFile {
+    /// The service that `start` started.
+    Service,
 }
 
 /// Waits until the service is ready.

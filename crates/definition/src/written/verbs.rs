@@ -17,6 +17,8 @@ pub enum VerbFile {
     Link(LinkVerb),
     /// Writes a file.
     File(FileVerb),
+    /// Installs a program of this catalog.
+    Program(ProgramVerb),
     /// Replaces text in a file.
     Edit(EditVerb),
     /// Deletes files.
@@ -78,6 +80,21 @@ pub struct FileVerb {
     #[serde(default)]
     #[schemars(regex(pattern = "^(root|user|[0-9]+:[0-9]+)$"))]
     pub owner: Option<Text>,
+    /// The format of the packages for which this is done; both if not given.
+    #[serde(default)]
+    pub format: Option<FormatFile>,
+}
+
+/// Installs a program that the catalog itself holds, built for each architecture, in place of a file that may be there.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramVerb {
+    /// Where it lies in the image; it belongs to root, and everyone may run it.
+    #[schemars(regex(pattern = "^/."))]
+    pub program: Text,
+    /// Its name in the catalog: `programs/NAME/ARCHITECTURE`.
+    #[schemars(regex(pattern = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"))]
+    pub name: Text,
     /// The format of the packages for which this is done; both if not given.
     #[serde(default)]
     pub format: Option<FormatFile>,
@@ -166,6 +183,7 @@ impl VerbFile {
             Self::Dir(verb) => verb.format,
             Self::Link(verb) => verb.format,
             Self::File(verb) => verb.format,
+            Self::Program(verb) => verb.format,
             Self::Edit(verb) => verb.format,
             Self::Delete(verb) => verb.format,
             Self::Chown(verb) => verb.format,

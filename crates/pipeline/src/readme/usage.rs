@@ -55,6 +55,7 @@ impl Script<'_> {
                 self.expect(stderr.as_ref());
             }
             Step::Start(start) => self.start(start),
+            Step::Restart => self.restart(),
             Step::Wait(Wait::Port(port)) => {
                 self.lines.push(format!("until nc -z localhost {port}; do sleep 1; done"));
             }
@@ -177,6 +178,18 @@ impl Script<'_> {
         self.lines.push(line.text());
     }
 
+    /// Ends the container and starts the same in a new one.
+    fn restart(&mut self) {
+        let start = self.test.steps.iter().find_map(|step| match step {
+            Step::Start(start) => Some(start),
+            _ => None,
+        });
+        let Some(start) = start else { return };
+        let name = self.name().to_owned();
+        self.lines.extend([format!("podman stop {name}"), format!("podman rm {name}")]);
+        self.start(start);
+    }
+
     /// The ports that the test connects to.
     fn ports(&self) -> BTreeSet<u16> {
         let port = |step: &Step| match step {
@@ -261,6 +274,7 @@ tests:
   - name: listens elsewhere
     steps:
       - start: {arguments: [--port, "9000"]}
+      - restart: service
       - wait: {port: 9000}
   - name: has files
     steps:

@@ -140,6 +140,19 @@ impl Container for Running<'_> {
         Path::new(&format!("/proc/{process}")).exists().then_some(process)
     }
 
+    fn stop(&self, limit: Duration) -> Result<()> {
+        let signal = self.engine.definition.run.stop_signal.as_deref().unwrap_or("SIGTERM");
+        process::run(self.engine.runtime().args(["kill", &self.id, signal]), None, OVERHEAD)?;
+        let start = Instant::now();
+        while self.process().is_some() {
+            if start.elapsed() > limit {
+                bail!("the service did not end within {} s of {signal}", limit.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     fn logs(&self) -> String {
         fs_err::read_to_string(&self.log).unwrap_or_else(|error| error.to_string())
     }
@@ -206,6 +219,9 @@ fn mounts(spec: &ContainerSpec) -> Vec<Value> {
     );
     mounts.extend(spec.volumes.iter().map(|(directory, path)| {
         json!({"type": "bind", "source": directory, "destination": path, "options": ["bind", "nosuid", "nodev"]})
+    }));
+    mounts.extend(spec.files.iter().map(|(file, path)| {
+        json!({"type": "bind", "source": file, "destination": path, "options": ["bind", "ro", "nosuid", "nodev"]})
     }));
     mounts
 }

@@ -26,6 +26,8 @@ pub struct ContainerSpec {
     pub tmpfs: Vec<String>,
     /// Directories of the machine, each with the path at which it is seen; they come to belong to the user that runs.
     pub volumes: Vec<(PathBuf, String)>,
+    /// Files of the machine, each with the path at which it is seen, read-only.
+    pub files: Vec<(PathBuf, String)>,
     /// Whether the container reaches the machine's network; it always has its own loopback.
     pub network: bool,
 }
@@ -58,6 +60,12 @@ pub trait Container {
 
     /// The id of its first process, as the machine sees it; `None` when it has ended.
     fn process(&self) -> Option<u32>;
+
+    /// Sends its first process the image's stop signal, and waits until it has ended.
+    ///
+    /// # Errors
+    /// When it has not ended within the limit.
+    fn stop(&self, limit: Duration) -> Result<()>;
 
     /// What its first process printed so far, both streams.
     fn logs(&self) -> String;

@@ -90,6 +90,9 @@ impl Podman {
             // `U`: owned by the user that runs.
             command.args(["--volume", &format!("{}:{path}:U", directory.display())]);
         }
+        for (file, path) in &spec.files {
+            command.args(["--volume", &format!("{}:{path}:ro", file.display())]);
+        }
         if let Some((uid, gid)) = spec.user {
             command.args(["--user", &format!("{uid}:{gid}")]);
         }
@@ -162,6 +165,17 @@ impl Container for Running<'_> {
         inspect.args(["inspect", "--format", "{{.State.Pid}}", &self.id]);
         let found = process::run(&mut inspect, None, OVERHEAD).context("podman inspect").ok()?;
         found.stdout.trim().parse().ok().filter(|process| *process != 0)
+    }
+
+    fn stop(&self, limit: Duration) -> Result<()> {
+        let mut stop = self.podman.podman();
+        stop.args(["stop", "--time", &limit.as_secs().to_string(), &self.id]);
+        let stopped = process::run(&mut stop, None, limit + OVERHEAD)?;
+        // It says so where it had to use force.
+        if !stopped.succeeded() || stopped.stderr.contains("SIGKILL") {
+            bail!("the service did not end: {}", stopped.stderr.trim());
+        }
+        Ok(())
     }
 
     fn logs(&self) -> String {

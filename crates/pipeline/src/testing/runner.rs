@@ -59,6 +59,8 @@ struct Session<'a> {
     spec: ContainerSpec,
     limit: Duration,
     service: Option<Box<dyn Container + 'a>>,
+    /// What the service was started as.
+    started: Option<ContainerSpec>,
 }
 
 impl<'a> Session<'a> {
@@ -76,6 +78,12 @@ impl<'a> Session<'a> {
             fs_err::create_dir_all(&directory)?;
             volumes.push((directory, path.to_string()));
         }
+        let mut files = Vec::new();
+        for (number, (path, text)) in sandbox.files.iter().enumerate() {
+            let file = scratch.join(format!("file-{number}"));
+            fs_err::write(&file, text)?;
+            files.push((file, path.to_string()));
+        }
         let spec = ContainerSpec {
             command: None,
             user: sandbox.user,
@@ -83,10 +91,11 @@ impl<'a> Session<'a> {
             read_only: sandbox.read_only,
             tmpfs: sandbox.tmpfs.iter().map(TreePath::to_string).collect(),
             volumes,
+            files,
             network: sandbox.network,
         };
         let limit = Duration::from_secs(sandbox.timeout.into());
-        Ok(Self { test, image, engine, probe, spec, limit, service: None })
+        Ok(Self { test, image, engine, probe, spec, limit, service: None, started: None })
     }
 
     fn run(mut self) -> Result<()> {
@@ -112,6 +121,7 @@ impl<'a> Session<'a> {
                 check_finished(&finished, *exit, stdout.as_ref(), stderr.as_ref())
             }
             Step::Start(start) => self.start(start),
+            Step::Restart => self.restart(),
             Step::Wait(Wait::Port(port)) => self.until(&format!("port {port} did not open"), |session| {
                 Ok(session.probe(&["port", &port.to_string()])?.succeeded())
             }),
@@ -136,6 +146,17 @@ impl<'a> Session<'a> {
         };
         let spec = ContainerSpec { command, ..self.spec.clone() };
         self.service = Some(self.engine()?.start(&spec)?);
+        self.started = Some(spec);
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        let (Some(service), Some(spec)) = (&self.service, &self.started) else {
+            bail!("nothing was started");
+        };
+        ensure!(service.process().is_some(), "the service has ended");
+        service.stop(self.limit)?;
+        self.service = Some(self.engine()?.start(spec)?);
         Ok(())
     }
 
@@ -246,6 +267,7 @@ const fn verb(step: &Step) -> &'static str {
     match step {
         Step::Run { .. } => "run",
         Step::Start(_) => "start",
+        Step::Restart => "restart",
         Step::Wait(_) => "wait",
         Step::Http { .. } => "http",
         Step::Tcp { .. } => "tcp",

@@ -1,11 +1,10 @@
 //! What an image may only hold when its definition says so: a shell, a package manager, setuid and setgid files.
 
-use std::collections::BTreeSet;
-
-use calypte_base::TreePath;
+use calypte_base::{Digest, TreePath};
 use calypte_definition::Allowance;
 
 use super::CheckFailure;
+use crate::context::FinishContext;
 use crate::tree::{FileTree, Node, NodeKind};
 
 /// Programs that read commands from a user, by the names that they go by.
@@ -36,12 +35,21 @@ const PACKAGE_MANAGERS: [&str; 18] = [
     "zypper",
 ];
 
+/// The program of the catalog that may bear a shell's name, since it is none: called so, it runs one plain command of a
+/// fixed list of programs (`crates/entrypoint/src/sh.rs`).
+const RUNNER: &str = "entrypoint";
+
 /// Finds what this definition does not allow.
-pub(super) fn check(tree: &FileTree, allow: &BTreeSet<Allowance>) -> Vec<CheckFailure> {
+pub(super) fn check(tree: &FileTree, context: &FinishContext<'_>) -> Vec<CheckFailure> {
+    let allow = &context.definition.allow;
     let mut failures = Vec::new();
     for (path, node) in tree.iter() {
         for (allowance, what, key) in [
-            (Allowance::Shell, is_program(path, node, &SHELLS).then_some("a shell"), "shell"),
+            (
+                Allowance::Shell,
+                (is_program(path, node, &SHELLS) && !is_runner(path, tree, context)).then_some("a shell"),
+                "shell",
+            ),
             (
                 Allowance::PackageManager,
                 is_program(path, node, &PACKAGE_MANAGERS).then_some("a package manager"),
@@ -74,6 +82,13 @@ fn is_program(path: &TreePath, node: &Node, names: &[&str]) -> bool {
     };
     let directory = path.parent().is_some_and(|parent| matches!(parent.file_name(), "bin" | "sbin"));
     runnable && directory && names.binary_search(&path.file_name()).is_ok()
+}
+
+/// Whether this is the catalog's program [`RUNNER`], or a link to it: known by its content, not by its name.
+fn is_runner(path: &TreePath, tree: &FileTree, context: &FinishContext<'_>) -> bool {
+    let Some(runner) = context.programs.get(RUNNER) else { return false };
+    let Ok(Some(real)) = tree.resolve(path) else { return false };
+    tree.file(&real).is_some_and(|content| content.digest == Digest::of(runner))
 }
 
 fn set_id(tree: &FileTree, node: &Node) -> Option<&'static str> {

@@ -50,7 +50,7 @@ pub fn run_all(tree: &FileTree, context: &FinishContext<'_>) -> Vec<CheckFailure
     let mut failures = libraries::check(tree, context, &facts);
     failures.extend(scripts::check(tree, context, &facts));
     failures.extend(links::check(tree));
-    failures.extend(allowances::check(tree, &context.definition.allow));
+    failures.extend(allowances::check(tree, context));
     failures.extend(access::check(tree, context.definition));
     failures.extend(fips::check(tree, context));
     failures.extend(closure::check(tree, context, &facts));

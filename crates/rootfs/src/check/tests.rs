@@ -171,6 +171,26 @@ fn shells_package_managers_and_setuid_files_need_leave() {
 }
 
 #[test]
+fn a_program_that_only_bears_the_name_of_a_shell_is_known_by_its_content() {
+    let bench = || {
+        let mut bench =
+            Bench::new().file_with("usr/bin/entrypoint", "runner", 0o755).link("usr/bin/sh", "entrypoint");
+        bench.programs.insert("entrypoint".to_owned(), b"runner".to_vec());
+        bench
+    };
+    assert_eq!(failures(&mut bench()), "");
+    let mut copy = bench().file_with("usr/local/bin/sh", "runner", 0o755);
+    assert_eq!(failures(&mut copy), "");
+    let mut other = bench().file_with("usr/local/bin/sh", "another", 0o755);
+    assert!(failures(&mut other).starts_with("[allowances] /usr/local/bin/sh (package p): a shell"));
+    let mut replaced = bench().file_with("usr/bin/entrypoint", "another", 0o755);
+    assert!(failures(&mut replaced).starts_with("[allowances] /usr/bin/sh (package p): a shell"));
+    let mut unnamed = bench();
+    unnamed.programs = [("other".to_owned(), b"runner".to_vec())].into();
+    assert!(failures(&mut unnamed).starts_with("[allowances] /usr/bin/sh (package p): a shell"));
+}
+
+#[test]
 fn what_the_user_could_change() {
     let mut bench = Bench::new()
         .file("etc/app/own.conf", "x")

@@ -17,6 +17,7 @@ use super::{Apply, FinishError};
 use crate::context::FinishContext;
 use crate::package::{DebDescription, Description, FileFacts, UnpackedEntry, UnpackedPackage};
 use crate::tree::{Content, FileTree, Node, NodeKind, Owner};
+use crate::verbs::Programs;
 
 /// The time of everything in a test's tree.
 pub(crate) const EPOCH: Epoch = Epoch(1_800_000_000);
@@ -115,6 +116,7 @@ pub(crate) struct Bench {
     pub contents: Contents,
     pub packages: Vec<UnpackedPackage>,
     pub definition: ImageDefinition,
+    pub programs: Programs,
     pub rules: Rules,
     pub architecture: Architecture,
 }
@@ -127,6 +129,7 @@ impl Bench {
             contents: Contents::new(),
             packages: Vec::new(),
             definition: definition(),
+            programs: Programs::new(),
             rules: rules(),
             architecture: Architecture::Amd64,
         }
@@ -206,6 +209,7 @@ impl Bench {
             architecture: self.architecture,
             format: PackageFormat::Deb,
             definition: &self.definition,
+            programs: &self.programs,
             rules: &self.rules,
             packages: &self.packages,
             locked: &[],

@@ -33,7 +33,8 @@ impl Stage {
 
     fn apply(&mut self, verb: FsVerb) -> Result<(), VerbError> {
         let user = User { name: "nonroot".to_owned(), uid: 65532, gid: 65533, home: path("home/nonroot") };
-        apply(&mut self.tree, &mut self.contents, &[verb], &user, Epoch(99))
+        let programs = Programs::from([("tool".to_owned(), b"\x7fELF".to_vec())]);
+        apply(&mut self.tree, &mut self.contents, &[verb], &programs, &user, Epoch(99))
     }
 
     fn refused(&mut self, verb: FsVerb) -> String {
@@ -101,6 +102,26 @@ fn dir_makes_parents_and_changes_what_is_there() {
     );
     assert!(
         stage.refused(dir("etc/app/app.conf/x/y", 0o755, FsOwner::Root)).contains("is a file, put there by")
+    );
+}
+
+#[test]
+fn programs_come_from_the_catalog() {
+    let mut stage = Stage::new();
+    let program = |place: &str, name: &str| FsVerb::Program { path: path(place), name: name.to_owned() };
+    stage.apply(program("usr/bin/tool", "tool")).unwrap();
+    let node = stage.node("usr/bin/tool");
+    assert_eq!((node.mode, node.uid, node.gid, &node.owner), (0o755, 0, 0, &Owner::Definition));
+    assert_eq!(stage.text("usr/bin/tool"), "\x7fELF");
+    let error = stage.apply(program("usr/bin/other", "other")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "program /usr/bin/other: the catalog has no program `other` for this architecture"
+    );
+    assert!(error.hint().unwrap().contains("`programs/other/`"));
+    assert_eq!(
+        stage.refused(program("usr/lib", "tool")),
+        "program /usr/lib: it is a directory and not a file"
     );
 }
 

@@ -71,6 +71,7 @@ impl Bench {
         let assembly = Assembly {
             definition: &self.definition,
             packages: &packages,
+            programs: &BTreeMap::new(),
             rules: &self.rules,
             architecture: Architecture::Amd64,
             format: PackageFormat::Deb,

@@ -38,6 +38,13 @@ end
         ..EMPTY
     },
     Recipe {
+        name: "busybox",
+        version: "1:{busybox-static}-2.fc44",
+        debs: &["busybox-static"],
+        tree: "keep usr/bin/busybox usr/share/licenses\n",
+        ..EMPTY
+    },
+    Recipe {
         name: "coreutils",
         version: "{coreutils}-6.fc44",
         debs: &["coreutils"],
