@@ -257,7 +257,9 @@ impl Factory<'_> {
         self.fetch(universe, packages.iter().copied())?;
         self.settings.reporter.step(&format!("assembling {} for {architecture}", definition.id));
         let format = universe.format;
-        let assembly = Assembly { definition, packages, programs, rules, architecture, format, epoch };
+        let repositories = &universe.repositories;
+        let assembly =
+            Assembly { definition, packages, programs, rules, repositories, architecture, format, epoch };
         let rootfs = assemble(&assembly, self.store())?;
         self.refuse_unknown_scripts(&rootfs.packages, both)?;
         self.stop_if_interrupted()?;
@@ -294,11 +296,13 @@ impl Factory<'_> {
         // The table of scripts decides whether there is a lock, and nothing in an image.
         let Rules { assumed, slices, accounts, alternatives, effects, scripts: _ } =
             &self.universe(inputs.universe)?.1;
+        let repositories = &self.universe(inputs.universe)?.0.repositories;
         Ok(InputKey::new(env!("CALYPTE_SOURCES"))
             .with("packages", &serde_json::to_vec(&packages)?)
             .with("definition", &serde_json::to_vec(inputs.definition)?)
             .with("programs", format!("{programs:?}").as_bytes())
             .with("rules", format!("{:?}", (assumed, slices, accounts, alternatives, effects)).as_bytes())
+            .with("repositories", format!("{repositories:?}").as_bytes())
             .with("architecture", inputs.architecture.oci().as_bytes())
             .with("compression", compressor.as_bytes())
             .with("layers", &options.limit.to_le_bytes())

@@ -17,7 +17,7 @@ use calypte_base::{Architecture, Epoch, PackageFormat, TreePath};
 use calypte_definition::{ImageDefinition, ImageId};
 use calypte_resolve::LockedPackage;
 use calypte_store::{Contents, Store, StoreError};
-use calypte_universe::Rules;
+use calypte_universe::{RepositoryDefinition, Rules};
 
 use crate::check::{self, CheckFailure};
 use crate::context::FinishContext;
@@ -46,6 +46,8 @@ pub struct Assembly<'a> {
     pub programs: &'a Programs,
     /// The universe's reviewed tables.
     pub rules: &'a Rules,
+    /// The universe's repositories.
+    pub repositories: &'a [RepositoryDefinition],
     /// The architecture of the image.
     pub architecture: Architecture,
     /// The format of the packages.
@@ -159,7 +161,7 @@ pub fn assemble(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, Assemb
 }
 
 fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem> {
-    let Assembly { definition, programs, rules, architecture, format, epoch, .. } = *assembly;
+    let Assembly { definition, programs, rules, repositories, architecture, format, epoch, .. } = *assembly;
     let (packages, mut contents) = take_packages(assembly, store)?;
     let mut tree = merge::merge(&packages, epoch)?;
     let dropped = slices::drop(&mut tree, &packages, &rules.slices, &definition.slices)?;
@@ -170,6 +172,7 @@ fn run(assembly: &Assembly<'_>, store: &Store) -> Result<Rootfs, AssembleProblem
         definition,
         programs,
         rules,
+        repositories,
         packages: &packages,
         locked: &assembly.packages,
         contents: &mut contents,

@@ -7,7 +7,7 @@ use calypte_base::{Architecture, Epoch, PackageFormat};
 use calypte_definition::ImageDefinition;
 use calypte_resolve::LockedPackage;
 use calypte_store::Contents;
-use calypte_universe::Rules;
+use calypte_universe::{RepositoryDefinition, Rules};
 
 use crate::package::UnpackedPackage;
 use crate::verbs::Programs;
@@ -25,6 +25,8 @@ pub struct FinishContext<'a> {
     pub programs: &'a Programs,
     /// The universe's reviewed tables.
     pub rules: &'a Rules,
+    /// The repositories that the packages come from.
+    pub repositories: &'a [RepositoryDefinition],
     /// The packages in the tree, by name.
     pub packages: &'a [UnpackedPackage],
     /// The same packages as the lock has them: who asks for each. By name.

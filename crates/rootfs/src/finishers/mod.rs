@@ -5,6 +5,7 @@
 //! which finisher is written in the universe's `scripts.yaml`; `docs/reference/finishers.md` describes each.
 
 mod alternatives;
+mod apt_sources;
 mod authselect;
 mod ca_certificates;
 mod crypto_policies;
@@ -44,11 +45,12 @@ pub struct Finisher {
 
 /// All finishers in the order in which they run: users first, since others give files to them; files of scripts
 /// before tmpfiles.d, as postinst scripts have their tmpfiles part at the end; what reads the whole tree last.
-pub const ORDER: [Finisher; 13] = [
+pub const ORDER: [Finisher; 14] = [
     Finisher { name: users::NAME, title: "users and groups", apply: users::apply },
     Finisher { name: defaults::NAME, title: "files and links that scripts create", apply: defaults::apply },
     Finisher { name: tmpfiles::NAME, title: "what tmpfiles.d files declare", apply: tmpfiles::apply },
     Finisher { name: alternatives::NAME, title: "alternatives", apply: alternatives::apply },
+    Finisher { name: apt_sources::NAME, title: "where apt gets packages", apply: apt_sources::apply },
     Finisher { name: shells::NAME, title: "/etc/shells", apply: shells::apply },
     Finisher { name: pam::NAME, title: "/etc/pam.d/common-*", apply: pam::apply },
     Finisher { name: authselect::NAME, title: "/etc/nsswitch.conf and /etc/pam.d", apply: authselect::apply },

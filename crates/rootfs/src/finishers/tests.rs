@@ -11,7 +11,7 @@ use calypte_definition::image::{Category, ImageId, RunConfig, User};
 use calypte_definition::yaml;
 use calypte_formats::elf::{ElfClass, ElfFacts, ElfKind};
 use calypte_store::Contents;
-use calypte_universe::Rules;
+use calypte_universe::{DebLayout, Layout, RepositoryDefinition, Rules};
 
 use super::{Apply, FinishError};
 use crate::context::FinishContext;
@@ -109,6 +109,21 @@ pub(crate) fn rules() -> Rules {
     }
 }
 
+/// A Debian repository.
+fn repository() -> RepositoryDefinition {
+    RepositoryDefinition {
+        name: "sid".into(),
+        mirror: "debian".into(),
+        fallback: "http://mirror.example/debian".into(),
+        keys: BTreeSet::new(),
+        layout: Layout::Deb(DebLayout {
+            suite: "unstable".into(),
+            codename: "sid".into(),
+            components: ["main".into(), "contrib".into()].into(),
+        }),
+    }
+}
+
 /// A tree with its contents, packages and definition.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -118,6 +133,7 @@ pub(crate) struct Bench {
     pub definition: ImageDefinition,
     pub programs: Programs,
     pub rules: Rules,
+    pub repositories: Vec<RepositoryDefinition>,
     pub architecture: Architecture,
 }
 
@@ -131,6 +147,7 @@ impl Bench {
             definition: definition(),
             programs: Programs::new(),
             rules: rules(),
+            repositories: vec![repository()],
             architecture: Architecture::Amd64,
         }
     }
@@ -211,6 +228,7 @@ impl Bench {
             definition: &self.definition,
             programs: &self.programs,
             rules: &self.rules,
+            repositories: &self.repositories,
             packages: &self.packages,
             locked: &[],
             contents: &mut self.contents,

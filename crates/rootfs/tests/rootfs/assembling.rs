@@ -61,7 +61,7 @@ impl Bench {
             sha256: self.store.put(&bytes).unwrap(),
             date: Epoch(0),
             r#in: BTreeSet::new(),
-            by: BTreeSet::new(),
+            by: [calypte_resolve::DEFINITION.to_owned()].into(),
         });
         self
     }
@@ -73,6 +73,7 @@ impl Bench {
             packages: &packages,
             programs: &BTreeMap::new(),
             rules: &self.rules,
+            repositories: &[],
             architecture: Architecture::Amd64,
             format: PackageFormat::Deb,
             epoch: self.epoch,
