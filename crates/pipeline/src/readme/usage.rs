@@ -8,7 +8,7 @@ use calypte_definition::{ImageDefinition, Sandbox, Start, Step, Test, TextCheck,
 use super::shell::{Line, printf, quoted};
 
 /// The longest script that a page shows.
-const LONGEST: usize = 40;
+const LONGEST: usize = 60;
 
 /// The image as the commands name it.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,12 @@ pub struct Named<'a> {
 /// The script of one test; none where there is nothing to type, or too much of it.
 pub fn script(test: &Test, image: Named<'_>) -> Option<String> {
     let mut script = Script { test, image, lines: Vec::new(), started: false };
+    script.write_files();
+    let written = script.lines.len();
     test.steps.iter().for_each(|step| script.step(step));
+    if script.lines.len() == written {
+        return None;
+    }
     script.clean_up();
     let text = script.lines.join("\n");
     (!text.is_empty() && text.lines().count() <= LONGEST).then_some(text)
@@ -78,7 +83,9 @@ impl Script<'_> {
 
     /// The options that every container of the test has.
     fn options(&self, line: &mut Line) {
-        let Sandbox { environment, tmpfs, read_only, user, .. } = &self.test.sandbox;
+        // By all its fields: a container that lacked one of them would not be the one that is tested.
+        let Sandbox { environment, tmpfs, volumes: _, files: _, read_only, user, network: _, timeout: _ } =
+            &self.test.sandbox;
         if *read_only {
             line.raw("--read-only");
         }
@@ -90,6 +97,9 @@ impl Script<'_> {
         }
         for (path, name) in self.volumes() {
             line.option("--volume", &format!("{name}:{path}:U"));
+        }
+        for (path, name) in self.files() {
+            line.raw(format!("--volume \"$PWD/{name}:{path}:ro\""));
         }
         if let Some((uid, gid)) = user {
             line.raw(format!("--user {uid}:{gid}"));
@@ -112,6 +122,24 @@ impl Script<'_> {
             (path, name)
         };
         self.test.sandbox.volumes.iter().map(name).collect()
+    }
+
+    /// The test's files, each with the name of one that a reader writes for it.
+    fn files(&self) -> BTreeMap<String, String> {
+        let name = |path: &TreePath| path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+        self.test.sandbox.files.keys().map(|path| (path.to_string(), name(path))).collect()
+    }
+
+    /// Writes the test's files beside where the reader is.
+    fn write_files(&mut self) {
+        for (path, text) in &self.test.sandbox.files {
+            let name = quoted(path.as_str().rsplit('/').next().unwrap_or_default());
+            let mut end = "END".to_owned();
+            while text.lines().any(|line| line == end) {
+                end.push('X');
+            }
+            self.lines.push(format!("cat > {name} <<'{end}'\n{}\n{end}", text.trim_end_matches('\n')));
+        }
     }
 
     /// A command in a container of its own. What the entrypoint would start anyway is left to it.
@@ -272,6 +300,7 @@ tests:
         reply: {contains: PONG}
       - run: [x-ctl, stop]
   - name: listens elsewhere
+    with: {files: {/etc/x/x.conf: "port 9000\nEND\n"}}
     steps:
       - start: {arguments: [--port, "9000"]}
       - restart: service
