@@ -22,6 +22,11 @@ pub struct Named<'a> {
 /// The script of one test; none where there is nothing to type, or too much of it.
 pub fn script(test: &Test, image: Named<'_>) -> Option<String> {
     let mut script = Script { test, image, lines: Vec::new(), started: false };
+    let names: BTreeSet<String> = script.files().into_values().collect();
+    if names.len() < test.sandbox.files.len() {
+        // Two files of one name would need directories, which a page does not make.
+        return None;
+    }
     script.write_files();
     let written = script.lines.len();
     test.steps.iter().for_each(|step| script.step(step));
