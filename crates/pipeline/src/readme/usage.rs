@@ -21,7 +21,7 @@ pub struct Named<'a> {
 
 /// The script of one test; none where there is nothing to type, or too much of it.
 pub fn script(test: &Test, image: Named<'_>) -> Option<String> {
-    let mut script = Script { test, image, lines: Vec::new(), started: false };
+    let mut script = Script { test, image, lines: Vec::new(), started: false, open: BTreeSet::new() };
     let names: BTreeSet<String> = script.files().into_values().collect();
     if names.len() < test.sandbox.files.len() {
         // Two files of one name would need directories, which a page does not make.
@@ -43,6 +43,8 @@ struct Script<'a> {
     image: Named<'a>,
     lines: Vec<String>,
     started: bool,
+    /// The ports of the service that are known to be open.
+    open: BTreeSet<u16>,
 }
 
 impl Script<'_> {
@@ -66,15 +68,16 @@ impl Script<'_> {
             }
             Step::Start(start) => self.start(start),
             Step::Restart => self.restart(),
-            Step::Wait(Wait::Port(port)) => {
-                self.lines.push(format!("until nc -z localhost {port}; do sleep 1; done"));
-            }
+            Step::Wait(Wait::Port(port)) => self.wait(*port),
             Step::Wait(Wait::Run(command)) => {
                 let line = self.execute(false, command);
                 self.lines.push(format!("until {line}; do sleep 1; done"));
             }
             Step::Http { port, path, status, body } => self.http(*port, path, *status, body.as_ref()),
             Step::Tcp { port, send, reply } => {
+                if !self.open.contains(port) {
+                    self.wait(*port);
+                }
                 self.lines.push(format!("printf {} | nc -w 2 localhost {port}", printf(send)));
                 self.expect(Some(reply));
             }
@@ -184,6 +187,7 @@ impl Script<'_> {
 
     fn start(&mut self, start: &Start) {
         self.started = true;
+        self.open.clear();
         let mut line = Line::new(&["podman", "run", "--detach"]);
         line.option("--name", self.name());
         self.options(&mut line);
@@ -232,13 +236,19 @@ impl Script<'_> {
         self.test.steps.iter().filter_map(port).collect()
     }
 
+    fn wait(&mut self, port: u16) {
+        self.open.insert(port);
+        self.lines.push(format!("until nc -z localhost {port}; do sleep 1; done"));
+    }
+
     fn http(&mut self, port: u16, path: &str, status: u16, body: Option<&TextCheck>) {
+        self.open.insert(port);
         let url = quoted(&format!("http://localhost:{port}{path}"));
         if status == 200 {
             self.lines.push(format!("curl --silent --retry 9 --retry-all-errors {url}"));
             self.expect(body);
         } else {
-            let code = "curl --silent --output /dev/null --write-out '%{http_code}\\n'";
+            let code = "curl --silent --retry 9 --retry-connrefused --output /dev/null --write-out '%{http_code}\\n'";
             self.lines.push(format!("{code} {url}"));
             self.lines.push(format!("# → {status}"));
         }
@@ -255,7 +265,7 @@ impl Script<'_> {
 
     fn clean_up(&mut self) {
         if self.started {
-            self.lines.push(format!("podman rm --force --time 1 {}", self.name()));
+            self.lines.push(format!("podman rm --force --time 0 {}", self.name()));
         }
         let volumes: Vec<String> = self.volumes().into_values().collect();
         if !volumes.is_empty() && !self.lines.is_empty() {
