@@ -104,7 +104,11 @@ impl Script<'_> {
             line.option("--tmpfs", &path.to_string());
         }
         for (path, name) in self.volumes() {
-            line.option("--volume", &format!("{name}:{path}:U"));
+            if self.is_declared(path) {
+                line.option("--volume", &format!("{name}:{path}:U"));
+            } else {
+                line.raw(format!("--volume \"$PWD/{name}:{path}:U\""));
+            }
         }
         for (path, name) in self.files() {
             line.raw(format!("--volume \"$PWD/{name}:{path}:ro\""));
@@ -132,6 +136,12 @@ impl Script<'_> {
         self.test.sandbox.volumes.iter().map(name).collect()
     }
 
+    /// Whether a path is a volume of the image. Elsewhere, a new volume gets its owner from the image, and not from `U`; so a
+    /// directory of the reader's is taken.
+    fn is_declared(&self, path: &TreePath) -> bool {
+        self.image.definition.run.volumes.contains(path)
+    }
+
     /// The test's files, each with the name of one that a reader writes for it.
     fn files(&self) -> BTreeMap<String, String> {
         let name = |path: &TreePath| path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
@@ -140,6 +150,13 @@ impl Script<'_> {
 
     /// Writes the test's files beside where the reader is.
     fn write_files(&mut self) {
+        let directories: Vec<String> = self
+            .volumes()
+            .into_iter()
+            .filter(|(path, _)| !self.is_declared(path))
+            .map(|(_, name)| format!("mkdir -p {name}"))
+            .collect();
+        self.lines.extend(directories);
         for (path, text) in &self.test.sandbox.files {
             let name = quoted(path.as_str().rsplit('/').next().unwrap_or_default());
             let mut end = "END".to_owned();
@@ -267,7 +284,8 @@ impl Script<'_> {
         if self.started {
             self.lines.push(format!("podman rm --force --time 0 {}", self.name()));
         }
-        let volumes: Vec<String> = self.volumes().into_values().collect();
+        let volumes = self.volumes().into_iter().filter(|(path, _)| self.is_declared(path));
+        let volumes: Vec<String> = volumes.map(|(_, name)| name).collect();
         if !volumes.is_empty() && !self.lines.is_empty() {
             self.lines.push(format!("podman volume rm {}", volumes.join(" ")));
         }
