@@ -127,7 +127,8 @@ impl Script<'_> {
         let name = |path| {
             let shown = TreePath::to_string(path);
             let last = shown.rsplit('/').next().unwrap_or_default();
-            let mut name = format!("{}-{last}", self.name());
+            let own = last.starts_with(self.name());
+            let mut name = if own { last.to_owned() } else { format!("{}-{last}", self.name()) };
             while !names.insert(name.clone()) {
                 name.push_str("-2");
             }
