@@ -2,12 +2,15 @@
 #![no_main]
 
 use calypte_formats::accounts::{self, PasswdLine};
+use calypte_formats::systemd_service::Service;
 use calypte_formats::systemd_unit::{self, Install};
 use calypte_formats::{sysusers, tmpfiles};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     Install::default().read(text);
+    let service = Service::read("fuzz.service", text);
+    assert!(service.unset.iter().all(|name| name.starts_with('$')));
     assert!(systemd_unit::presets(text).iter().all(|rule| !rule.pattern.contains('\n')));
     if let Ok(lines) = tmpfiles::parse("fuzz.conf", text) {
         assert!(lines.iter().all(|line| line.path.starts_with('/')));

@@ -34,7 +34,9 @@ fn package_tools(world: &World) -> Result<()> {
     let text = fs_err::read_to_string(&sources)?;
     ensure!(text.contains("Suites: sid") && text.contains("Signed-By: "), "{text}");
     let mirror = calypte_rpm_universe::configured_mirror().context("no mirror")?;
-    let line = |line: &str| if line.starts_with("URIs: ") { format!("URIs: {mirror}\n") } else { format!("{line}\n") };
+    let line = |line: &str| {
+        if line.starts_with("URIs: ") { format!("URIs: {mirror}\n") } else { format!("{line}\n") }
+    };
     fs_err::write(&sources, text.lines().map(line).collect::<String>())?;
     fs_err::copy("/etc/resolv.conf", root.join("etc/resolv.conf"))?;
     inside(&["apt-get", "-q", "-o", "Acquire::Check-Valid-Until=false", "update"])?;

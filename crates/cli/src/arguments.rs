@@ -67,6 +67,10 @@ pub enum Command {
     Up(commands::up::Arguments),
     /// List the images of the catalog
     List(commands::list::Arguments),
+    /// Show the catalog: its families, how large they are, and pages about them
+    Catalog(commands::catalog::Arguments),
+    /// Make the definition of an image family from a package
+    New(commands::new::Arguments),
     /// Choose the packages of image families and write their locks
     Lock(commands::lock::Arguments),
     /// Build an image from its lock

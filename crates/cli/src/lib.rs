@@ -54,6 +54,8 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
     match command {
         Command::Up(arguments) => commands::up::run(session, arguments),
         Command::List(arguments) => commands::list::run(session, arguments),
+        Command::Catalog(arguments) => commands::catalog::run(session, arguments),
+        Command::New(arguments) => commands::new::run(session, arguments),
         Command::Lock(arguments) => commands::lock::run(session, arguments),
         Command::Build(arguments) => commands::build::run(session, arguments),
         Command::Show(arguments) => commands::show::run(session, arguments),

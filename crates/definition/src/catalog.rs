@@ -151,7 +151,10 @@ impl Catalog {
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(Self { families: overviews.into_iter().map(overview).collect(), images })
+        let catalog = Self { families: overviews.into_iter().map(overview).collect(), images };
+        let errors: Vec<Diagnostic> =
+            families.values().flatten().flat_map(|family| catalog.unknown(family)).collect();
+        if errors.is_empty() { Ok(catalog) } else { Err(errors) }
     }
 
     /// The families, by name.
@@ -223,6 +226,38 @@ impl Catalog {
             image: id.to_string(),
             universe: universe.to_owned(),
             known: there.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    /// Which image a name in an example's Containerfile means: `image`, `builder`, or one of the catalog. `id` is the image
+    /// whose example it is.
+    ///
+    /// # Errors
+    /// When there is no such image.
+    pub fn image_of_example(&self, id: &ImageId, name: &str) -> Result<ImageId, UnknownImage> {
+        let variant = match name {
+            "image" => DEFAULT_VARIANT,
+            "builder" => "builder",
+            _ => return self.parse_id(name),
+        };
+        let id = ImageId { variant: variant.to_owned(), ..id.clone() };
+        self.image(&id).map(|_| id)
+    }
+
+    /// What a family's example names and the catalog does not have.
+    fn unknown(&self, family: &CheckedFamily) -> Option<Diagnostic> {
+        let example = family.example.as_ref()?;
+        let id = ImageId {
+            family: family.name.value.clone(),
+            stream: family.stream.clone(),
+            variant: DEFAULT_VARIANT.to_owned(),
+        };
+        let wrong = |name: &&str| self.image_of_example(&id, name).err();
+        let error = example.value.images().iter().find_map(wrong)?;
+        let diagnostic = family.source.diagnostic(example.span, error.to_string());
+        Some(match error.hint() {
+            Some(hint) => diagnostic.with_hint(hint),
+            None => diagnostic,
         })
     }
 

@@ -162,6 +162,8 @@ fn start(family: &CheckedFamily, id: &ImageId, parent: Option<ImageDefinition>) 
         version_of: BTreeMap::new(),
         end_of_life: None,
         allow: BTreeSet::new(),
+        compatibility: family.compatibility.clone(),
+        example: family.example.as_ref().map(|example| example.value.clone()),
         require: BTreeSet::new(),
         keep: BTreeMap::new(),
     };

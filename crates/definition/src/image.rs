@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fs::{FsChange, FsVerb};
+use crate::page::{Compatibility, Example};
 use crate::test::Test;
 
 /// The name of the variant that every family has.
@@ -91,6 +92,12 @@ pub struct ImageDefinition {
     pub end_of_life: Option<EndOfLife>,
     /// What the image may hold although images normally must not.
     pub allow: BTreeSet<Allowance>,
+    /// How it differs from a well-known image. For readers: what an image is made from does not hold it.
+    #[serde(skip)]
+    pub compatibility: Option<Compatibility>,
+    /// An example of building upon it. For readers, as well.
+    #[serde(skip)]
+    pub example: Option<Example>,
     /// What the image must be.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub require: BTreeSet<Requirement>,
@@ -233,6 +240,21 @@ pub enum Allowance {
 pub enum Requirement {
     /// OpenSSL's FIPS provider is there and active, and no library has cryptography of its own.
     Fips,
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Base => "base",
+            Self::Runtime => "runtime",
+            Self::Web => "web",
+            Self::Database => "database",
+            Self::Cache => "cache",
+            Self::Network => "network",
+            Self::Monitoring => "monitoring",
+            Self::Tool => "tool",
+        })
+    }
 }
 
 /// The shelves of the catalog.

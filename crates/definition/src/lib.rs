@@ -14,6 +14,7 @@ mod flatten;
 pub mod fs;
 pub mod image;
 mod nearest;
+pub mod page;
 pub mod tags;
 pub mod test;
 pub mod written;
@@ -28,5 +29,6 @@ pub use image::{
     RunConfig, User,
 };
 pub use nearest::nearest;
+pub use page::{Compatibility, Difference, Example};
 pub use test::{Sandbox, Start, Step, Test, TextCheck, Wait};
 pub use written::schema;

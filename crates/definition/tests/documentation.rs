@@ -21,6 +21,14 @@ fn examples_are_accepted() {
     let catalog = Catalog::load(files).unwrap_or_else(|errors| panic!("{}", errors[0]));
     assert!(catalog.parse_id("nginx-builder").is_ok());
     assert!(parts.len() >= 3);
+    // What is for the page about a family stands in the family alone.
+    let (pages, parts): (Vec<_>, Vec<_>) =
+        parts.iter().partition(|part| part.starts_with("compatibility:") || part.starts_with("example:"));
+    let pages = pages.into_iter().map(String::as_str).collect::<String>();
+    let catalog = Catalog::load([("base.yaml".to_owned(), format!("{base}{pages}"))]).unwrap();
+    let image = catalog.image(&catalog.parse_id("base").unwrap()).unwrap();
+    assert!(image.example.as_ref().is_some_and(|example| example.images() == ["builder", "image"]));
+    assert_eq!(image.compatibility.as_ref().map(|compatibility| compatibility.table.len()), Some(2));
     for part in parts {
         // The parts of a family are those of a variant too, but for the streams.
         let (keys, streams) =

@@ -22,6 +22,7 @@ pub mod python_metadata;
 pub mod rpm;
 pub mod rpm_dependency;
 pub mod rpm_repository;
+pub mod systemd_service;
 mod systemd_text;
 pub mod systemd_unit;
 pub mod sysusers;

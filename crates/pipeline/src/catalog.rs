@@ -158,15 +158,29 @@ impl CatalogDirectory {
         let text = lock.to_text();
         Lock::parse(text.as_bytes())
             .with_context(|| format!("{} would not be readable and is not written", path.display()))?;
-        let directory = path.parent().unwrap_or(&self.root);
-        fs_err::create_dir_all(directory)?;
-        let mut staged = tempfile::NamedTempFile::new_in(directory)?;
-        staged.write_all(text.as_bytes())?;
-        // A temporary file is its maker's alone; a lock is for everyone to read.
-        fs_err::set_permissions(staged.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        staged.persist(&path).with_context(|| path.display().to_string())?;
+        write_whole(&path, &text)?;
         Ok(path)
     }
+}
+
+/// Writes a file, whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs_err::create_dir_all(directory)?;
+    let mut staged = tempfile::NamedTempFile::new_in(directory)?;
+    staged.write_all(text.as_bytes())?;
+    // A temporary file is its maker's alone; what a catalog holds is for everyone to read.
+    fs_err::set_permissions(staged.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    staged.persist(path).with_context(|| path.display().to_string())?;
+    Ok(())
+}
+
+/// The text of a file; none where there is none.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>> {
+    if path.exists() { read_text(path).map(Some) } else { Ok(None) }
 }
 
 fn read_text(path: &Path) -> Result<String> {

@@ -234,6 +234,36 @@ fn deb(package: &Package, architecture: Architecture) -> Vec<u8> {
     ])
 }
 
+/// A package file of this control paragraph and these files, each with its mode and text; what is below /etc is its
+/// configuration.
+pub fn deb_of(control: &str, files: &[(&str, u32, &str)]) -> Vec<u8> {
+    let (mut data, mut directories) = (Writer::new(Vec::new()), BTreeSet::new());
+    let mut conffiles = String::new();
+    for (path, mode, text) in files {
+        for (slash, _) in path.match_indices('/') {
+            let directory = &path[..slash];
+            if directories.insert(directory) {
+                data.append_bytes(&Entry::new(format!("./{directory}"), EntryKind::Directory), b"").unwrap();
+            }
+        }
+        if path.starts_with("etc/") {
+            conffiles.push_str(&format!("/{path}\n"));
+        }
+        let entry = Entry::new(format!("./{path}"), EntryKind::File);
+        data.append_bytes(&Entry { size: text.len() as u64, mode: *mode, ..entry }, text.as_bytes()).unwrap();
+    }
+    let mut members = Writer::new(Vec::new());
+    for (name, text) in [("./control", control), ("./conffiles", &conffiles)] {
+        let entry = Entry { size: text.len() as u64, ..Entry::new(name, EntryKind::File) };
+        members.append_bytes(&entry, text.as_bytes()).unwrap();
+    }
+    archive(&[
+        ("debian-binary", b"2.0\n"),
+        ("control.tar", &members.finish().unwrap()),
+        ("data.tar", &data.finish().unwrap()),
+    ])
+}
+
 /// Bytes that no compressor makes smaller.
 fn noise(seed: &str, size: usize) -> Vec<u8> {
     let blocks = (0..).flat_map(|number: u32| *Digest::of(format!("{seed} {number}").as_bytes()).bytes());

@@ -138,22 +138,43 @@ impl Factory<'_> {
     }
 
     pub(crate) fn lifecycle(&self, image: &ImageDefinition, universe: &str) -> Result<Lifecycle> {
-        let days = Days::read(&self.settings.catalog)?;
-        let now = self.settings.now;
-        let stream = match &image.end_of_life {
-            None => None,
-            Some(EndOfLife::Date(text)) => Some(Support::until(Some(day(text)?), now)),
-            Some(EndOfLife::Product(product)) => {
-                let cycles = days.products.get(product);
-                let cycle = image.id.stream.as_ref().and_then(|stream| cycles?.get(stream.as_str()));
-                Some(Support::until(cycle.copied(), now))
-            }
+        let stream = match (&image.end_of_life, self.end_of_life(image)?) {
+            (None, _) => None,
+            (Some(_), day) => Some(Support::until(day, self.settings.now)),
         };
         let packages = match self.universe(universe)?.0.rolling {
             true => Support::Rolling,
-            false => Support::until(days.universes.get(universe).copied(), now),
+            false => {
+                let days = Days::read(&self.settings.catalog)?;
+                Support::until(days.universes.get(universe).copied(), self.settings.now)
+            }
         };
         Ok(Lifecycle { stream, packages })
+    }
+
+    /// Whether the catalog knows days of this product.
+    ///
+    /// # Errors
+    /// When the catalog's file has a mistake.
+    pub(crate) fn has_days(&self, product: &str) -> Result<bool> {
+        Ok(Days::read(&self.settings.catalog)?.products.contains_key(product))
+    }
+
+    /// The day on which the makers' support for an image's own software ends, whatever day it is now; none where nobody
+    /// said.
+    ///
+    /// # Errors
+    /// When the catalog's file has a mistake.
+    pub(crate) fn end_of_life(&self, image: &ImageDefinition) -> Result<Option<Epoch>> {
+        Ok(match &image.end_of_life {
+            None => None,
+            Some(EndOfLife::Date(text)) => Some(day(text)?),
+            Some(EndOfLife::Product(product)) => {
+                let days = Days::read(&self.settings.catalog)?;
+                let cycles = days.products.get(product);
+                image.id.stream.as_ref().and_then(|stream| cycles?.get(stream.as_str())).copied()
+            }
+        })
     }
 }
 

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use calypte_base::{Architecture, Digest, Epoch};
-use calypte_definition::tags::{TagValues, expand};
-use calypte_definition::{DEFAULT_VARIANT, ImageId};
+use calypte_definition::ImageId;
 use calypte_image::{Index, Output};
 use calypte_store::FetchError;
 use serde::Serialize;
@@ -14,6 +13,7 @@ use serde::Serialize;
 use crate::build::BuildRequest;
 use crate::factory::Factory;
 use crate::hints::hint;
+use crate::tags;
 use crate::testing::Probe;
 use crate::testing::engine::NoEngine;
 
@@ -286,20 +286,7 @@ impl Factory<'_> {
             .images()
             .first()
             .and_then(|image| image.annotations().get("org.opencontainers.image.version"));
-        let values = TagValues {
-            version: version.map(String::as_str),
-            stream: image.stream.as_deref(),
-            variant: &image.variant,
-            date,
-        };
-        let mut tags: Vec<String> =
-            definition.tags.iter().filter_map(|template| expand(template, &values)).collect();
-        if tags.is_empty() {
-            tags.push(if image.variant == DEFAULT_VARIANT { "latest".to_owned() } else { image.key() });
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        tags.retain(|tag| seen.insert(tag.clone()));
-        Ok(tags)
+        Ok(tags::expanded(definition, image, version.map(String::as_str), date))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `calypte build`: an image out of its lock, to a layout or an archive; or all images.
 
-mod all;
+pub(crate) mod all;
 
 use anyhow::{Result, bail};
 use calypte_base::Architecture;

@@ -2,6 +2,7 @@
 //! each fault is noted at its place, so that one run reports all of them. What depends on other files (parents, what
 //! a list holds when something is removed from it) comes later, in `flatten`.
 
+mod page;
 mod run;
 mod steps;
 mod verbs;
@@ -14,6 +15,7 @@ use calypte_base::{PackageFormat, TreePath};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::fs::FsChange;
 use crate::image::{Allowance, Category, DEFAULT_VARIANT, EndOfLife, Port, Requirement, User};
+use crate::page::{Compatibility, Example};
 use crate::test::Test;
 use crate::written::{DeltaFile, FamilyFile, FromFile, NameOr, Text, UserFile, VersionOfFile};
 use crate::yaml::{Entries, Span, Spanned};
@@ -32,6 +34,8 @@ pub(crate) struct CheckedFamily {
     pub(crate) starter: bool,
     pub(crate) url: Option<String>,
     pub(crate) licenses: Option<String>,
+    pub(crate) compatibility: Option<Compatibility>,
+    pub(crate) example: Option<Spanned<Example>>,
     pub(crate) base: Delta,
     pub(crate) streams: Vec<(Spanned<String>, Delta)>,
     pub(crate) variants: Vec<(Spanned<String>, Delta)>,
@@ -119,6 +123,8 @@ fn family_of_stream(
     }
     let url = file.url.as_ref().and_then(|url| checker.value(url, words::url));
     checker.tags_have_values(&file);
+    let compatibility = file.compatibility.as_ref().and_then(|file| checker.compatibility(file));
+    let example = file.example.as_ref().and_then(|file| checker.example(file));
     let streams = checker.layers(file.streams, "stream", words::stream);
     let variants = checker.layers(file.variants, "variant", words::variant);
     let base = checker.delta(DeltaFile {
@@ -152,6 +158,8 @@ fn family_of_stream(
         starter: file.starter,
         url,
         licenses: file.licenses.map(|licenses| licenses.value),
+        compatibility,
+        example,
         base,
         streams,
         variants,

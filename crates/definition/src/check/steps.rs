@@ -235,7 +235,7 @@ impl Checker<'_> {
         }
     }
 
-    fn text(&mut self, text: &Spanned<TextFile>) -> Option<TextCheck> {
+    pub(super) fn text(&mut self, text: &Spanned<TextFile>) -> Option<TextCheck> {
         let TextFile { contains, equals } = &text.value;
         if contains.as_ref().or(equals.as_ref()).is_none() || contains.as_ref().is_some_and(String::is_empty)
         {

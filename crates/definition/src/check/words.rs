@@ -149,6 +149,32 @@ pub(crate) fn path(text: &str) -> Result<TreePath, Fault> {
     Ok(path)
 }
 
+/// The name of a file beside others, as text: relative, without `.` and `..`.
+pub(crate) fn file_name(text: &str) -> Result<String, Fault> {
+    let good = !text.starts_with('/')
+        && TreePath::new(text).is_ok_and(|path| path.to_string() == format!("/{text}"));
+    if good {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{text}` is not the name of a file here"))
+        .hint("write it as `main.go` or `source/main.go`"))
+}
+
+/// The name of an image with its registry, without tag and digest.
+pub(crate) fn image_name(text: &str) -> Result<String, Fault> {
+    let word = |part: &str| {
+        let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        part.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric()) && part.bytes().all(inside)
+    };
+    let (registry, path) = text.split_once('/').unwrap_or_default();
+    let host = registry.split_once(':').map_or(registry, |(host, _)| host);
+    if word(host) && host.contains('.') && path.split('/').all(word) {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{text}` is not the name of an image"))
+        .hint("write it with its registry and without a tag: `docker.io/library/nginx`"))
+}
+
 /// As [`path`], but may be the root.
 pub(crate) fn directory(text: &str) -> Result<TreePath, Fault> {
     if text == "/" { Ok(TreePath::root()) } else { path(text) }

@@ -2,6 +2,7 @@
 //! place, so that the checks which follow can point at it. The JSON Schema is generated from these types, and their
 //! comments are its descriptions.
 
+mod page;
 mod schema;
 mod steps;
 mod verbs;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+pub use page::{CompatibilityFile, DifferenceFile, ExampleFile};
 pub use schema::schema;
 pub use steps::{
     FilesFile, FilesStep, HttpStep, RunStep, SandboxFile, StartFile, StartStep, StepFile, TcpStep, TestFile,
@@ -108,6 +110,12 @@ pub struct FamilyFile {
     /// The variants beside `default`.
     #[serde(default)]
     pub variants: Entries<DeltaFile>,
+    /// How the image differs from a well-known one with the same software; for the page about the family.
+    #[serde(default)]
+    pub compatibility: Option<CompatibilityFile>,
+    /// A program that is built upon the image; for the page about the family, and run as a test.
+    #[serde(default)]
+    pub example: Option<ExampleFile>,
 }
 
 /// How a stream or variant differs from its family. Lists add, `-name` removes, maps override.

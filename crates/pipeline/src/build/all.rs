@@ -21,6 +21,8 @@ use crate::up::{Failure, failure};
 pub struct BuildAllRequest {
     /// The universe.
     pub universe: String,
+    /// The families; empty: all that the universe has.
+    pub families: Vec<String>,
     /// For which machines; empty: all that the locks have.
     pub architectures: Vec<Architecture>,
     /// How layers are packed and compressed.
@@ -128,7 +130,7 @@ impl Factory<'_> {
     /// The locks of all families; the images of a family without a usable one are failures.
     fn locks(&self, request: &BuildAllRequest, report: &mut BuiltAll) -> Result<Vec<Lock>> {
         let mut locks = Vec::new();
-        for family in self.families(&[], &request.universe)? {
+        for family in self.families(&request.families, &request.universe)? {
             match self.current_lock(&request.universe, &family) {
                 Ok(lock) => {
                     report.stale |= self.warn_if_stale(&lock);

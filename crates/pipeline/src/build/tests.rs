@@ -28,6 +28,7 @@ fn counted(fixture: &Fixture, change: impl FnOnce(&mut BuildAllRequest)) -> (Bui
     let factory = fixture.factory();
     let mut request = BuildAllRequest {
         universe: UNIVERSE.to_owned(),
+        families: Vec::new(),
         architectures: Vec::new(),
         layers: factory.layer_options(),
         output: None,

@@ -18,6 +18,7 @@ fn written(fixture: &Fixture, name: &str) -> String {
     let factory = fixture.factory();
     let request = BuildAllRequest {
         universe: UNIVERSE.to_owned(),
+        families: Vec::new(),
         architectures: Vec::new(),
         layers: factory.layer_options(),
         output: Some(fixture.path(name)),

@@ -69,6 +69,7 @@ impl Factory<'_> {
     pub fn test_all(&self, request: &TestAllRequest, probe: &Probe<'_>) -> Result<TestedAll> {
         let built = self.build_all(&BuildAllRequest {
             universe: request.universe.clone(),
+            families: Vec::new(),
             architectures: request.architectures.clone(),
             layers: self.layer_options(),
             output: None,

@@ -216,6 +216,7 @@ impl Factory<'_> {
     fn build_for_vex(&self, request: &VexRequest) -> Result<()> {
         let built = self.build_all(&BuildAllRequest {
             universe: request.universe.clone(),
+            families: Vec::new(),
             architectures: request.architectures.clone(),
             layers: self.layer_options(),
             output: None,

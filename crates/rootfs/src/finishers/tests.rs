@@ -67,6 +67,8 @@ pub(crate) fn definition() -> ImageDefinition {
         version_of: BTreeMap::new(),
         end_of_life: None,
         allow: BTreeSet::new(),
+        compatibility: None,
+        example: None,
         require: BTreeSet::new(),
         keep: BTreeMap::new(),
     }

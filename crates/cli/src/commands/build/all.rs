@@ -18,7 +18,7 @@ use crate::session::Session;
 
 /// Memory that is set aside for each image that is assembled. One of 205 MB takes 110 MB at the highest level of
 /// compression, of which the compressor has most; what else there is grows with the number of files.
-const MEMORY_OF_AN_IMAGE: u64 = 512 * 1024 * 1024;
+pub(crate) const MEMORY_OF_AN_IMAGE: u64 = 512 * 1024 * 1024;
 
 /// Builds everything and prints the table.
 ///
@@ -34,6 +34,7 @@ pub fn run(
 ) -> Result<Verdict> {
     let request = BuildAllRequest {
         universe: universe.to_owned(),
+        families: Vec::new(),
         architectures: architectures.to_vec(),
         layers,
         output: output.map(directory).transpose()?,
