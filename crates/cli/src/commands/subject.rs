@@ -41,7 +41,7 @@ impl SubjectArguments {
             .image
             .as_ref()
             .context("nothing is named to look into\nhint: name an image; see --help for the forms")?;
-        Ok(Subject::parse(named)?)
+        Subject::parse(named)
     }
 
     /// The bill of what they name; `hashes` as in [`ForeignSettings::hashes`].
