@@ -27,7 +27,7 @@ fn a_misspelt_image() {
 
 #[test]
 fn a_variant_that_is_not_there() {
-    insta::assert_snapshot!(run(&["build", "nginx-debug"]));
+    insta::assert_snapshot!(run(&["build", "nginx-slim"]));
 }
 
 #[test]
