@@ -8,7 +8,7 @@ use crate::needs::Need;
 use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, live_fedora,
-    new, outputs, programs, pull, readme, rebuild, sbom, scan, scanners, up, vex,
+    new, outputs, programs, pull, rebuild, sbom, scan, scanners, up, vex,
 };
 
 /// One end-to-end case.
@@ -25,7 +25,6 @@ pub fn all() -> Vec<Trial> {
         up::CASES,
         outputs::CASES,
         pull::CASES,
-        readme::CASES,
         new::CASES,
         engines::CASES,
         rebuild::CASES,

@@ -1,5 +1,5 @@
-//! The catalog as it is shipped: every image built, checked, run and exercised; a sample of it made again over an empty
-//! store; and a scan of all.
+//! The catalog as it is shipped: every image built, checked, run and exercised; and a sample of it made again over an empty
+//! store.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::case::Case;
 use crate::needs::Need;
-use crate::world::{Up, World, run, stdout};
+use crate::world::{World, run, stdout};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -19,7 +19,6 @@ pub const CASES: &[Case] = &[
         run: every_image,
     },
     Case { name: "catalog_sample_is_reproduced_over_an_empty_store", needs: &[Need::Mirror], run: sample },
-    Case { name: "catalog_scan_finds_nothing_that_has_a_fix", needs: &[Need::Mirror], run: scan },
 ];
 
 const UNIVERSE: &str = "debian-sid";
@@ -131,23 +130,4 @@ fn sample(world: &World) -> Result<()> {
         fs_err::remove_dir_all(directory.path().join("store"))?;
     }
     Ok(())
-}
-
-/// The archive's own changelogs are the feed: they tell of every fix that a newer version in the universe has.
-#[expect(clippy::print_stderr, reason = "what has no fix yet is part of what the run leaves behind")]
-fn scan(world: &World) -> Result<()> {
-    let up = world.up()?;
-    let report = scan_all(up)?;
-    let images = report["images"].as_array().context("no images")?;
-    ensure!(images.len() >= FAMILIES, "{} images", images.len());
-    for image in images.iter().filter(|image| image["findings"] != 0) {
-        eprintln!("{}: {} without a fix", image["image"], image["without_fix"]);
-    }
-    ensure!(report["fixable"] == 0, "{:#}", report["images"]);
-    Ok(())
-}
-
-fn scan_all(up: &Up) -> Result<Value> {
-    run(&mut up.calypte(&["advisories", "update", &format!("changelog-{UNIVERSE}")]))?;
-    up.json(&["scan", "--every-image", "--universe", UNIVERSE])
 }

@@ -20,7 +20,6 @@ mod new;
 mod outputs;
 mod programs;
 mod pull;
-mod readme;
 mod rebuild;
 mod sbom;
 mod scan;
