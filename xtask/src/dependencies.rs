@@ -24,6 +24,7 @@ const LINE: &[&str] = &[
     "calypte-sbom",
     "calypte-advisory",
     "calypte-pipeline",
+    "calypte-catalog",
     "calypte-cli",
     "calypte-tests",
     "xtask",
@@ -33,7 +34,6 @@ const LINE: &[&str] = &[
 const BANNED: &[(&str, &str)] = &[
     ("openssl-sys", "links a system library; builds must not depend on the machine"),
     ("lzma-sys", "unmaintained, and clashes with liblzma-sys"),
-    ("tokio", "only pipeline and catalog may, and they have no need yet"),
     ("serde_yaml", "unmaintained; granit-parser reads the YAML here"),
     ("chrono", "jiff is the one time library"),
     ("native-tls", "rustls is the one TLS library"),
@@ -47,6 +47,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rusqlite", &["calypte-rpmdb", "calypte-advisory"]),
     ("granit-parser", &["calypte-definition", "calypte-formats"]),
     ("indicatif", &["calypte-cli"]),
+    ("tokio", &["calypte-catalog"]),
+    ("hyper", &["calypte-catalog"]),
 ];
 
 /// Licences under which we take code; an expression needs one whole alternative out of these.

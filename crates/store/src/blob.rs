@@ -1,7 +1,7 @@
 //! Blobs: files named by the SHA-256 of their bytes.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use calypte_base::{Digest, Hasher};
 
@@ -87,6 +87,24 @@ impl Store {
             staged.publish(&path)?;
         }
         Ok(digest)
+    }
+
+    /// Makes a blob of a file on the same file system, if it holds what the digest promises; gives the digest that it
+    /// has. A file of another digest stays where it is.
+    ///
+    /// # Errors
+    /// When the file cannot be read or moved.
+    pub fn adopt(&self, file: &Path, expected: &Digest) -> Result<Digest, StoreError> {
+        let opened = fs_err::File::open(file);
+        let found = opened.and_then(|mut file| hash_file(&mut file)).map_err(StoreError::io("read", file))?;
+        if found == *expected {
+            let path = self.blob_path(expected);
+            if let Some(directory) = path.parent() {
+                fs_err::create_dir_all(directory).map_err(StoreError::io("create directory", directory))?;
+            }
+            fs_err::rename(file, &path).map_err(StoreError::io("create", path))?;
+        }
+        Ok(found)
     }
 
     /// A blob to be written piece by piece, of any size.

@@ -4,9 +4,10 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use ureq::http::Method;
 use ureq::http::header::{self, HeaderName};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig};
-use ureq::{Agent, Body, Proxy, Timeout, http};
+use ureq::{Agent, Body, Proxy, SendBody, Timeout, http};
 
 use super::{Failure, FetchError, FetchSettings};
 
@@ -101,6 +102,35 @@ impl Client {
             headers.iter().fold(request, |request, (name, value)| request.header(name, value.as_str()));
         let response = request.call().map_err(|error| self.failure(&error))?;
         Ok(answer(response))
+    }
+
+    /// One request that may carry a body of a known length.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(HeaderName, String)],
+        body: Option<(&mut dyn Read, u64)>,
+    ) -> Result<Answer, Failure> {
+        let agent = if url.starts_with("https:") { &self.https } else { &self.http };
+        let length = body.as_ref().map_or(0, |(_, length)| *length);
+        let mut request =
+            http::Request::builder().method(method).uri(url).header(header::CONTENT_LENGTH, length);
+        for (name, value) in headers {
+            request = request.header(name, value.as_str());
+        }
+        let response = match body {
+            Some((reader, _)) => {
+                let request = request.body(SendBody::from_reader(reader));
+                let request = request.map_err(|error| Failure::Address(error.to_string()))?;
+                agent.run(agent.configure_request(request).max_redirects(0).build())
+            }
+            None => {
+                let request = request.body(()).map_err(|error| Failure::Address(error.to_string()))?;
+                agent.run(agent.configure_request(request).max_redirects(0).build())
+            }
+        };
+        response.map(answer).map_err(|error| self.failure(&error))
     }
 
     /// What an error of a request, or of reading a body, means.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Reference, RegistryError};
+use super::{Reference, RegistryError, helper};
 
 /// What a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,9 +82,16 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct AuthFile {
     #[serde(default)]
     auths: BTreeMap<String, Login>,
+    /// Programs that keep the logins to single registries, by the registry's name.
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    /// The program that keeps all others.
+    #[serde(default)]
+    creds_store: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -111,8 +118,18 @@ pub(super) fn credentials(file: &[u8], reference: &Reference) -> Result<Option<S
         (named || docker(key) && docker(&reference.host)).then_some(key.len())
     };
     let best = file.auths.iter().filter_map(|(key, login)| Some((fits(key)?, login.auth.as_deref()?)));
+    if let Some(helper) = file.cred_helpers.get(&reference.host) {
+        return helper::ask(helper, &reference.host);
+    }
     match best.max_by_key(|(length, _)| *length) {
-        None | Some((_, "")) => Ok(None),
+        None | Some((_, "")) => match file.creds_store.as_deref() {
+            None | Some("") => Ok(None),
+            // Docker's own registry goes by the address that it had first.
+            Some(helper) if reference.host == "docker.io" => {
+                helper::ask(helper, "https://index.docker.io/v1/")
+            }
+            Some(helper) => helper::ask(helper, &reference.host),
+        },
         Some((_, auth))
             if auth.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)) =>
         {

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
+use ureq::http::Method;
 use ureq::http::header::{AUTHORIZATION, HeaderName, LOCATION, WWW_AUTHENTICATE};
 
 use super::auth::{Challenge, encoded};
 use super::{Reference, RegistryError, RegistrySettings, Traffic, auth};
+use crate::error::StoreError;
 use crate::fetch::Failure;
 use crate::fetch::http::{Answer, Client};
 
@@ -35,6 +37,20 @@ impl<E: Into<RegistryError>> From<E> for Trouble {
     }
 }
 
+/// Where something is sent.
+pub(super) enum Place {
+    /// Below the repository: `blobs/uploads/`.
+    Path(String),
+    /// The whole address that the registry gave.
+    Location(String),
+}
+
+/// What is sent; opened for each attempt.
+pub(super) struct Payload<'a> {
+    pub(super) length: u64,
+    pub(super) open: &'a dyn Fn() -> Result<Box<dyn Read + 'a>, StoreError>,
+}
+
 /// A connection to the registry of one repository.
 pub(super) struct Connection {
     client: Client,
@@ -47,6 +63,8 @@ pub(super) struct Connection {
     credentials: Option<String>,
     /// The header that the registry asked for last.
     authorization: Mutex<Option<String>>,
+    /// What a token must allow beyond what the registry's challenge says.
+    scopes: Vec<String>,
     requests: AtomicU64,
     bytes: AtomicU64,
 }
@@ -68,10 +86,17 @@ impl Connection {
             name: reference.name.clone(),
             credentials,
             authorization: Mutex::new(None),
+            scopes: Vec::new(),
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             settings,
         })
+    }
+
+    /// From now on tokens are for this too, such as `repository:a/b:pull`.
+    pub(super) fn widen(&mut self, scope: String) {
+        self.scopes.push(scope);
+        *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(super) fn host(&self) -> &str {
@@ -114,6 +139,77 @@ impl Connection {
                 _ => return Ok(answer),
             }
         }
+    }
+
+    /// Sends something: to a path below the repository, or to the address that the registry gave for an upload, which is
+    /// shown the authorization only where it is the registry's own. `body` is made anew for each attempt to log in.
+    pub(super) fn send_to(
+        &self,
+        method: &Method,
+        to: &Place,
+        what: &str,
+        headers: &[(HeaderName, String)],
+        body: Option<&Payload<'_>>,
+    ) -> Result<Answer, Trouble> {
+        if self.settings.network.offline {
+            return Err(RegistryError::Offline { what: what.to_owned(), host: self.host.clone() }.into());
+        }
+        let url = match to {
+            Place::Path(path) => format!("{}/v2/{}/{path}", self.origin, self.name),
+            Place::Location(url) => url.clone(),
+        };
+        let at_home = origin(&url) == Some(self.origin.as_str());
+        let mut logged_in = false;
+        loop {
+            self.check_interrupt()?;
+            let mut headers = headers.to_vec();
+            let authorization = self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(value) = authorization.filter(|_| at_home) {
+                headers.push((AUTHORIZATION, value));
+            }
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            let answer = match body {
+                None => self.client.request(method.clone(), &url, &headers, None),
+                Some(payload) => {
+                    let mut reader = (payload.open)().map_err(RegistryError::from)?;
+                    let body: Option<(&mut dyn Read, u64)> = Some((&mut reader, payload.length));
+                    self.client.request(method.clone(), &url, &headers, body)
+                }
+            };
+            let answer = answer.map_err(Trouble::Registry)?;
+            match answer.status {
+                401 if at_home && !logged_in => {
+                    self.log_in(&answer)?;
+                    logged_in = true;
+                }
+                401 | 403 if at_home => {
+                    let whom =
+                        if self.credentials.is_some() { "the user of the auth file" } else { "everyone" };
+                    let (what, host) = (what.to_owned(), self.host.clone());
+                    return Err(RegistryError::MayNotPush { what, host, whom }.into());
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// An address that the registry gave in an answer, made whole.
+    pub(super) fn location(&self, answer: &Answer, what: &str) -> Result<Place, Trouble> {
+        let refused =
+            |reason| RegistryError::Redirect { what: what.to_owned(), host: self.host.clone(), reason };
+        let to = answer.header(&LOCATION).ok_or_else(|| refused("it names no address"))?;
+        let whole = if to.starts_with('/') && !to.starts_with("//") {
+            format!("{}{to}", self.origin)
+        } else {
+            to.to_owned()
+        };
+        if origin(&whole).is_none() {
+            return Err(refused("it is no http or https address").into());
+        }
+        if self.origin.starts_with("https:") && !whole.starts_with("https:") {
+            return Err(refused("it leads from https to http").into());
+        }
+        Ok(Place::Location(whole))
     }
 
     /// Asks, and follows redirects. Tells whether the registry itself answered. Only the registry gets to see the
@@ -201,6 +297,9 @@ impl Connection {
         let scope = scope.unwrap_or(&pull);
         let mark = if realm.contains('?') { '&' } else { '?' };
         let mut url = format!("{realm}{mark}scope={}", encoded(scope));
+        for scope in self.scopes.iter().filter(|more| more.as_str() != scope) {
+            url.push_str(&format!("&scope={}", encoded(scope)));
+        }
         if let Some(service) = service {
             url.push_str(&format!("&service={}", encoded(service)));
         }

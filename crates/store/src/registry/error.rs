@@ -28,6 +28,26 @@ pub enum RegistryError {
         /// `everyone`, or `the user of the auth file`.
         whom: &'static str,
     },
+    /// The registry does not take it from these credentials, or from anyone without.
+    #[error("{host} does not let {whom} push {what}")]
+    MayNotPush {
+        /// What was to be pushed.
+        what: String,
+        /// The registry.
+        host: String,
+        /// `everyone`, or `the user of the auth file`.
+        whom: &'static str,
+    },
+    /// The registry did not take it.
+    #[error("{host} does not take {what}: {reason}")]
+    Refused {
+        /// What was pushed.
+        what: String,
+        /// The registry.
+        host: String,
+        /// Its own words, or the status.
+        reason: String,
+    },
     /// The registry asks for a login in a way that is not understood, or its login service does not answer.
     #[error("cannot log in to {host}: {reason}")]
     Login {
@@ -114,6 +134,10 @@ impl RegistryError {
             Self::Denied { .. } => {
                 "log in with `podman login` or `skopeo login`, whose auth file is used; the image may also not exist"
             }
+            Self::MayNotPush { .. } => {
+                "log in with `podman login` or `skopeo login` as a user who may write to this repository"
+            }
+            Self::Refused { .. } => return None,
             Self::Login { .. } => "try again later; if it stays, ask those who run the registry",
             Self::NoRanges { .. } => "without --from the whole image is fetched",
             Self::PlainHttp { .. } => "leave out --plain-http: the registry must speak https",

@@ -1,5 +1,5 @@
-//! Pulling from a registry (OCI distribution specification 1.1, "Pull"): a reference comes in, manifests and blobs go
-//! out, each held against its digest.
+//! Pulling from a registry and pushing to it (OCI distribution specification 1.1): manifests and blobs, each held
+//! against its digest.
 //!
 //! A registry is asked over https; over plain http only where that was asked for, and only on this machine. It may want
 //! a token from a login service, which is fetched with the credentials of the user's auth file, or without any where
@@ -10,6 +10,8 @@ mod auth;
 mod blob;
 mod connection;
 mod error;
+mod helper;
+mod push;
 mod reference;
 
 use std::fmt;
@@ -20,7 +22,8 @@ use ureq::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 pub use blob::PartialBlob;
 use connection::{Connection, Trouble};
 pub use error::RegistryError;
-pub use reference::{Reference, ReferenceError, Version};
+pub use push::{Accepted, Arrival};
+pub use reference::{Reference, ReferenceError, Version, is_repository_name, is_tag};
 
 use crate::fetch::{Failure, FetchSettings};
 

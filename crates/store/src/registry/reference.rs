@@ -105,7 +105,7 @@ impl FromStr for Reference {
         };
         let short = matches!(host, "docker.io" | "index.docker.io") && !name.contains('/');
         let name = if short { format!("library/{name}") } else { name.to_owned() };
-        if name.len() > LONGEST_NAME || !name.split('/').all(is_component) {
+        if !is_repository_name(&name) {
             return Err(wrong(
                 "its name has other characters than lower-case letters, digits and `.`, `_`, `-` between them",
             ));
@@ -127,6 +127,12 @@ fn is_host(host: &str) -> bool {
         && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number > 0))
 }
 
+/// Whether a text is the name of a repository (distribution spec, "Pulling manifests").
+#[must_use]
+pub fn is_repository_name(text: &str) -> bool {
+    text.len() <= LONGEST_NAME && text.split('/').all(is_component)
+}
+
 fn is_component(text: &str) -> bool {
     let edge =
         |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
@@ -137,7 +143,9 @@ fn is_component(text: &str) -> bool {
         && !text.contains("..")
 }
 
-fn is_tag(text: &str) -> bool {
+/// Whether a text is a tag (distribution spec, "Pulling manifests").
+#[must_use]
+pub fn is_tag(text: &str) -> bool {
     text.len() <= LONGEST_TAG
         && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))

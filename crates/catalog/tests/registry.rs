@@ -1,0 +1,273 @@
+//! The registry over HTTP: our own client, and clients that break rules.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use base64::Engine as _;
+use calypte_base::Digest;
+use calypte_catalog::registry::Registry as Served;
+use calypte_catalog::server::{Access, Limits, Service};
+use calypte_store::registry::{Arrival, Registry, RegistryError, RegistrySettings, Version};
+use calypte_store::{Silent, Store};
+use tempfile::TempDir;
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const LIMIT: u64 = 32 * 1024 * 1024;
+
+struct Server {
+    directory: TempDir,
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let store = Store::open(directory.path().join("served")).unwrap();
+        let registry = Served::new(store, directory.path().join("registry"), LIMIT);
+        let limits = Limits { connections: 64, idle: Duration::from_millis(800) };
+        let service = Service::new(registry, Access::new(Some("secret".into())), limits);
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            service.run(listener, || stopped.load(Ordering::Relaxed)).unwrap();
+        });
+        Self { directory, address, stop, thread: Some(thread) }
+    }
+
+    fn store(&self) -> Store {
+        Store::open(self.directory.path().join("own")).unwrap()
+    }
+
+    fn settings(&self, password: &str) -> RegistrySettings {
+        let auth = base64::engine::general_purpose::STANDARD.encode(format!("ci:{password}"));
+        let file = format!(r#"{{"auths":{{"{}":{{"auth":"{auth}"}}}}}}"#, self.address);
+        let auth_files = if password.is_empty() { Vec::new() } else { vec![file.into_bytes()] };
+        RegistrySettings { plain_http: true, auth_files, ..RegistrySettings::default() }
+    }
+
+    fn client(&self, name: &str, password: &str) -> Registry {
+        let reference = format!("{}/{name}", self.address).parse().unwrap();
+        let mounts = ["library/base".to_owned()];
+        Registry::for_push(&reference, self.settings(password), &mounts).unwrap()
+    }
+
+    /// Sends bytes as they are; what comes back until the connection is closed.
+    fn raw(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        drop(stream.read_to_end(&mut answer));
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// One request without a body; the head of the answer.
+    fn ask(&self, method: &str, path: &str, headers: &str) -> String {
+        self.raw(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
+            self.address
+        ))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn manifest(config: &Digest, size: usize, subject: Option<&Digest>) -> Vec<u8> {
+    let subject = subject.map_or(String::new(), |digest| {
+        format!(
+            r#","artifactType":"a/b","subject":{{"mediaType":"{MANIFEST}","digest":"{digest}","size":1}}"#
+        )
+    });
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"x/y","digest":"{config}","size":{size}}},"layers":[]{subject}}}"#
+    )
+    .into_bytes()
+}
+
+#[test]
+fn what_is_pushed_can_be_pulled() {
+    let server = Server::new();
+    let own = server.store();
+    let bytes: Vec<u8> = (0..9_000_000_u32).flat_map(|number| number.to_le_bytes()).take(9_000_001).collect();
+    let digest = own.put(&bytes).unwrap();
+    let client = server.client("library/base", "secret");
+    assert_eq!(client.push_blob(&own, &digest, None, &Silent).unwrap(), Arrival::Sent);
+    assert_eq!(client.push_blob(&own, &digest, None, &Silent).unwrap(), Arrival::Present);
+    let document = manifest(&digest, bytes.len(), None);
+    let pushed = client.push_manifest(&Version::Tag("1.0".into()), MANIFEST, &document).unwrap();
+    assert_eq!(pushed.digest, Digest::of(&document));
+    assert!(!pushed.lists_referrer);
+
+    // Another repository takes the blob over.
+    let second = server.client("second", "secret");
+    let mounted = second.push_blob(&own, &digest, Some("library/base"), &Silent).unwrap();
+    assert_eq!(mounted, Arrival::Mounted);
+
+    // Anyone may read.
+    let reader = server.client("library/base", "");
+    let found = reader.manifest(&Version::Tag("1.0".into())).unwrap();
+    assert_eq!((found.bytes, found.media_type.as_deref()), (document, Some(MANIFEST)));
+    let other = Store::open(server.directory.path().join("other")).unwrap();
+    reader.fetch_blob(&other, &digest, bytes.len() as u64, &Silent).unwrap();
+    assert_eq!(other.read_verified(&digest).unwrap(), bytes);
+    assert_eq!(reader.range(&digest, 5..12).unwrap(), &bytes[5..12]);
+    assert_eq!(reader.tags().unwrap(), ["1.0"]);
+
+    let referrer = manifest(&digest, bytes.len(), Some(&pushed.digest));
+    let said = client.push_manifest(&Version::Digest(Digest::of(&referrer)), MANIFEST, &referrer).unwrap();
+    assert!(said.lists_referrer);
+    let listed = reader.referrers(&pushed.digest).unwrap().unwrap();
+    assert!(String::from_utf8(listed).unwrap().contains(&said.digest.to_string()));
+}
+
+#[test]
+fn writing_needs_the_token() {
+    let server = Server::new();
+    let own = server.store();
+    let digest = own.put(b"blob").unwrap();
+    for password in ["", "wrong"] {
+        let client = server.client("a", password);
+        let error = client.push_blob(&own, &digest, None, &Silent).unwrap_err();
+        let refused = matches!(error, RegistryError::MayNotPush { .. } | RegistryError::Login { .. });
+        assert!(refused, "{password}: {error}");
+    }
+    for (method, path) in [
+        ("POST", "/v2/a/blobs/uploads/"),
+        ("PUT", "/v2/a/manifests/1"),
+        ("DELETE", "/v2/a/manifests/1"),
+        ("PATCH", "/v2/a/blobs/uploads/00000000000000000000000000000000"),
+        ("GET", "/v2/a/blobs/uploads/00000000000000000000000000000000"),
+        ("DELETE", "/v2/_catalog"),
+    ] {
+        let answer = server.ask(method, path, "Content-Length: 0\r\n");
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{method} {path}: {answer}");
+        assert!(
+            answer.to_lowercase().contains("www-authenticate: bearer realm=\"http://127.0.0.1:"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn an_upload_that_breaks_goes_on() {
+    let server = Server::new();
+    let bearer = "Authorization: Bearer secret\r\n";
+    let begun = server.ask("POST", "/v2/a/blobs/uploads/", &format!("{bearer}Content-Length: 0\r\n"));
+    assert!(begun.starts_with("HTTP/1.1 202 "), "{begun}");
+    let location = begun.lines().find_map(|line| line.strip_prefix("location: ")).unwrap().to_owned();
+    // Says that ten bytes follow, sends four, and is gone.
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(stream, "PATCH {location} HTTP/1.1\r\nHost: x\r\n{bearer}Content-Length: 10\r\n\r\nabcd").unwrap();
+    stream.shutdown(std::net::Shutdown::Both).unwrap();
+    let state = (0..50)
+        .map(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            server.ask("GET", &location, bearer)
+        })
+        .find(|answer| answer.contains("range: 0-3"));
+    assert!(state.is_some_and(|state| state.starts_with("HTTP/1.1 204 ")));
+    let digest = Digest::of(b"abcdefghij");
+    let gap = "Content-Range: 5-9\r\nContent-Length: 5\r\n";
+    let refused = server
+        .raw(&format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{bearer}{gap}\r\nfghij"));
+    assert!(refused.starts_with("HTTP/1.1 416 ") && refused.contains("range: 0-3"), "{refused}");
+    let rest = "Content-Range: 4-9\r\nContent-Length: 6\r\n";
+    let done = server.raw(&format!(
+        "PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{bearer}{rest}\r\nefghij"
+    ));
+    assert!(done.starts_with("HTTP/1.1 201 "), "{done}");
+    assert!(server.ask("GET", &format!("/v2/a/blobs/{digest}"), "").ends_with("abcdefghij"));
+}
+
+#[test]
+fn paths_that_lead_elsewhere_are_refused() {
+    let server = Server::new();
+    fs_err::write(server.directory.path().join("registry-secret"), "x").unwrap();
+    for path in [
+        "/v2/../../etc/manifests/passwd",
+        "/v2/a/manifests/..%2f..%2fsecret",
+        "/v2/a/manifests/../../x",
+        "/v2/_uploads/tags/list",
+        "/v2/a/../b/tags/list",
+        "/v2//tags/list",
+        "/v2/a%00b/tags/list",
+        "/v2/A/tags/list",
+        "/v2/a/blobs/sha256:zz",
+        "/v2/a/blobs/sha512:00",
+        "/v2/a/referrers/x",
+        "/v2/a/nothing/x",
+        "/elsewhere",
+    ] {
+        let answer = server.ask("GET", path, "");
+        let refused = answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.1 404 ");
+        assert!(refused, "{path}: {answer}");
+    }
+}
+
+#[test]
+fn what_is_too_large_is_refused() {
+    let server = Server::new();
+    let bearer = "Authorization: Bearer secret\r\n";
+    let large = format!("Content-Length: {}\r\nContent-Type: {MANIFEST}\r\n", 5 * 1024 * 1024);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(stream, "PUT /v2/a/manifests/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{bearer}{large}\r\n")
+        .unwrap();
+    drop(stream.write_all(&vec![b' '; 5 * 1024 * 1024]));
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+
+    let own = server.store();
+    let digest = own.put(&vec![7; LIMIT as usize + 1]).unwrap();
+    let error = server.client("a", "secret").push_blob(&own, &digest, None, &Silent).unwrap_err();
+    assert!(
+        error.to_string().contains("are not accepted") || matches!(error, RegistryError::Failed { .. }),
+        "{error}"
+    );
+    let left: Vec<_> = fs_err::read_dir(server.directory.path().join("registry/_uploads")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn slow_clients_are_cut_off() {
+    let server = Server::new();
+    // One that never ends its headers, one that never sends its body: both are gone after the idle time.
+    for request in [
+        "GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        "PUT /v2/a/manifests/1 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nContent-Length: 100\r\n\r\n{",
+    ] {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut rest = Vec::new();
+        // An end or a reset, and no timeout of ours.
+        let end = stream.read_to_end(&mut rest);
+        let timed_out = end.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        assert!(!timed_out, "{request}");
+    }
+    // All places taken by such clients come free again.
+    let slow: Vec<_> = (0..64)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            stream.write_all(b"GET /v2/ HT").unwrap();
+            stream
+        })
+        .collect();
+    assert!(server.ask("GET", "/v2/_catalog", "").starts_with("HTTP/1.1 200 "));
+    drop(slow);
+}
