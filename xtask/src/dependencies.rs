@@ -23,6 +23,7 @@ const LINE: &[&str] = &[
     "calypte-delta",
     "calypte-sbom",
     "calypte-advisory",
+    "calypte-publish",
     "calypte-pipeline",
     "calypte-catalog",
     "calypte-cli",

@@ -126,6 +126,15 @@ impl RegistryError {
         }
     }
 
+    /// The status of HTTP that the registry answered with, where that is the reason.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Failed { failure: Failure::Status(code), .. } => Some(*code),
+            _ => None,
+        }
+    }
+
     /// What the user can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -1,0 +1,17 @@
+//! Stage 8: Image + evidence → Published: everything in a registry, in an order in which nobody ever sees half of it.
+//!
+//! ```text
+//! layers, configs ▶ manifests ▶ index ▶ what refers to them (signatures, attestations) ▶ tags
+//! ```
+//!
+//! Each step is idempotent: a run that was cut is run again, and sends what is still missing.
+
+mod error;
+mod push;
+mod referrers;
+mod tags;
+
+pub use error::PublishError;
+pub use push::{Published, push_index};
+pub use referrers::{Artifact, Attached, attach, fallback_tag, referrers};
+pub use tags::{Move, move_tag};
