@@ -8,3 +8,11 @@
 
 pub mod registry;
 pub mod server;
+
+/// A token that nobody guesses: 128 random bits in hexadecimal.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn new_token() -> std::io::Result<String> {
+    registry::new_id()
+}

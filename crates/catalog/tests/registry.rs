@@ -11,7 +11,7 @@ use base64::Engine as _;
 use calypte_base::Digest;
 use calypte_catalog::registry::Registry as Served;
 use calypte_catalog::server::{Access, Limits, Service};
-use calypte_store::registry::{Arrival, Registry, RegistryError, RegistrySettings, Version};
+use calypte_store::registry::{Arrival, Mount, Registry, RegistryError, RegistrySettings, Version};
 use calypte_store::{Silent, Store};
 use tempfile::TempDir;
 
@@ -34,7 +34,12 @@ impl Server {
         let store = Store::open(directory.path().join("served")).unwrap();
         let registry = Served::new(store, directory.path().join("registry"), LIMIT);
         let limits = Limits { connections: 64, idle: Duration::from_millis(800) };
-        let service = Service::new(registry, Access::new(Some("secret".into())), limits);
+        let service = Service::new(
+            registry,
+            Access::new(Some("secret".into())),
+            limits,
+            Box::new(|text| panic!("{text}")),
+        );
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             service.run(listener, || stopped.load(Ordering::Relaxed)).unwrap();
@@ -106,8 +111,8 @@ fn what_is_pushed_can_be_pulled() {
     let bytes: Vec<u8> = (0..9_000_000_u32).flat_map(|number| number.to_le_bytes()).take(9_000_001).collect();
     let digest = own.put(&bytes).unwrap();
     let client = server.client("library/base", "secret");
-    assert_eq!(client.push_blob(&own, &digest, None, &Silent).unwrap(), Arrival::Sent);
-    assert_eq!(client.push_blob(&own, &digest, None, &Silent).unwrap(), Arrival::Present);
+    assert_eq!(client.push_blob(&own, &digest, Mount::No, &Silent).unwrap(), Arrival::Sent);
+    assert_eq!(client.push_blob(&own, &digest, Mount::No, &Silent).unwrap(), Arrival::Present);
     let document = manifest(&digest, bytes.len(), None);
     let pushed = client.push_manifest(&Version::Tag("1.0".into()), MANIFEST, &document).unwrap();
     assert_eq!(pushed.digest, Digest::of(&document));
@@ -115,8 +120,12 @@ fn what_is_pushed_can_be_pulled() {
 
     // Another repository takes the blob over.
     let second = server.client("second", "secret");
-    let mounted = second.push_blob(&own, &digest, Some("library/base"), &Silent).unwrap();
+    let mounted = second.push_blob(&own, &digest, Mount::From("library/base"), &Silent).unwrap();
     assert_eq!(mounted, Arrival::Mounted);
+
+    // A repository that does not know where it is has it found.
+    let third = server.client("third", "secret");
+    assert_eq!(third.push_blob(&own, &digest, Mount::Anywhere, &Silent).unwrap(), Arrival::Mounted);
 
     // Anyone may read.
     let reader = server.client("library/base", "");
@@ -142,7 +151,7 @@ fn writing_needs_the_token() {
     let digest = own.put(b"blob").unwrap();
     for password in ["", "wrong"] {
         let client = server.client("a", password);
-        let error = client.push_blob(&own, &digest, None, &Silent).unwrap_err();
+        let error = client.push_blob(&own, &digest, Mount::No, &Silent).unwrap_err();
         let refused = matches!(error, RegistryError::MayNotPush { .. } | RegistryError::Login { .. });
         assert!(refused, "{password}: {error}");
     }
@@ -234,7 +243,7 @@ fn what_is_too_large_is_refused() {
 
     let own = server.store();
     let digest = own.put(&vec![7; LIMIT as usize + 1]).unwrap();
-    let error = server.client("a", "secret").push_blob(&own, &digest, None, &Silent).unwrap_err();
+    let error = server.client("a", "secret").push_blob(&own, &digest, Mount::No, &Silent).unwrap_err();
     assert!(
         error.to_string().contains("are not accepted") || matches!(error, RegistryError::Failed { .. }),
         "{error}"

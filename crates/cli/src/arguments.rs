@@ -95,6 +95,10 @@ pub enum Command {
     Test(commands::test::Arguments),
     /// Fetch an image from a registry, without what is on the machine already
     Pull(commands::pull::Arguments),
+    /// Publish images in a registry, under all their tags
+    Push(commands::push::Arguments),
+    /// Serve a registry over the store, for any container engine to pull from
+    Serve(commands::serve::Arguments),
     /// Save every package that locks name, so that a rebuild outlives the mirror
     Archive(commands::archive::Arguments),
     /// Print a completion script for a shell

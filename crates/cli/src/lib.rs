@@ -68,6 +68,8 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Diff(arguments) => commands::diff::run(session, arguments),
         Command::Test(arguments) => commands::test::run(session, arguments),
         Command::Pull(arguments) => commands::pull::run(session, arguments),
+        Command::Push(arguments) => commands::push::run(session, arguments),
+        Command::Serve(arguments) => commands::serve::run(session, arguments),
         Command::Archive(arguments) => commands::archive::run(session, arguments),
         Command::Completions(arguments) => commands::completions::run(arguments),
         Command::Reference(arguments) => commands::reference::run(arguments),

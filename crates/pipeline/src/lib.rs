@@ -21,6 +21,7 @@ pub mod layers;
 pub mod lifecycle;
 pub mod lock;
 pub mod overview;
+pub mod publish;
 pub mod pull;
 pub mod readme;
 pub mod report;

@@ -126,7 +126,7 @@ impl Factory<'_> {
             failures: Vec::new(),
         };
         let failed = self.lock_what_needs_it(request)?;
-        report.failures.extend(failed.iter().map(|(family, error)| failure(family, error)));
+        report.failures.extend(failed.iter().map(|(family, error)| Failure::of(family, error)));
         fs_err::create_dir_all(&request.output)?;
         // Each image of a family that failed would wait for the same mirror and say the same once more; what is in the
         // store already is tried where no mirror is asked.
@@ -135,7 +135,7 @@ impl Factory<'_> {
             for image in self.images.images_in(family, &request.universe) {
                 self.stop_if_interrupted()?;
                 if let Err(error) = self.one(request, &image, probe, &mut report) {
-                    report.failures.push(failure(&image.to_string(), &error));
+                    report.failures.push(Failure::of(&image.to_string(), &error));
                 }
             }
         }
@@ -290,8 +290,11 @@ impl Factory<'_> {
     }
 }
 
-/// A failure, with its cure.
-pub(crate) fn failure(image: &str, error: &anyhow::Error) -> Failure {
-    let cure = hint(error).map_or_else(String::new, |hint| format!("\nhint: {hint}"));
-    Failure { image: image.to_owned(), error: format!("{error:#}{cure}") }
+impl Failure {
+    /// An error about an image, with its cure.
+    #[must_use]
+    pub fn of(image: &str, error: &anyhow::Error) -> Self {
+        let cure = hint(error).map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+        Self { image: image.to_owned(), error: format!("{error:#}{cure}") }
+    }
 }

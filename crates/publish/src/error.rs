@@ -46,11 +46,14 @@ impl PublishError {
         match self {
             Self::Registry(error) => error.hint(),
             Self::Store(error) => error.hint(),
-            Self::Older { .. } => {
-                Some("build from a newer lock, or remove the tag in the registry if it is really to go back".into())
-            }
+            Self::Older { .. } => Some(
+                "build from a newer lock, or remove the tag in the registry if it is really to go back"
+                    .into(),
+            ),
             Self::Raced { .. } => Some("publish to this repository from one place at a time".into()),
-            Self::NoIndex { .. } => Some("remove that tag in the registry: something else was pushed under it".into()),
+            Self::NoIndex { .. } => {
+                Some("remove that tag in the registry: something else was pushed under it".into())
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use calypte_base::Digest;
 use calypte_formats::oci::{MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
 use calypte_image::{Blob, Index};
-use calypte_store::registry::{Arrival, Registry, RegistryError, Version};
+use calypte_store::registry::{Arrival, Mount, Registry, RegistryError, Version};
 use calypte_store::{Progress, Store};
 use serde::Serialize;
 
@@ -30,8 +30,7 @@ pub struct Published {
     pub bytes: u64,
 }
 
-/// Pushes an index with all its images, under their digests alone. `mount` is a repository of the same registry that is
-/// likely to have blobs of it.
+/// Pushes an index with all its images, under their digests alone. `mount` says where the registry may have blobs of it.
 ///
 /// # Errors
 /// When the registry does not take something, or the store does not have it.
@@ -39,7 +38,7 @@ pub fn push_index(
     registry: &Registry,
     store: &Store,
     index: &Index,
-    mount: Option<&str>,
+    mount: Mount<'_>,
     progress: &dyn Progress,
 ) -> Result<Published, PublishError> {
     let mut blobs: Vec<Blob> = index
@@ -66,7 +65,7 @@ fn push_blobs(
     registry: &Registry,
     store: &Store,
     blobs: &[Blob],
-    mount: Option<&str>,
+    mount: Mount<'_>,
     progress: &dyn Progress,
 ) -> Result<Published, PublishError> {
     let next = AtomicUsize::new(0);

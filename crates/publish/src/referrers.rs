@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use calypte_base::Digest;
-use calypte_formats::oci::{Descriptor, Index, MEDIA_TYPE_EMPTY, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Manifest};
-use calypte_store::registry::{Registry, Version};
+use calypte_formats::oci::{
+    Descriptor, Index, MEDIA_TYPE_EMPTY, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Manifest,
+};
+use calypte_store::registry::{Mount, Registry, Version};
 use calypte_store::{Progress, Store};
 
 use crate::PublishError;
@@ -58,7 +60,7 @@ pub fn attach(
     let blob = store.put(artifact.bytes)?;
     let empty = store.put(b"{}")?;
     for digest in [&empty, &blob] {
-        registry.push_blob(store, digest, None, progress)?;
+        registry.push_blob(store, digest, Mount::No, progress)?;
     }
     let descriptor = |media_type: &str, digest: Digest, size: usize| Descriptor {
         media_type: media_type.to_owned(),
@@ -105,11 +107,9 @@ pub fn referrers(registry: &Registry, subject: &Digest) -> Result<Vec<Descriptor
 fn tagged(registry: &Registry, subject: &Digest) -> Result<Index, PublishError> {
     let tag = fallback_tag(subject);
     match find(registry, &Version::Tag(tag.clone()))? {
-        None => Ok(Index {
-            schema_version: 2,
-            media_type: Some(MEDIA_TYPE_INDEX.to_owned()),
-            ..Index::default()
-        }),
+        None => {
+            Ok(Index { schema_version: 2, media_type: Some(MEDIA_TYPE_INDEX.to_owned()), ..Index::default() })
+        }
         Some(document) => serde_json::from_slice(&document.bytes)
             .map_err(|error| PublishError::NoIndex { tag, reason: error.to_string() }),
     }

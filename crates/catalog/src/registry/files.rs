@@ -40,7 +40,7 @@ pub(super) fn put(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs_err::create_dir_all(directory)?;
     }
-    let staged = uploads.join(format!("write-{}", super::uploads::new_id()?));
+    let staged = uploads.join(format!("write-{}", super::new_id()?));
     let written = fs_err::write(&staged, bytes).and_then(|()| fs_err::rename(&staged, path));
     if written.is_err() {
         drop(fs_err::remove_file(&staged));

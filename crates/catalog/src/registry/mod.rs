@@ -29,6 +29,7 @@ use calypte_store::registry::{is_repository_name, is_tag};
 pub use manifests::{Found, Pushed};
 pub use problem::Problem;
 pub use uploads::Upload;
+pub(crate) use uploads::new_id;
 
 /// Largest manifest in bytes: what the specification obliges registries to take.
 pub const MANIFEST_LIMIT: usize = 4 * 1024 * 1024;

@@ -17,7 +17,7 @@ pub struct Upload {
 }
 
 /// A name that nobody guesses: 128 random bits in hexadecimal.
-pub(super) fn new_id() -> std::io::Result<String> {
+pub(crate) fn new_id() -> std::io::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

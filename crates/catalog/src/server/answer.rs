@@ -18,11 +18,13 @@ pub(super) struct Answer {
     headers: Vec<(HeaderName, String)>,
     body: Option<Body>,
     length: Option<u64>,
+    /// What the client is not told, for the log.
+    own_problem: Option<String>,
 }
 
 impl Answer {
     pub(super) const fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: None, length: None }
+        Self { status, headers: Vec::new(), body: None, length: None, own_problem: None }
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Self {
@@ -47,6 +49,11 @@ impl Answer {
 
     pub(super) fn json(status: u16, value: &serde_json::Value) -> Self {
         Self::new(status).bytes("application/json", value.to_string().into_bytes())
+    }
+
+    /// A failure of the server's own files or store, if this answers one.
+    pub(super) fn own_problem(&self) -> Option<&str> {
+        self.own_problem.as_deref()
     }
 
     pub(super) fn not_found() -> Self {
@@ -82,7 +89,8 @@ impl Answer {
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
         let (status, code) = problem.status();
-        let answer = Self::refusal(status, code, &problem.message());
+        let mut answer = Self::refusal(status, code, &problem.message());
+        answer.own_problem = (status >= 500).then(|| problem.to_string());
         match problem {
             Problem::Range { has, .. } => {
                 answer.with(hyper::header::RANGE, format!("0-{}", has.saturating_sub(1)))

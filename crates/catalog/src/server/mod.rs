@@ -44,19 +44,28 @@ impl Default for Limits {
     }
 }
 
+/// What takes the server's own problems, one sentence each.
+pub type Log = Box<dyn Fn(&str) + Send + Sync>;
+
 /// What answers requests.
-#[derive(Debug)]
 pub struct Service {
     registry: Registry,
     access: Access,
     limits: Limits,
+    log: Log,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Service").field("access", &self.access).finish_non_exhaustive()
+    }
 }
 
 impl Service {
     /// A service over this registry.
     #[must_use]
-    pub const fn new(registry: Registry, access: Access, limits: Limits) -> Self {
-        Self { registry, access, limits }
+    pub fn new(registry: Registry, access: Access, limits: Limits, log: Log) -> Self {
+        Self { registry, access, limits, log }
     }
 
     /// Serves from this thread until `stopped` says so; asks it ten times a second.
@@ -141,6 +150,9 @@ impl Service {
             }
             _ => Answer::not_found(),
         };
+        if let Some(problem) = answer.own_problem() {
+            (self.log)(&format!("{path}: {problem}"));
+        }
         answer.into_response(head)
     }
 }

@@ -41,7 +41,8 @@ pub(super) async fn begin(
             // Reading is for all, so a blob may be taken over from wherever it is.
             let there = match from {
                 Some(from) => service.registry.blob_size(&from, &digest).is_ok(),
-                None => false,
+                // A writer who knows the digest may have what the store has: the factory published it, or will.
+                None => service.registry.store().has(&digest),
             };
             if there {
                 service.registry.link_blob(&owned, &digest)?;

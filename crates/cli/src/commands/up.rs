@@ -1,14 +1,17 @@
 //! `calypte up`: everything at once: lock what is not locked, build all images, test them, show them.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use calypte_base::Architecture;
+use calypte_pipeline::Factory;
 use calypte_pipeline::testing::Probe;
 use calypte_pipeline::up::{UpReport, UpRequest};
 
 use super::DEFAULT_UNIVERSE;
+use super::serve::Server;
 use crate::Verdict;
 use crate::output::{self, Table};
 use crate::session::Session;
@@ -18,7 +21,8 @@ use crate::session::Session;
 #[command(
     after_long_help = "Locks are kept as they are while the definitions want what is in them and the mirror still \
 has it; otherwise they are made anew. Each image is written to an OCI layout, from which engines run it. Tests run \
-for this machine's architecture; --arch adds others, emulated.\n\nExit code 1: an image could not be made, or a test \
+for this machine's architecture; --arch adds others, emulated. In the end the images are served by a registry over the \
+store, as `calypte serve` does, until Ctrl-C.\n\nExit code 1: an image could not be made, or a test \
 failed; the others are there."
 )]
 pub struct Arguments {
@@ -31,9 +35,12 @@ pub struct Arguments {
     /// The universe to take packages from
     #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
     universe: String,
-    /// Exit when all is done (serving the images comes later; until then this is the only way)
+    /// Exit when all is done, and do not serve the images
     #[arg(long)]
     once: bool,
+    /// Where to serve the images when they are done
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = super::serve::ADDRESS, conflicts_with = "once")]
+    listen: SocketAddr,
     /// Architectures to test beside this machine's
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     arch: Vec<Architecture>,
@@ -73,7 +80,40 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     } else {
         output::print(&text(&report))?;
     }
-    Ok(if report.succeeded() { Verdict::Yes } else { Verdict::No })
+    let verdict = if report.succeeded() { Verdict::Yes } else { Verdict::No };
+    if !arguments.once {
+        serve(session, &factory, &request, arguments.listen)?;
+    }
+    Ok(verdict)
+}
+
+/// Publishes the images in a registry of this program's own, and serves them until the user interrupts.
+fn serve(session: &Session, factory: &Factory<'_>, request: &UpRequest, listen: SocketAddr) -> Result<()> {
+    let server = Server::new(session, listen, None)?;
+    let address = server.address;
+    let target = server.target(session);
+    std::thread::scope(|scope| {
+        let serving = scope.spawn(|| server.run(session));
+        let mut published = Vec::new();
+        for family in &request.families {
+            for image in factory.images_of(family, &request.universe) {
+                if session.was_interrupted() {
+                    break;
+                }
+                match factory.publish(&image, &request.universe, &target) {
+                    Ok(image) => published.push(image),
+                    Err(error) => crate::failure::line(&format!("warning: {error:#}")),
+                }
+            }
+        }
+        let example = published.iter().find(|image| image.image == "nginx").or_else(|| published.first());
+        let pull = example.map_or_else(String::new, |image| {
+            format!(" Pull one:\n  podman pull --tls-verify=false {}", image.repository)
+        });
+        let count = published.len();
+        output::print(&format!("\nServing {count} images at http://{address} until Ctrl-C.{pull}\n"))?;
+        serving.join().unwrap_or_else(|_| bail!("the server ended"))
+    })
 }
 
 fn text(report: &UpReport) -> String {

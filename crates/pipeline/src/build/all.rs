@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{BuiltImage, Inputs, LayerOptions, schedule};
 use crate::factory::Factory;
-use crate::up::{Failure, failure};
+use crate::up::Failure;
 
 /// What is to be built.
 #[derive(Debug, Clone)]
@@ -118,7 +118,7 @@ impl Factory<'_> {
                 let name = image.to_string();
                 match self.tasks(request, lock, &image) {
                     Ok(of_image) => tasks.extend(of_image),
-                    Err(error) => report.failures.push(failure(&name, &error)),
+                    Err(error) => report.failures.push(Failure::of(&name, &error)),
                 }
             }
         }
@@ -138,7 +138,9 @@ impl Factory<'_> {
                 }
                 Err(error) => {
                     let images = self.images.images_in(&family, &request.universe);
-                    report.failures.extend(images.iter().map(|image| failure(&image.to_string(), &error)));
+                    report
+                        .failures
+                        .extend(images.iter().map(|image| Failure::of(&image.to_string(), &error)));
                 }
             }
         }
@@ -193,7 +195,7 @@ impl Factory<'_> {
                 Ok(image) => task.image = Some((image, State::Built)),
                 Err(error) => {
                     let name = format!("{} for {}", task.inputs.definition.id, task.inputs.architecture);
-                    report.failures.push(failure(&name, &error));
+                    report.failures.push(Failure::of(&name, &error));
                 }
             }
         }
@@ -223,7 +225,7 @@ impl Factory<'_> {
             if let Some(output) = request.output.as_ref().filter(|_| images.len() == count) {
                 let index = Index::new(images, self.store()).map_err(anyhow::Error::from);
                 if let Err(error) = index.and_then(|index| self.lay_out(id, &index, date, output)) {
-                    report.failures.push(failure(&id.to_string(), &error));
+                    report.failures.push(Failure::of(&id.to_string(), &error));
                 }
             }
         }

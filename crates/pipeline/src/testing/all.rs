@@ -14,7 +14,7 @@ use super::{EngineKind, Probe, TestReport};
 use crate::build::all::BuildAllRequest;
 use crate::build::schedule;
 use crate::factory::Factory;
-use crate::up::{Failure, failure};
+use crate::up::Failure;
 
 /// What is to be tested.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ impl Factory<'_> {
         for ((image, architecture, _), outcome) in images.iter().zip(outcomes) {
             match outcome {
                 Ok(report) => all.add(report),
-                Err(error) => all.failures.push(failure(&format!("{image} for {architecture}"), &error)),
+                Err(error) => all.failures.push(Failure::of(&format!("{image} for {architecture}"), &error)),
             }
         }
         Ok(all)

@@ -35,7 +35,9 @@ fn connect(port: u16, timeout: Duration) -> Result<TcpStream> {
 pub fn http_get(port: u16, path: &str, timeout: Duration) -> Result<HttpReply> {
     let mut stream = connect(port, timeout)?;
     // HTTP/1.0: the server closes when it is done, and sends no chunked body.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\nUser-Agent: calypte\r\n\r\n")?;
+    // In one piece: PHP's own server takes a first piece without a line's end for a broken request.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nUser-Agent: calypte\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut reply = Vec::new();
     stream.take(REPLY_LIMIT).read_to_end(&mut reply).context("the reply broke off")?;
     let reply = String::from_utf8_lossy(&reply);

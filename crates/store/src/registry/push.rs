@@ -27,6 +27,18 @@ const EXPLANATION: u64 = 64 * 1024;
 /// What the registry took note of when a manifest refers to another.
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
+/// Where the registry may take a blob over from, instead of having it sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mount<'a> {
+    /// Nowhere.
+    No,
+    /// This repository of the same registry.
+    From(&'a str),
+    /// Wherever it has it (distribution specification, "Mounting a blob from another repository", without `from`). Not
+    /// every registry knows this; ours does.
+    Anywhere,
+}
+
 /// How a blob got there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
@@ -85,7 +97,7 @@ impl Registry {
         })
     }
 
-    /// Brings a blob of the store to the registry. `mount` is a repository that is likely to have it.
+    /// Brings a blob of the store to the registry.
     ///
     /// # Errors
     /// When the store does not have it, or the registry does not take it.
@@ -93,7 +105,7 @@ impl Registry {
         &self,
         store: &Store,
         digest: &Digest,
-        mount: Option<&str>,
+        mount: Mount<'_>,
         progress: &dyn Progress,
     ) -> Result<Arrival, RegistryError> {
         if self.has_blob(digest)? {
@@ -110,7 +122,7 @@ impl Registry {
                     Ok(has) => (location, has.min(size)),
                     Err(_) => (self.begin(&what)?, 0),
                 },
-                None => match self.begin_or_mount(digest, mount.take(), &what)? {
+                None => match self.begin_or_mount(digest, std::mem::replace(&mut mount, Mount::No), &what)? {
                     None => return Ok(Arrival::Mounted),
                     Some(location) => (location, 0),
                 },
@@ -236,11 +248,15 @@ impl Registry {
     fn begin_or_mount(
         &self,
         digest: &Digest,
-        mount: Option<&str>,
+        mount: Mount<'_>,
         what: &str,
     ) -> Result<Option<Place>, Trouble> {
-        let Some(from) = mount else { return self.begin(what).map(Some) };
-        let path = format!("blobs/uploads/?mount={digest}&from={}", auth::encoded(from));
+        let from = match mount {
+            Mount::No => return self.begin(what).map(Some),
+            Mount::From(name) => format!("&from={}", auth::encoded(name)),
+            Mount::Anywhere => String::new(),
+        };
+        let path = format!("blobs/uploads/?mount={digest}{from}");
         let mut answer = self.connection.send_to(&Method::POST, &Place::Path(path), what, &[], None)?;
         match answer.status {
             201 => Ok(None),
