@@ -23,6 +23,7 @@ const LINE: &[&str] = &[
     "calypte-delta",
     "calypte-sbom",
     "calypte-advisory",
+    "calypte-attest",
     "calypte-publish",
     "calypte-pipeline",
     "calypte-catalog",

@@ -7,11 +7,13 @@
 //! Each step is idempotent: a run that was cut is run again, and sends what is still missing.
 
 mod error;
+mod legacy;
 mod push;
 mod referrers;
 mod tags;
 
 pub use error::PublishError;
 pub use push::{Published, push_index};
-pub use referrers::{Artifact, Attached, attach, fallback_tag, referrers};
+pub use legacy::attach_by_tag;
+pub use referrers::{attach, referrers};
 pub use tags::{Move, move_tag};
