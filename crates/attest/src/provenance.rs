@@ -74,7 +74,8 @@ impl Provenance {
     #[must_use]
     pub fn material(predicate: &Value, uri: &str) -> Option<Digest> {
         let materials = predicate.get("buildDefinition")?.get("resolvedDependencies")?.as_array()?;
-        let found = materials.iter().find(|material| material.get("uri").and_then(Value::as_str) == Some(uri))?;
+        let found =
+            materials.iter().find(|material| material.get("uri").and_then(Value::as_str) == Some(uri))?;
         found.get("digest")?.get("sha256")?.as_str()?.parse().ok()
     }
 }
@@ -102,7 +103,11 @@ mod tests {
         let provenance = Provenance {
             parameters: BTreeMap::from([("image".into(), "nginx".into())]),
             internal: BTreeMap::new(),
-            materials: vec![Material { uri: "pkg:deb/debian/a@1".into(), digest, annotations: BTreeMap::new() }],
+            materials: vec![Material {
+                uri: "pkg:deb/debian/a@1".into(),
+                digest,
+                annotations: BTreeMap::new(),
+            }],
             tool: Tool { version: "1".into(), sources: "2".into() },
             builder: "urn:calypte:local".into(),
         };

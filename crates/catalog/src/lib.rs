@@ -9,6 +9,16 @@
 pub mod registry;
 pub mod server;
 
+/// 32 random bytes.
+///
+/// # Errors
+/// When the system gives none.
+pub fn random_bytes() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
+    Ok(bytes)
+}
+
 /// A token that nobody guesses: 128 random bits in hexadecimal.
 ///
 /// # Errors

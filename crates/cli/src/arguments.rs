@@ -97,6 +97,10 @@ pub enum Command {
     Pull(commands::pull::Arguments),
     /// Publish images in a registry, under all their tags
     Push(commands::push::Arguments),
+    /// Check who signed an image in a registry, and what is said of it
+    Verify(commands::verify::Arguments),
+    /// Make a pair of keys to sign images with
+    Key(commands::key::Arguments),
     /// Serve a registry over the store, for any container engine to pull from
     Serve(commands::serve::Arguments),
     /// Save every package that locks name, so that a rebuild outlives the mirror

@@ -128,6 +128,13 @@ pub(crate) struct Inputs<'a> {
     pub(crate) epoch: Epoch,
 }
 
+impl Inputs<'_> {
+    /// The universe's name.
+    pub(crate) const fn universe(&self) -> &str {
+        self.universe
+    }
+}
+
 impl Factory<'_> {
     /// Builds an image from its lock. Packages that are not in the store are fetched first.
     ///

@@ -10,6 +10,7 @@ use calypte_rootfs::assemble::AssembleError;
 use calypte_rootfs::unpack::UnpackError;
 use calypte_store::registry::{ReferenceError, RegistryError};
 use calypte_store::{FetchError, StoreError};
+use calypte_trust::sigstore::KeyFileError;
 use calypte_universe::UniverseError;
 
 /// An error of the pipeline's own that comes with a cure.
@@ -38,6 +39,7 @@ pub fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref::<ReferenceError>()?.hint())
             .or_else(|| cause.downcast_ref::<RegistryError>()?.hint())
             .or_else(|| cause.downcast_ref::<PublishError>()?.hint())
+            .or_else(|| cause.downcast_ref::<KeyFileError>()?.hint())
             .or_else(|| cause.downcast_ref::<UniverseError>()?.hint())
             .or_else(|| cause.downcast_ref::<ResolveError>()?.hint())
             .or_else(|| cause.downcast_ref::<LockError>()?.hint())

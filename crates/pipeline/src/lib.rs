@@ -13,6 +13,7 @@ mod changelogs;
 pub mod delta;
 pub mod diff;
 pub mod draft;
+pub mod evidence;
 pub mod factory;
 #[cfg(test)]
 mod fixture;
@@ -33,6 +34,7 @@ pub mod subject;
 pub mod tags;
 pub mod testing;
 pub mod up;
+pub mod verify;
 pub mod vex;
 
 use anyhow::{Context as _, Result};

@@ -1,7 +1,9 @@
 //! An image of the catalog into a registry: built, pushed, its tags moved.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
-use calypte_base::Digest;
+use calypte_base::{Architecture, Digest};
 use calypte_definition::ImageId;
 use calypte_publish::{Move, Published, move_tag, push_index};
 use calypte_store::Silent;
@@ -9,16 +11,20 @@ use calypte_store::registry::{Mount, Reference, Registry, RegistrySettings};
 use serde::Serialize;
 
 use crate::build::BuildRequest;
+use crate::evidence::Evidence;
 use crate::factory::Factory;
 use crate::hints::hinted;
+use crate::testing::TestReport;
 
 /// Where images are published.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Target {
     /// The registry, and the repositories' common beginning where they have one: `quay.io/team`, `localhost:5080`.
     pub prefix: String,
     /// How to reach it.
     pub settings: RegistrySettings,
+    /// What is said of each image; none: it is only pushed.
+    pub evidence: Option<Evidence>,
     /// Whether it lies over the same store, and so has every blob already.
     pub same_store: bool,
 }
@@ -34,6 +40,8 @@ pub struct PublishedImage {
     pub digest: Digest,
     /// Its tags.
     pub tags: Vec<PublishedTag>,
+    /// Statements about it that were signed and attached.
+    pub statements: usize,
     /// What it took.
     #[serde(flatten)]
     pub published: Published,
@@ -72,7 +80,13 @@ impl Factory<'_> {
     ///
     /// # Errors
     /// When it cannot be built, the registry does not take it, or a tag would go back in time.
-    pub fn publish(&self, image: &ImageId, universe: &str, target: &Target) -> Result<PublishedImage> {
+    pub fn publish(
+        &self,
+        image: &ImageId,
+        universe: &str,
+        target: &Target,
+        tests: &BTreeMap<Architecture, TestReport>,
+    ) -> Result<PublishedImage> {
         let request = BuildRequest {
             image: image.clone(),
             universe: universe.to_owned(),
@@ -89,6 +103,13 @@ impl Factory<'_> {
         let context = || format!("{image} was not published");
         let published =
             push_index(&registry, self.store(), &built.index, mount, &Silent).with_context(context)?;
+        let repository = format!("{}/{}", reference.host, reference.name);
+        let statements = match &target.evidence {
+            None => 0,
+            Some(evidence) => self
+                .attach_evidence((image, universe), &built.index, &registry, &repository, evidence, tests)
+                .with_context(context)?,
+        };
         let mut moved = Vec::new();
         for tag in tags {
             self.stop_if_interrupted()?;
@@ -102,9 +123,10 @@ impl Factory<'_> {
         }
         Ok(PublishedImage {
             image: image.to_string(),
-            repository: format!("{}/{}", reference.host, reference.name),
+            repository,
             digest: built.digest,
             tags: moved,
+            statements,
             published,
         })
     }

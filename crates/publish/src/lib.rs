@@ -13,7 +13,7 @@ mod referrers;
 mod tags;
 
 pub use error::PublishError;
-pub use push::{Published, push_index};
 pub use legacy::attach_by_tag;
+pub use push::{Published, push_index};
 pub use referrers::{attach, referrers};
 pub use tags::{Move, move_tag};

@@ -62,11 +62,9 @@ pub fn referrers(registry: &Registry, subject: &Digest) -> Result<Vec<Descriptor
 fn tagged(registry: &Registry, subject: &Digest) -> Result<Index, PublishError> {
     let tag = fallback_tag(subject);
     match find(registry, &Version::Tag(tag.clone()))? {
-        None => Ok(Index {
-            schema_version: 2,
-            media_type: Some(MEDIA_TYPE_INDEX.to_owned()),
-            ..Index::default()
-        }),
+        None => {
+            Ok(Index { schema_version: 2, media_type: Some(MEDIA_TYPE_INDEX.to_owned()), ..Index::default() })
+        }
         Some(document) => serde_json::from_slice(&document.bytes)
             .map_err(|error| PublishError::NoIndex { tag, reason: error.to_string() }),
     }

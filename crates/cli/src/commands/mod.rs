@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod completions;
 pub mod delta;
 pub mod diff;
+pub mod key;
 pub mod list;
 pub mod lock;
 pub mod new;
@@ -22,6 +23,7 @@ pub mod show;
 pub mod subject;
 pub mod test;
 pub mod up;
+pub mod verify;
 pub mod vex;
 
 use calypte_base::Architecture;

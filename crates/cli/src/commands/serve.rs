@@ -100,7 +100,7 @@ impl Server {
             plain_http: true,
             auth_files: vec![file.to_string().into_bytes()],
         };
-        Target { prefix: host, settings, same_store: true }
+        Target { prefix: host, settings, evidence: None, same_store: true }
     }
 
     /// Answers until the user interrupts.

@@ -1,6 +1,6 @@
 //! `calypte up`: everything at once: lock what is not locked, build all images, test them, show them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -100,7 +100,7 @@ fn serve(session: &Session, factory: &Factory<'_>, request: &UpRequest, listen: 
                 if session.was_interrupted() {
                     break;
                 }
-                match factory.publish(&image, &request.universe, &target) {
+                match factory.publish(&image, &request.universe, &target, &BTreeMap::new()) {
                     Ok(image) => published.push(image),
                     Err(error) => crate::failure::line(&format!("warning: {error:#}")),
                 }

@@ -18,7 +18,7 @@ use crate::output::{self, Table};
 use crate::session::Session;
 
 /// With what identifiers of documents begin that are published nowhere in particular, as other tools have it.
-const NAMESPACE: &str = "https://openvex.dev/docs/public";
+pub(super) const NAMESPACE: &str = "https://openvex.dev/docs/public";
 
 /// Memory that is set aside for each image that is assembled, as by `calypte build --all`.
 const MEMORY_OF_AN_IMAGE: u64 = 512 * 1024 * 1024;

@@ -1,0 +1,200 @@
+//! What is said of an image of the catalog when it is published: signed statements for each machine's manifest.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use calypte_attest::{
+    CYCLONEDX, Material, OPENVEX, PROVENANCE, Provenance, SPDX, TEST_RESULT, TestRun, Tool, statement,
+};
+use calypte_base::{Architecture, Digest};
+use calypte_definition::ImageId;
+use calypte_formats::oci::{Descriptor, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
+use calypte_image::Index;
+use calypte_publish::{attach, attach_by_tag};
+use calypte_sbom::write::{cyclonedx16, spdx23};
+use calypte_store::Silent;
+use calypte_store::registry::Registry;
+use calypte_trust::sigstore::{Bundle, Referrer, SigningKey, Statement};
+
+use crate::build::Inputs;
+use crate::factory::Factory;
+use crate::scan::Knowledge;
+use crate::testing::TestReport;
+use crate::vex::Publisher;
+
+/// How what is said of images is made.
+#[derive(Debug)]
+pub struct Evidence {
+    /// Who says it.
+    pub key: SigningKey,
+    /// Who answers for the documents, and where they would be.
+    pub publisher: Publisher,
+    /// Who answers for the builder, as an address or a name of its own (SLSA, `builder.id`).
+    pub builder: String,
+    /// Whether the old forms are pushed too.
+    pub legacy: bool,
+}
+
+impl Factory<'_> {
+    /// Signs an index and each of its images, and attaches all that is known of each; how many statements. `tests` are those
+    /// that were run, by architecture.
+    ///
+    /// # Errors
+    /// When the image cannot be read again, or the registry does not take something.
+    pub fn attach_evidence(
+        &self,
+        (image, universe): (&ImageId, &str),
+        index: &Index,
+        registry: &Registry,
+        repository: &str,
+        evidence: &Evidence,
+        tests: &BTreeMap<Architecture, TestReport>,
+    ) -> Result<usize> {
+        let mut count = 0;
+        for made in index.images() {
+            self.stop_if_interrupted()?;
+            let architecture = made.architecture();
+            let tested = tests.get(&architecture);
+            let statements = self.statements(
+                (image, universe),
+                architecture,
+                &made.digest(),
+                repository,
+                evidence,
+                tested,
+            )?;
+            let manifest = made.manifest();
+            let subject = descriptor(MEDIA_TYPE_MANIFEST, manifest.digest, manifest.size);
+            count += self.attach_all(registry, repository, &subject, &statements, evidence)?;
+        }
+        let document = index.document();
+        let subject = descriptor(MEDIA_TYPE_INDEX, document.digest, document.size);
+        count += self.attach_all(registry, repository, &subject, &[], evidence)?;
+        Ok(count)
+    }
+
+    /// The signature of a manifest, and these statements about it.
+    fn attach_all(
+        &self,
+        registry: &Registry,
+        repository: &str,
+        subject: &Descriptor,
+        statements: &[Statement],
+        evidence: &Evidence,
+    ) -> Result<usize> {
+        let key = &evidence.key;
+        let said: Vec<(&str, Bundle)> = statements
+            .iter()
+            .map(|statement| (statement.predicate_type.as_str(), Bundle::sign(statement, key)))
+            .collect();
+        let mut bundles: Vec<_> = said.iter().map(|(kind, bundle)| (*kind, bundle.to_json())).collect();
+        // The signature last: who waits for it finds all else there.
+        bundles.push((
+            calypte_trust::sigstore::PREDICATE_SIGN,
+            Bundle::sign_image(&subject.digest, key).to_json(),
+        ));
+        for (kind, bundle) in &bundles {
+            let referrer = Referrer::new(bundle.clone(), kind, subject);
+            attach(registry, self.store(), &subject.digest, &referrer, &Silent)?;
+        }
+        if evidence.legacy {
+            let said: Vec<(&str, &Bundle)> = said.iter().map(|(kind, bundle)| (*kind, bundle)).collect();
+            attach_by_tag(registry, self.store(), repository, &subject.digest, &said, key, &Silent)?;
+        }
+        Ok(bundles.len())
+    }
+
+    /// All that is known of one machine's image.
+    fn statements(
+        &self,
+        (image, universe): (&ImageId, &str),
+        architecture: Architecture,
+        manifest: &Digest,
+        repository: &str,
+        evidence: &Evidence,
+        tested: Option<&TestReport>,
+    ) -> Result<Vec<Statement>> {
+        let lock = self.current_lock(universe, &image.family)?;
+        let inputs = self.inputs(&lock, image, architecture)?;
+        let bill = self.bill(image, universe, architecture)?;
+        let tool = &evidence.publisher.tool;
+        let json = |bytes: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&bytes);
+        let purls: BTreeMap<&str, &str> = bill
+            .sbom
+            .components
+            .values()
+            .map(|component| (component.name.as_str(), component.purl.as_str()))
+            .collect();
+        let provenance = self.provenance(image, &inputs, &purls, evidence)?;
+        let mut predicates = vec![
+            (PROVENANCE, provenance.predicate()),
+            (SPDX, json(spdx23(&bill.sbom, tool))?),
+            (CYCLONEDX, json(cyclonedx16(&bill.sbom, tool))?),
+        ];
+        // Where no advisories were ever read nothing is said of flaws; the gate asks for it.
+        if let Ok(database) = crate::advisories::database(self.store()) {
+            let knowledge = Knowledge::read(Some(&self.settings.catalog), &[], &[])?;
+            let vex = self.vex(image, universe, architecture, &database, &knowledge, Some(repository))?;
+            predicates.push((OPENVEX, json(evidence.publisher.openvex(&vex.decided))?));
+        }
+        if let Some(report) = tested {
+            let runs = report.tests.iter().map(|test| TestRun {
+                name: test.name.clone(),
+                failure: test.failure.clone(),
+                skipped: test.skipped.clone(),
+            });
+            predicates.push((TEST_RESULT, calypte_attest::test_result(&runs.collect::<Vec<_>>())));
+        }
+        let of = |(kind, predicate)| statement(repository, manifest, kind, predicate);
+        Ok(predicates.into_iter().map(of).collect())
+    }
+
+    /// What one machine's image is made of.
+    fn provenance(
+        &self,
+        image: &ImageId,
+        inputs: &Inputs<'_>,
+        purls: &BTreeMap<&str, &str>,
+        evidence: &Evidence,
+    ) -> Result<Provenance> {
+        let parameter = |name: &str, value: String| (name.to_owned(), value);
+        let universe = inputs.universe();
+        let mut materials = vec![
+            self.catalog_material(&format!("images/{}.yaml", image.family))?,
+            self.catalog_material(&format!("locks/{universe}/{}.lock", image.family))?,
+            self.catalog_material(&format!("universes/{universe}.yaml"))?,
+        ];
+        for package in &inputs.packages {
+            let name = package.id.as_str();
+            let uri =
+                purls.get(name).map_or_else(|| format!("urn:package:{name}"), |purl| (*purl).to_owned());
+            let annotations = BTreeMap::from([("path".to_owned(), package.url.clone())]);
+            materials.push(Material { uri, digest: package.sha256, annotations });
+        }
+        Ok(Provenance {
+            parameters: BTreeMap::from([
+                parameter("image", image.to_string()),
+                parameter("universe", universe.to_owned()),
+                parameter("architecture", inputs.architecture.to_string()),
+                parameter("compression", self.layer_options().compression.to_string()),
+            ]),
+            internal: BTreeMap::from([parameter("created", inputs.epoch.to_string())]),
+            materials,
+            tool: Tool {
+                version: evidence.publisher.tool.version.clone(),
+                sources: env!("CALYPTE_SOURCES").to_owned(),
+            },
+            builder: evidence.builder.clone(),
+        })
+    }
+
+    fn catalog_material(&self, path: &str) -> Result<Material> {
+        let text = self.settings.catalog.text(path).with_context(|| format!("catalog/{path}"))?;
+        let digest = Digest::of(text.as_bytes());
+        Ok(Material { uri: format!("urn:calypte:catalog:{path}"), digest, annotations: BTreeMap::new() })
+    }
+}
+
+fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descriptor {
+    Descriptor { media_type: media_type.to_owned(), digest, size, ..Descriptor::default() }
+}
