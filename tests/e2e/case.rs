@@ -8,7 +8,7 @@ use crate::needs::Need;
 use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, live_fedora,
-    new, outputs, programs, pull, rebuild, sbom, scan, scanners, up, vex,
+    new, outputs, programs, publish, pull, rebuild, sbom, scan, scanners, up, vex,
 };
 
 /// One end-to-end case.
@@ -24,6 +24,7 @@ pub fn all() -> Vec<Trial> {
     let cases = [
         up::CASES,
         outputs::CASES,
+        publish::CASES,
         pull::CASES,
         new::CASES,
         engines::CASES,

@@ -19,6 +19,7 @@ mod needs;
 mod new;
 mod outputs;
 mod programs;
+mod publish;
 mod pull;
 mod rebuild;
 mod sbom;

@@ -49,14 +49,16 @@ pub const CASES: &[Case] = &[
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Debian's `docker-registry` on a free port of loopback, over a directory of its own. Ended when dropped.
-struct Registry {
+pub struct Registry {
     directory: TempDir,
     child: Child,
-    address: String,
+    /// Where it listens.
+    pub address: String,
 }
 
 impl Registry {
-    fn start() -> Result<Self> {
+    /// Starts one.
+    pub fn start() -> Result<Self> {
         let directory = TempDir::new()?;
         // Free a moment ago; should another process take it in between, the case fails and says so.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
