@@ -12,6 +12,7 @@ const LINE: &[&str] = &[
     "calypte-entrypoint",
     "calypte-base",
     "calypte-formats",
+    "calypte-disk",
     "calypte-trust",
     "calypte-store",
     "calypte-definition",
