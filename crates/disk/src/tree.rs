@@ -195,7 +195,7 @@ impl Tree {
     }
 
     /// Every path with its node, in the order of the paths' bytes: a directory before what lies in it.
-    pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &Node)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &Node)> + Clone {
         self.nodes.iter()
     }
 

@@ -5,11 +5,25 @@
 //! written in one pass over the tree. Metadata have checksums (`metadata_csum`), there is a journal, and the file system
 //! can grow while it is mounted (`resize_inode`). Sealed files carry their Merkle tree as fs-verity expects it.
 
+mod checksum;
+mod directory;
+mod extents;
+mod geometry;
+mod hash;
+mod plan;
+mod record;
+mod superblock;
+mod writer;
+mod xattr;
+
 use std::collections::BTreeMap;
 use std::io::{self, Seek, Write};
 
 use calypte_base::{Epoch, TreePath};
 
+use self::geometry::{BLOCK, Geometry};
+use self::plan::Plan;
+use self::writer::Writer;
 use crate::output::Area;
 use crate::tree::Tree;
 use crate::uuid::Uuid;
@@ -81,17 +95,55 @@ pub enum Ext4Error {
 /// # Errors
 /// When the tree does not fit, a content cannot be read, or the area cannot be written.
 pub fn write<W: Write + Seek>(
-    _tree: &Tree,
-    _options: &Options,
-    _area: &mut Area<'_, W>,
+    tree: &Tree,
+    options: &Options,
+    area: &mut Area<'_, W>,
 ) -> Result<Written, Ext4Error> {
-    Err(io::Error::from(io::ErrorKind::Unsupported).into())
+    if options.label.len() > 16 {
+        return Err(Ext4Error::Label(options.label.clone()));
+    }
+    let own = plan::lost_and_found(options);
+    let plan = Plan::new(tree, &own, options)?;
+    let size = area.size();
+    let geometry = Geometry::new(size, plan.inodes_wanted());
+    let placed = match &geometry {
+        Some(geometry) => plan.place(geometry)?.map(|placed| (geometry, placed)),
+        None => None,
+    };
+    let Some((geometry, placed)) = placed else {
+        return Err(Ext4Error::TooSmall { size, needed: minimal_size(tree, options, 0)? });
+    };
+    Writer::new(options, geometry, &plan, &placed, area).write()
 }
 
-/// The size in bytes of the smallest file system, in whole mebibytes, that holds the tree and leaves `free` bytes.
+/// The size in bytes of the smallest file system, in whole mebibytes, that holds the tree and leaves `free` bytes. It needs
+/// the options because names are spread over a large directory by hashes, which have a seed.
 ///
 /// # Errors
 /// When something in the tree does not fit into ext4 at all.
-pub fn minimal_size(_tree: &Tree, _free: u64) -> Result<u64, Ext4Error> {
-    Err(io::Error::from(io::ErrorKind::Unsupported).into())
+pub fn minimal_size(tree: &Tree, options: &Options, free: u64) -> Result<u64, Ext4Error> {
+    const STEP: u64 = 1024 * 1024;
+    let own = plan::lost_and_found(options);
+    let plan = Plan::new(tree, &own, options)?;
+    let wanted = free.div_ceil(BLOCK) + geometry::reserved_for_root(plan.blocks() + free.div_ceil(BLOCK));
+    let mut size = ((plan.blocks() + wanted) * BLOCK).next_multiple_of(STEP);
+    loop {
+        let lacking = match Geometry::new(size, plan.inodes_wanted()) {
+            Some(geometry) => {
+                let left = geometry.blocks.saturating_sub(geometry.fixed_blocks() + geometry.journal_blocks);
+                let lacking = (plan.blocks() + wanted).saturating_sub(left);
+                match plan.place(&geometry)? {
+                    Some(placed) if geometry.free_after(placed.end) >= wanted => return Ok(size),
+                    _ => lacking,
+                }
+            }
+            None => 0,
+        };
+        size += (lacking * BLOCK).next_multiple_of(STEP).max(STEP);
+    }
+}
+
+fn unfit_time(inode: Option<&plan::Inode<'_>>) -> Ext4Error {
+    let path = inode.map_or_else(TreePath::root, |inode| inode.path.clone());
+    plan::unfit(&path, "its time is not within the years 1901 to 2446")
 }

@@ -1,0 +1,6 @@
+//! What is written is held against the real tools: `e2fsck` and the kernel, `fsck.vfat` and mtools, `sgdisk`, `qemu-img`,
+//! `sbverify`, `fsverity`.
+
+mod ext4;
+mod machine;
+mod random;
