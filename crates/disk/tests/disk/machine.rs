@@ -24,7 +24,7 @@ pub fn output(tool: &str, arguments: &[&str]) -> Output {
     Command::new(tool)
         .args(arguments)
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("LC_ALL", "C")
+        .env("LC_ALL", "C.UTF-8")
         .env("MTOOLS_SKIP_CHECK", "1")
         .env("TZ", "UTC")
         .output()

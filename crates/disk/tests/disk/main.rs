@@ -2,5 +2,7 @@
 //! `sbverify`, `fsverity`.
 
 mod ext4;
+mod fat;
+mod image;
 mod machine;
 mod random;
