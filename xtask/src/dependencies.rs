@@ -10,11 +10,14 @@ const LINE: &[&str] = &[
     "calypte-rpm-universe",
     // Runs in images, and uses nothing at all.
     "calypte-entrypoint",
+    // Stands in for the crate of that name.
+    "openssl",
     "calypte-base",
     "calypte-formats",
     "calypte-disk",
     "calypte-trust",
     "calypte-store",
+    "calypte-composefs",
     "calypte-definition",
     "calypte-universe",
     "calypte-resolve",
@@ -28,6 +31,7 @@ const LINE: &[&str] = &[
     "calypte-publish",
     "calypte-pipeline",
     "calypte-catalog",
+    "calypte-host",
     "calypte-cli",
     "calypte-tests",
     "xtask",
@@ -44,6 +48,9 @@ const BANNED: &[(&str, &str)] = &[
 
 /// A heavy or dangerous dependency, and the crates that alone may have it.
 const CONFINED: &[(&str, &[&str])] = &[
+    // Comes with composefs, for functions that we do not call.
+    ("tokio", &[]),
+    ("composefs", &["calypte-composefs"]),
     ("pgp", &["calypte-trust"]),
     ("ureq", &["calypte-store"]),
     ("resolvo", &["calypte-resolve"]),
