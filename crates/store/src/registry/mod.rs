@@ -13,6 +13,7 @@ mod error;
 mod helper;
 mod push;
 mod reference;
+mod small;
 
 use std::fmt;
 
