@@ -17,6 +17,14 @@ pub struct SystemRoot {
 #[derive(Debug)]
 pub struct Lock {
     _file: fs_err::File,
+    staging: PathBuf,
+}
+
+impl Drop for Lock {
+    /// What was not finished takes no space: after a full disk there is as much as before.
+    fn drop(&mut self) {
+        drop(disk_changes::remove_all(&self.staging));
+    }
 }
 
 impl SystemRoot {
@@ -105,7 +113,7 @@ impl SystemRoot {
         })?;
         disk_changes::remove_all(&self.staging())?;
         disk_changes::make_directory(&self.staging())?;
-        Ok(Lock { _file: file })
+        Ok(Lock { _file: file, staging: self.staging() })
     }
 
     /// Bytes that an unprivileged or privileged writer can still write to the file system that holds `path`.
