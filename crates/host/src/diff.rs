@@ -91,7 +91,8 @@ impl Host<'_> {
         let source = self.source(&reference)?;
         let image = source.find(self.architecture)?;
         let refused = self.policy.verify(&source, &image, self.reporter).err().map(|error| error.to_string());
-        let refused = refused.or_else(|| trust::check_freshness(&image, &state, false).err().map(|e| e.to_string()));
+        let refused =
+            refused.or_else(|| trust::check_freshness(&image, &state, false).err().map(|e| e.to_string()));
         let evidence = packages::evidence(&source, &image, &self.policy.keys)?;
         let cost: Cost = self.importing(&source, &Repository::read_only(&self.system)).cost(&image)?;
         let mut difference = Difference {
@@ -130,8 +131,11 @@ impl Host<'_> {
             let merge = self.etc_merge(&current, &imported.tree, &repository)?;
             difference.etc = Some(EtcChanges { kept: merge.kept, conflicts: merge.conflicts });
         }
-        difference.packages =
-            current.packages.as_ref().zip(packages.as_ref()).map(|(old, new)| PackageChanges::between(old, new));
+        difference.packages = current
+            .packages
+            .as_ref()
+            .zip(packages.as_ref())
+            .map(|(old, new)| PackageChanges::between(old, new));
         Ok(difference)
     }
 }

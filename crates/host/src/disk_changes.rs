@@ -38,7 +38,7 @@ fn before_change() {
     let _number = COUNT.fetch_add(1, Ordering::SeqCst) + 1;
     #[cfg(feature = "fault-injection")]
     if _number >= STOP_AT.load(Ordering::SeqCst) {
-        drop(rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL));
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         loop {
             std::thread::park();
         }
@@ -78,7 +78,7 @@ impl NewFile {
         for piece in bytes.chunks(PIECE) {
             before_change();
             if let Some(file) = &mut self.file {
-                file.write_all(piece)  .map_err(HostError::io("write", &self.path))?;
+                file.write_all(piece).map_err(HostError::io("write", &self.path))?;
             }
         }
         Ok(())
@@ -94,7 +94,7 @@ impl NewFile {
     pub(crate) fn sync(&self) -> Result<(), HostError> {
         before_change();
         match &self.file {
-            Some(file) => file.sync_all()  .map_err(HostError::io("flush", &self.path)),
+            Some(file) => file.sync_all().map_err(HostError::io("flush", &self.path)),
             None => Ok(()),
         }
     }
@@ -135,7 +135,7 @@ fn change<T>(
     work: impl FnOnce() -> io::Result<T>,
 ) -> Result<T, HostError> {
     before_change();
-    work()  .map_err(HostError::io(action, path))
+    work().map_err(HostError::io(action, path))
 }
 
 fn system<T>(
@@ -151,6 +151,15 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), HostError> {
     change("rename to", to, || fs_err::rename(from, to))
 }
 
+/// Renames a file or directory; what has the new name gets the old one.
+pub(crate) fn rename_or_exchange(from: &Path, to: &Path) -> Result<(), HostError> {
+    if fs_err::symlink_metadata(to).is_err() {
+        return rename(from, to);
+    }
+    let flags = rustix::fs::RenameFlags::EXCHANGE;
+    system("exchange", to, || rustix::fs::renameat_with(CWD, from, CWD, to, flags))
+}
+
 /// Flushes a directory: names that were given or taken in it are then on the disk.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), HostError> {
     change("flush", path, || fs_err::File::open(path)?.sync_all())
@@ -158,7 +167,7 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), HostError> {
 
 /// Flushes the whole file system that holds this path.
 pub(crate) fn sync_file_system(path: &Path) -> Result<(), HostError> {
-    let file = fs_err::File::open(path)  .map_err(HostError::io("open", path))?;
+    let file = fs_err::File::open(path).map_err(HostError::io("open", path))?;
     system("flush the file system of", path, || rustix::fs::syncfs(file.file()))
 }
 
@@ -189,11 +198,6 @@ pub(crate) fn symlink(target: &str, path: &Path) -> Result<(), HostError> {
     change("create", path, || unix::symlink(target, path))
 }
 
-/// Makes another name of a file.
-pub(crate) fn hard_link(original: &Path, path: &Path) -> Result<(), HostError> {
-    change("create", path, || fs_err::hard_link(original, path))
-}
-
 /// Makes a device, named pipe or socket.
 pub(crate) fn make_node(path: &Path, kind: FileType, device: u64) -> Result<(), HostError> {
     let mode = Mode::from_raw_mode(0o600);
@@ -219,9 +223,9 @@ pub(crate) fn remove_all(path: &Path) -> Result<(), HostError> {
     if !metadata.is_dir() {
         return remove_file(path);
     }
-    let entries = fs_err::read_dir(path)  .map_err(HostError::io("list", path))?;
+    let entries = fs_err::read_dir(path).map_err(HostError::io("list", path))?;
     for entry in entries {
-        remove_all(&entry  .map_err(HostError::io("list", path))?.path())?;
+        remove_all(&entry.map_err(HostError::io("list", path))?.path())?;
     }
     remove_directory(path)
 }
@@ -250,9 +254,7 @@ pub(crate) fn set_attributes(path: &Path, attributes: &Attributes<'_>) -> Result
     }
     let time = Timespec { tv_sec: attributes.mtime, tv_nsec: 0 };
     let times = Timestamps { last_access: time, last_modification: time };
-    system("change the time of", path, || {
-        rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
-    })
+    system("change the time of", path, || rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW))
 }
 
 /// Turns fs-verity on for a file that nobody has open for writing. Gives whether its file system has it.

@@ -136,7 +136,9 @@ pub(crate) fn write(path: &Path, node: &Node, bytes: &Bytes<'_>) -> Result<(), H
         Kind::Fifo => disk_changes::make_node(path, FileType::Fifo, 0)?,
         Kind::Socket => disk_changes::make_node(path, FileType::Socket, 0)?,
         Kind::HardLink(target) => {
-            return Err(HostError::NoHost { reason: format!("{} is a hard link to {target}", path.display()) });
+            return Err(HostError::NoHost {
+                reason: format!("{} is a hard link to {target}", path.display()),
+            });
         }
     }
     if node.kind == Kind::Directory { Ok(()) } else { set_attributes(path, node) }

@@ -46,9 +46,10 @@ impl Host<'_> {
         let live = self.system.deployment(&current.digest.0).join("etc");
         etc::write_merged(&merge, &live, &repository, &new)?;
         disk_changes::sync_file_system(&directory)?;
-        disk_changes::remove_all(&etc)?;
-        disk_changes::rename(&new, &etc)?;
+        // One that can be gone back to keeps its old `/etc` until the new one is in its place.
+        disk_changes::rename_or_exchange(&new, &etc)?;
         disk_changes::sync_directory(&directory)?;
+        disk_changes::remove_all(&new)?;
         self.update_loader(&tree, &repository)?;
         self.esp.publish(&deployment.entry)?;
         switched(&mut state, staged);
@@ -56,7 +57,11 @@ impl Host<'_> {
         Ok(Some(Switched { digest: staged, version: deployment.version, etc_kept: merge.kept }))
     }
 
-    fn update_loader(&self, tree: &calypte_composefs::Tree, repository: &Repository) -> Result<(), HostError> {
+    fn update_loader(
+        &self,
+        tree: &calypte_composefs::Tree,
+        repository: &Repository,
+    ) -> Result<(), HostError> {
         let found = self.esp.loader_sources().into_iter().find_map(|path| {
             let node = tree.resolve(&calypte_base::TreePath::new(&path).ok()?)?;
             match &node.kind {
@@ -94,7 +99,8 @@ impl Host<'_> {
         let deployment = Deployment::read(&self.system, &other)?;
         self.unstage(&mut state)?;
         let found = self.esp.entry(&deployment.entry)?;
-        let found = found.ok_or_else(|| HostError::Esp(format!("it has no entry {}", deployment.entry.name)))?;
+        let found =
+            found.ok_or_else(|| HostError::Esp(format!("it has no entry {}", deployment.entry.name)))?;
         if found.is_bad() {
             // Whoever asks for a deployment that failed wants it tried again.
             self.esp.set_tries(&deployment.entry, Some(Tries { left: TRIES, done: 0 }))?;

@@ -27,6 +27,8 @@ pub struct Checked {
     pub deployments: usize,
     /// What is wrong: each with its place.
     pub faults: Vec<String>,
+    /// What a run that was cut off left on the boot partition; it harms nothing, and `gc` removes it.
+    pub leftovers: Vec<std::path::PathBuf>,
 }
 
 impl Host<'_> {
@@ -50,9 +52,7 @@ impl Host<'_> {
             checked.deployments += 1;
             self.check_deployment(&repository, digest.1, &mut checked);
         }
-        for path in self.esp.leftovers(&digests)? {
-            checked.faults.push(format!("{}: it belongs to no deployment (gc removes it)", path.display()));
-        }
+        checked.leftovers = self.esp.leftovers(&digests)?;
         Ok(checked)
     }
 
@@ -160,12 +160,14 @@ impl Host<'_> {
             EntryKind::Uki => {
                 // The kernel image is no part of the tree; it is an object all the same, as long as it is not collected.
                 let digest = digest_of(found.path())?;
-                let sealed = calypte_disk::uki::parse(&fs_err::read(found.path()).map_err(HostError::io("read", found.path()))?)
-                    .ok()
-                    .and_then(|sections| {
-                        let line = sections.iter().find(|section| section.name == ".cmdline")?;
-                        crate::digest_of_command_line(&String::from_utf8_lossy(line.data))
-                    });
+                let sealed = calypte_disk::uki::parse(
+                    &fs_err::read(found.path()).map_err(HostError::io("read", found.path()))?,
+                )
+                .ok()
+                .and_then(|sections| {
+                    let line = sections.iter().find(|section| section.name == ".cmdline")?;
+                    crate::digest_of_command_line(&String::from_utf8_lossy(line.data))
+                });
                 if sealed != Some(deployment.digest.0) {
                     faults.push(format!("{} ({digest}) is not sealed for its tree", found.path().display()));
                 }
@@ -177,7 +179,10 @@ impl Host<'_> {
                 for (from, to) in [("vmlinuz", "vmlinuz"), ("initramfs.img", "initrd")] {
                     let node = tree.resolve(&directory.join(from)?);
                     let expected = match node.map(|node| &node.kind) {
-                        Some(calypte_composefs::Kind::File(calypte_composefs::Content::Object { digest, .. })) => *digest,
+                        Some(calypte_composefs::Kind::File(calypte_composefs::Content::Object {
+                            digest,
+                            ..
+                        })) => *digest,
                         Some(calypte_composefs::Kind::File(calypte_composefs::Content::Inline(bytes))) => {
                             VerityDigest::of(bytes)
                         }
@@ -190,7 +195,8 @@ impl Host<'_> {
                         Err(error) => faults.push(error.to_string()),
                     }
                 }
-                let text = fs_err::read_to_string(found.path()).map_err(HostError::io("read", found.path()))?;
+                let text =
+                    fs_err::read_to_string(found.path()).map_err(HostError::io("read", found.path()))?;
                 if crate::digest_of_command_line(&text) != Some(deployment.digest.0) {
                     faults.push(format!("{} does not name its tree", found.path().display()));
                 }

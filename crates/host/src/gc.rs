@@ -175,4 +175,3 @@ impl Host<'_> {
 fn deployment_name(path: &std::path::Path) -> Option<VerityDigest> {
     path.file_name()?.to_str()?.parse().ok()
 }
-

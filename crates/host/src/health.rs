@@ -169,7 +169,8 @@ fn programs(directories: &[PathBuf], name: &str) -> Result<Vec<PathBuf>, HostErr
         }
     }
     let executable = |path: &PathBuf| {
-        fs_err::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+        fs_err::metadata(path)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     };
     Ok(found.into_values().filter(executable).collect())
 }
@@ -186,11 +187,8 @@ fn run(program: &Path, required: bool, limit: Duration) -> CheckResult {
 /// Runs a program for so long at most; whether it succeeded, and the end of what it wrote.
 fn bounded(mut command: Command, limit: Duration) -> io::Result<(bool, String)> {
     let output = tempfile::tempfile()?;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(output.try_clone()?)
-        .stderr(output.try_clone()?)
-        .spawn()?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?).spawn()?;
     let start = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait()? {

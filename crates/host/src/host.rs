@@ -80,9 +80,11 @@ impl Host<'_> {
     fn settle(&self, state: &mut HostState) -> Result<(), HostError> {
         if let Some(staged) = state.staged {
             let deployment = Deployment::read(&self.system, &staged.0)?;
-            let found = self.esp.entry(&deployment.entry)?;
-            // A power cut between the switch and its record.
-            if found.as_ref().is_some_and(|found| !found.staged) {
+            let entries = self.esp.entries()?;
+            let mut of_it = entries.iter().filter(|found| found.entry == deployment.entry).peekable();
+            // A power cut between the switch and its record: it lost its staged name, and has the one that counts. (One
+            // that was deployed before, and is staged anew, has both.)
+            if of_it.peek().is_some() && of_it.all(|found| !found.staged) {
                 switched(state, staged);
             }
         }
@@ -108,7 +110,8 @@ impl Host<'_> {
     pub fn current(&self, state: &HostState) -> Result<Deployment, HostError> {
         let known = |id: &VerityDigest| state.deployments.contains(&Id(*id));
         let digest = self.running.filter(known).or_else(|| state.deployments.first().map(|id| id.0));
-        let none = || HostError::NoDeployment(format!("nothing is deployed in {}", self.system.path().display()));
+        let none =
+            || HostError::NoDeployment(format!("nothing is deployed in {}", self.system.path().display()));
         Deployment::read(&self.system, &digest.ok_or_else(none)?)
     }
 
@@ -153,7 +156,12 @@ impl Host<'_> {
     pub(crate) fn unstage(&self, state: &mut HostState) -> Result<(), HostError> {
         let Some(staged) = state.staged.take() else { return Ok(()) };
         state.write(&self.system)?;
-        if state.deployments.contains(&staged) { Ok(()) } else { self.drop_deployment(&staged.0) }
+        if !state.deployments.contains(&staged) {
+            return self.drop_deployment(&staged.0);
+        }
+        // It can be gone back to: only its second entry goes.
+        let entry = Deployment::read(&self.system, &staged.0)?.entry;
+        disk_changes::remove_file(&self.esp.staged_path(&entry))
     }
 
     /// Whether there is room for what an image will bring, from its manifest alone.

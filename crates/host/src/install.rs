@@ -11,7 +11,7 @@ use crate::deploy::{Accepted, Wishes};
 use crate::etc;
 use crate::files::{self, Bytes};
 use crate::source::ImageReference;
-use crate::state::{Deployment, HostState, Id};
+use crate::state::{Deployment, Id};
 use crate::{Host, HostError, Repository, disk_changes, trust};
 
 /// How a system is to be installed.
@@ -39,7 +39,9 @@ impl Host<'_> {
         let (_lock, mut state) = self.begin()?;
         if !state.deployments.is_empty() {
             let root = self.system.path().display();
-            return Err(HostError::Usage(format!("a system is installed in {root} already; upgrade it instead")));
+            return Err(HostError::Usage(format!(
+                "a system is installed in {root} already; upgrade it instead"
+            )));
         }
         let source = self.source(&options.image)?;
         let image = source.find(self.architecture)?;
@@ -59,7 +61,8 @@ impl Host<'_> {
         if let Some(loader) = &planned.boot.loader {
             self.esp.update_loader(loader, &repository)?;
         } else {
-            self.reporter.warn("the image has no systemd-boot: the boot partition is left without a boot loader");
+            self.reporter
+                .warn("the image has no systemd-boot: the boot partition is left without a boot loader");
         }
         self.esp.publish(&planned.deployment.entry)?;
         state.deployments = vec![Id(imported.image.digest)];

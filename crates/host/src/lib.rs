@@ -6,6 +6,7 @@
 //! can kill the program before each of them.
 
 pub mod boot;
+pub mod cli;
 pub mod deploy;
 pub mod diff;
 mod disk_changes;

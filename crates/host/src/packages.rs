@@ -43,7 +43,9 @@ pub fn evidence(source: &Source, image: &FoundImage, keys: &PublicKeys) -> Resul
     for subject in subjects {
         for attached in source.attached(&subject)? {
             let Some(layer) = attached.manifest.layers.first() else { continue };
-            let Some((kind, document, signed)) = document(source, &attached.kind, layer, keys) else { continue };
+            let Some((kind, document, signed)) = document(source, &attached.kind, layer, keys) else {
+                continue;
+            };
             let is = |kinds: &[&str]| kinds.contains(&kind.as_str());
             if is(&SPDX) || is(&CYCLONEDX) {
                 let packages = if is(&SPDX) { spdx(document) } else { cyclonedx(document) };
@@ -64,9 +66,7 @@ fn document(
     layer: &Descriptor,
     keys: &PublicKeys,
 ) -> Option<(String, Value, bool)> {
-    let known = |kind: &str| {
-        SPDX.contains(&kind) || CYCLONEDX.contains(&kind) || OPENVEX.contains(&kind)
-    };
+    let known = |kind: &str| SPDX.contains(&kind) || CYCLONEDX.contains(&kind) || OPENVEX.contains(&kind);
     if kind != MEDIA_TYPE_BUNDLE && !known(kind) && !known(&layer.media_type) {
         return None;
     }
@@ -147,7 +147,8 @@ fn openvex(document: Value) -> Option<BTreeSet<String>> {
         name: String,
     }
     let document: Document = serde_json::from_value(document).ok()?;
-    let open = |statement: &Statement| matches!(statement.status.as_str(), "affected" | "under_investigation");
+    let open =
+        |statement: &Statement| matches!(statement.status.as_str(), "affected" | "under_investigation");
     Some(document.statements.into_iter().filter(open).map(|statement| statement.vulnerability.name).collect())
 }
 
@@ -222,12 +223,17 @@ impl PackageChanges {
         };
         let (old, new) = (by_name(old), by_name(new));
         let mut changes = Self::default();
-        let package = |(name, version): (&String, &String)| Package { name: name.clone(), version: version.clone() };
+        let package =
+            |(name, version): (&String, &String)| Package { name: name.clone(), version: version.clone() };
         changes.added = new.iter().filter(|(name, _)| !old.contains_key(*name)).map(package).collect();
         changes.removed = old.iter().filter(|(name, _)| !new.contains_key(*name)).map(package).collect();
         for (name, to) in &new {
             if let Some(from) = old.get(name).filter(|from| *from != to) {
-                changes.changed.push(ChangedPackage { name: name.clone(), from: from.clone(), to: to.clone() });
+                changes.changed.push(ChangedPackage {
+                    name: name.clone(),
+                    from: from.clone(),
+                    to: to.clone(),
+                });
             }
         }
         changes

@@ -37,7 +37,11 @@ impl Release {
     }
 
     fn get(&self, names: &[&str]) -> Option<&str> {
-        names.iter().find_map(|name| self.fields.get(*name)).map(String::as_str).filter(|text| !text.is_empty())
+        names
+            .iter()
+            .find_map(|name| self.fields.get(*name))
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
     }
 
     pub(crate) fn id(&self) -> &str {

@@ -216,8 +216,7 @@ impl Repository {
             }
             for path in list(&directory)? {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                let metadata =
-                    fs_err::symlink_metadata(&path).map_err(HostError::io("look at", &path))?;
+                let metadata = fs_err::symlink_metadata(&path).map_err(HostError::io("look at", &path))?;
                 match VerityDigest::from_object_path(prefix, name).filter(|_| metadata.is_file()) {
                     Some(digest) => objects.push((digest, metadata.len())),
                     None => strange.push(path),

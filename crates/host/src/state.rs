@@ -161,8 +161,7 @@ impl Deployment {
     pub fn read(system: &SystemRoot, digest: &VerityDigest) -> Result<Self, HostError> {
         let path = system.deployment(digest).join("deployment.json");
         let bytes = fs_err::read(&path).map_err(HostError::io("read", &path))?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| HostError::State { path, reason: error.to_string() })
+        serde_json::from_slice(&bytes).map_err(|error| HostError::State { path, reason: error.to_string() })
     }
 
     /// Keeps it, durable.

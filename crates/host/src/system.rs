@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use calypte_composefs::VerityDigest;
 use rustix::fs::FlockOperation;
 
+use crate::repository::list;
 use crate::{HostError, disk_changes};
 
 /// A root file system: what is mounted at `/sysroot` of a running host, or a directory that stands for one.
@@ -113,7 +114,23 @@ impl SystemRoot {
         })?;
         disk_changes::remove_all(&self.staging())?;
         disk_changes::make_directory(&self.staging())?;
+        self.sweep()?;
         Ok(Lock { _file: file, staging: self.staging() })
+    }
+
+    /// Removes files and directories that were in the making when a run was killed.
+    fn sweep(&self) -> Result<(), HostError> {
+        let mut directories =
+            vec![self.state(), self.state().join("os/default"), self.var().join("lib/calypte")];
+        directories.extend(list(&self.deployments())?);
+        for directory in directories.iter().filter(|directory| directory.is_dir()) {
+            for path in
+                list(directory)?.iter().filter(|path| path.extension().is_some_and(|end| end == "new"))
+            {
+                disk_changes::remove_all(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Bytes that an unprivileged or privileged writer can still write to the file system that holds `path`.
@@ -121,7 +138,8 @@ impl SystemRoot {
     /// # Errors
     /// When the file system does not say.
     pub(crate) fn available(path: &Path) -> Result<u64, HostError> {
-        let found = rustix::fs::statvfs(path).map_err(|error| HostError::io("look at", path)(error.into()))?;
+        let found =
+            rustix::fs::statvfs(path).map_err(|error| HostError::io("look at", path)(error.into()))?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 }

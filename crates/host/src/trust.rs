@@ -126,7 +126,8 @@ impl Policy {
 
     fn bundles(&self, source: &Source, subject: &calypte_base::Digest) -> Result<Vec<Vec<u8>>, HostError> {
         let mut bundles = Vec::new();
-        for attached in source.attached(subject)?.iter().filter(|attached| attached.kind == MEDIA_TYPE_BUNDLE) {
+        for attached in source.attached(subject)?.iter().filter(|attached| attached.kind == MEDIA_TYPE_BUNDLE)
+        {
             for layer in attached.manifest.layers.iter().take(1) {
                 // One that cannot be had may be another's, put there to keep us from the good one.
                 if let Ok(bytes) = source.small("signature", layer, BUNDLE_LIMIT) {
@@ -164,11 +165,7 @@ pub fn check_freshness(image: &FoundImage, state: &HostState, allow_older: bool)
 }
 
 /// What is remembered of an image that was accepted.
-pub(crate) fn newest(
-    image: &FoundImage,
-    version: Option<&str>,
-    before: Option<Newest>,
-) -> Option<Newest> {
+pub(crate) fn newest(image: &FoundImage, version: Option<&str>, before: Option<Newest>) -> Option<Newest> {
     let made = created(image).map(|created| Newest {
         created,
         version: version.map(str::to_owned),

@@ -13,7 +13,10 @@ use crate::{Host, HostError, Repository, trust};
 
 /// How an upgrade is to be made.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "these are the switches of the command line, each on its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are the switches of the command line, each on its own"
+)]
 pub struct UpgradeOptions {
     /// From this image instead of the one that upgrades come from, also later.
     pub switch: Option<ImageReference>,
@@ -222,7 +225,8 @@ impl Host<'_> {
     ) -> Result<(), HostError> {
         let Err(error) = self.esp.check_space(boot) else { return Ok(()) };
         let Some(other) = self.other(state, current).filter(|other| other != new) else { return Err(error) };
-        self.reporter.warn("the boot partition is full: the deployment that could be rolled back to is removed now");
+        self.reporter
+            .warn("the boot partition is full: the deployment that could be rolled back to is removed now");
         state.deployments.retain(|id| id.0 != other);
         state.write(&self.system)?;
         self.drop_deployment(&other)?;

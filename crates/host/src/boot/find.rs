@@ -4,25 +4,59 @@ use std::path::{Path, PathBuf};
 
 use crate::{HostError, disk_changes};
 
-/// Where it is mounted by custom (and by systemd's own generator).
-const PLACES: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
+/// Where we mount it when nobody else did.
+const MOUNT_POINT: &str = "/run/calypte/esp";
+
+/// Where it is mounted by custom (and by systemd's own generator), and where a run of ours that was killed left it.
+const PLACES: [&str; 4] = ["/efi", "/boot", "/boot/efi", MOUNT_POINT];
+
+/// Where the partition is. What was mounted for that is unmounted when this goes.
+#[derive(Debug)]
+pub struct FoundEsp {
+    path: PathBuf,
+    mounted: bool,
+}
+
+impl FoundEsp {
+    /// A directory that somebody named.
+    #[must_use]
+    pub const fn named(path: PathBuf) -> Self {
+        Self { path, mounted: false }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for FoundEsp {
+    fn drop(&mut self) {
+        if self.mounted {
+            let _ = rustix::mount::unmount(&self.path, rustix::mount::UnmountFlags::empty());
+        }
+    }
+}
 
 /// The variable in which systemd-boot says from which partition it came (Boot Loader interface).
-const LOADER_DEVICE: &str = "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+const LOADER_DEVICE: &str =
+    "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
-/// The directory of the partition: where it is mounted, else it is mounted at `mount_point`, which must be in a mount
-/// namespace of our own or go with the process's end otherwise.
+/// Finds the partition: where it is mounted; else the one that the boot loader came from is mounted.
 ///
 /// # Errors
 /// When no partition can be found or mounted.
-pub fn find(mount_point: &Path) -> Result<PathBuf, HostError> {
+pub fn find() -> Result<FoundEsp, HostError> {
+    let mount_point = Path::new(MOUNT_POINT);
     for place in PLACES {
         // Looking into it makes an automount happen.
         drop(fs_err::read_dir(place).map(|mut entries| entries.next().is_some()));
     }
-    let mounts = fs_err::read_to_string("/proc/self/mountinfo").map_err(HostError::io("read", "/proc/self/mountinfo"))?;
+    let mounts = fs_err::read_to_string("/proc/self/mountinfo")
+        .map_err(HostError::io("read", "/proc/self/mountinfo"))?;
     if let Some(place) = PLACES.iter().find(|place| is_mounted(&mounts, place)) {
-        return Ok(PathBuf::from(place));
+        return Ok(FoundEsp { path: PathBuf::from(place), mounted: *place == MOUNT_POINT });
     }
     let uuid = fs_err::read(LOADER_DEVICE).ok().and_then(|bytes| partition(&bytes));
     let uuid = uuid.ok_or_else(|| {
@@ -30,10 +64,12 @@ pub fn find(mount_point: &Path) -> Result<PathBuf, HostError> {
     })?;
     let device = PathBuf::from(format!("/dev/disk/by-partuuid/{uuid}"));
     disk_changes::make_directories(mount_point)?;
-    let flags = rustix::mount::MountFlags::NOSUID | rustix::mount::MountFlags::NODEV | rustix::mount::MountFlags::NOEXEC;
+    let flags = rustix::mount::MountFlags::NOSUID
+        | rustix::mount::MountFlags::NODEV
+        | rustix::mount::MountFlags::NOEXEC;
     rustix::mount::mount(&device, mount_point, c"vfat", flags, c"umask=0077")
         .map_err(|error| HostError::Esp(format!("{} cannot be mounted: {error}", device.display())))?;
-    Ok(mount_point.to_owned())
+    Ok(FoundEsp { path: mount_point.to_owned(), mounted: true })
 }
 
 /// Whether a FAT file system is mounted at this place.
@@ -49,7 +85,8 @@ fn is_mounted(mounts: &str, place: &str) -> bool {
 /// The partition in an EFI variable: four bytes of attributes, and a text in UTF-16.
 fn partition(variable: &[u8]) -> Option<String> {
     let units = variable.get(4..)?.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-    let text: String = char::decode_utf16(units.take_while(|unit| *unit != 0)).collect::<Result<_, _>>().ok()?;
+    let text: String =
+        char::decode_utf16(units.take_while(|unit| *unit != 0)).collect::<Result<_, _>>().ok()?;
     let valid = text.len() == 36 && text.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-');
     valid.then(|| text.to_ascii_lowercase())
 }

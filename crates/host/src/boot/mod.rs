@@ -13,7 +13,7 @@ use calypte_base::{Architecture, TreePath};
 use calypte_composefs::{Content, Kind, Tree, VerityDigest};
 use serde::{Deserialize, Serialize};
 
-pub use find::find;
+pub use find::{FoundEsp, find};
 pub(crate) use names::{FileName, entry_name};
 pub use names::{TRIES, Tries};
 
@@ -175,7 +175,8 @@ impl Esp {
     /// # Errors
     /// When the partition cannot be read.
     pub fn entry(&self, entry: &Entry) -> Result<Option<FoundEntry>, HostError> {
-        let mut found: Vec<FoundEntry> = self.entries()?.into_iter().filter(|found| found.entry == *entry).collect();
+        let mut found: Vec<FoundEntry> =
+            self.entries()?.into_iter().filter(|found| found.entry == *entry).collect();
         found.sort_by_key(|found| found.staged);
         Ok(found.into_iter().next())
     }
@@ -231,7 +232,8 @@ impl Esp {
     /// Writes a file unless it is there with the same bytes.
     fn write(&self, path: &Path, content: &Content, repository: &Repository) -> Result<(), HostError> {
         let same = fs_err::metadata(path).is_ok_and(|metadata| metadata.len() == content.size());
-        if same && let Content::Object { digest, .. } = content
+        if same
+            && let Content::Object { digest, .. } = content
             && crate::repository::digest_of(path)? == *digest
         {
             return Ok(());
@@ -340,7 +342,9 @@ impl Esp {
             }
         }
         for directory in directories {
-            found.extend(list(&directory)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "new")));
+            found.extend(
+                list(&directory)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "new")),
+            );
         }
         Ok(found)
     }
@@ -363,6 +367,8 @@ pub(crate) fn kernel(tree: &Tree) -> Result<(String, TreePath), HostError> {
         [] => Err(HostError::NoHost {
             reason: "it has no kernel at /usr/lib/modules/VERSION/vmlinuz".to_owned(),
         }),
-        several => Err(HostError::NoHost { reason: format!("it has several kernels: {}", several.join(", ")) }),
+        several => {
+            Err(HostError::NoHost { reason: format!("it has several kernels: {}", several.join(", ")) })
+        }
     }
 }

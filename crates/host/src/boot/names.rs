@@ -29,11 +29,7 @@ impl FileName {
         if !matches!(extension, "conf" | "efi") {
             return None;
         }
-        let made = |name: &str, tries| Self {
-            name: name.to_owned(),
-            tries,
-            extension: extension.to_owned(),
-        };
+        let made = |name: &str, tries| Self { name: name.to_owned(), tries, extension: extension.to_owned() };
         let Some((name, counter)) = stem.rsplit_once('+') else { return Some(made(stem, None)) };
         let (left, done) = counter.split_once('-').unwrap_or((counter, "0"));
         match (left.parse(), done.parse()) {
@@ -79,7 +75,10 @@ mod tests {
         ];
         for (text, name, tries) in cases {
             let parsed = FileName::parse(text).unwrap();
-            assert_eq!((parsed.name.as_str(), parsed.tries.map(|tries| (tries.left, tries.done))), (name, tries));
+            assert_eq!(
+                (parsed.name.as_str(), parsed.tries.map(|tries| (tries.left, tries.done))),
+                (name, tries)
+            );
             assert_eq!(parsed.to_string(), text);
         }
         assert!(FileName::parse("os.efi.staged").is_none());

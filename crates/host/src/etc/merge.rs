@@ -76,13 +76,15 @@ impl Merge {
             let mut above = path.parent();
             while let Some(directory) = above {
                 above = directory.parent();
-                let is_directory = |node: Option<&Node>| node.is_some_and(|node| node.kind == Kind::Directory);
+                let is_directory =
+                    |node: Option<&Node>| node.is_some_and(|node| node.kind == Kind::Directory);
                 if is_directory(self.nodes.get(&directory)) || !self.nodes.contains_key(path) {
                     continue;
                 }
                 let machine = self.sides.get(path) == Some(&Side::Machine);
                 if self.nodes.contains_key(&directory) {
-                    let text = format!("{}: it is no directory, and {} lies in it", shown(&directory), shown(path));
+                    let text =
+                        format!("{}: it is no directory, and {} lies in it", shown(&directory), shown(path));
                     self.conflicts.push(text);
                 } else if machine && is_directory(live.get(&directory)) {
                     // The image took a directory away in which the machine has something of its own.

@@ -10,8 +10,8 @@ use std::ops::Range;
 use calypte_base::Digest;
 use calypte_composefs::INLINE_LIMIT;
 use calypte_formats::oci::Descriptor;
-use calypte_formats::zstd_chunked::{Chunk, Positions, Toc, TocEntry};
 use calypte_formats::tar::EntryKind;
+use calypte_formats::zstd_chunked::{Chunk, Positions, Toc, TocEntry};
 
 use super::layer::{entry, object};
 use super::objects::{Hashed, Objects};
@@ -98,7 +98,9 @@ fn wanted(toc: &Toc, known: &KnownFiles) -> Vec<Range<u64>> {
     let mut parts: Vec<Range<u64>> = Vec::new();
     for chunk in toc.entries.iter().filter(missing).flat_map(|entry| &entry.chunks) {
         match parts.last_mut() {
-            Some(last) if chunk.offset.saturating_sub(last.end) <= NEAR && chunk.end - last.start <= LARGEST => {
+            Some(last)
+                if chunk.offset.saturating_sub(last.end) <= NEAR && chunk.end - last.start <= LARGEST =>
+            {
                 last.end = chunk.end;
             }
             _ => parts.push(chunk.offset..chunk.end),

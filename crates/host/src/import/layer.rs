@@ -119,11 +119,7 @@ pub(super) fn finished(mut entries: Vec<LayerEntry>, hashed: Vec<(usize, Hashed)
 }
 
 pub(super) fn object(hashed: &Hashed) -> LayerEntryKind {
-    LayerEntryKind::Object {
-        object: hashed.object.to_string(),
-        size: hashed.size,
-        sha256: hashed.sha256,
-    }
+    LayerEntryKind::Object { object: hashed.object.to_string(), size: hashed.size, sha256: hashed.sha256 }
 }
 
 /// The entries of a tar; files of middling size are handed to `sender`, and their entries are completed later.

@@ -15,7 +15,7 @@ use calypte_composefs::{Image, Tree, VerityDigest};
 use calypte_formats::oci::Descriptor;
 
 use crate::source::{FoundImage, Source};
-use crate::{HostError, Repository, Reporter, SystemRoot, disk_changes};
+use crate::{HostError, Reporter, Repository, SystemRoot, disk_changes};
 pub use record::LayerRecord;
 use record::Records;
 
@@ -119,7 +119,8 @@ impl Importing<'_> {
         let missing = self.missing(image)?;
         let expected = missing.iter().fold(0_u64, |sum, (descriptor, _)| sum.saturating_add(descriptor.size));
         self.reporter.expect(expected);
-        let known = if self.source.is_remote() && missing.iter().any(|(layer, _)| chunked::is_chunked(layer)) {
+        let known = if self.source.is_remote() && missing.iter().any(|(layer, _)| chunked::is_chunked(layer))
+        {
             records.known_files(self.repository)?
         } else {
             KnownFiles::new()

@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use calypte_base::{Digest, Hasher};
 use calypte_composefs::{ObjectHasher, VerityDigest};
 
+use crate::HostError;
 use crate::disk_changes::NewFile;
 use crate::repository::{Batch, Repository};
-use crate::HostError;
 
 /// Files up to this size are handed to other threads whole; larger ones are hashed as they come.
 pub(super) const LARGE: u64 = 4 * 1024 * 1024;
@@ -85,8 +85,7 @@ impl LargeObject<'_> {
     }
 
     pub(super) fn finish(self) -> Result<Hashed, HostError> {
-        let hashed =
-            Hashed { object: self.hasher.finish(), sha256: self.sha256.finish(), size: self.size };
+        let hashed = Hashed { object: self.hasher.finish(), sha256: self.sha256.finish(), size: self.size };
         if !self.objects.repository.has(&hashed.object, hashed.size) {
             let staged = self.objects.repository.finish(self.file, hashed.object, hashed.size)?;
             self.objects.repository.add(&mut self.objects.lock(), staged)?;

@@ -49,7 +49,9 @@ impl Archive {
             }
             let name = String::from_utf8_lossy(&entry.path);
             let name = name.trim_start_matches("./");
-            if let Some(digest) = name.strip_prefix("blobs/sha256/").and_then(|hex| hex.parse::<Digest>().ok()) {
+            if let Some(digest) =
+                name.strip_prefix("blobs/sha256/").and_then(|hex| hex.parse::<Digest>().ok())
+            {
                 members.insert(digest, (offset.get(), entry.size));
             } else if name == "index.json" {
                 let mut bytes = Vec::new();

@@ -54,8 +54,7 @@ impl Layout {
 
     /// The entry of the image that is meant.
     pub(super) fn root(&self) -> Result<Descriptor, HostError> {
-        let none =
-            |reason: String| HostError::NoImage { place: self.place.display().to_string(), reason };
+        let none = |reason: String| HostError::NoImage { place: self.place.display().to_string(), reason };
         let name = |entry: &Descriptor| entry.annotations.get(NAME).cloned();
         if let Some(tag) = &self.tag {
             let found = self.index.manifests.iter().find(|entry| name(entry).as_ref() == Some(tag));

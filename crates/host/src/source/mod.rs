@@ -136,7 +136,11 @@ impl Source {
         if config.architecture != architecture.oci() {
             return Err(HostError::NoImage {
                 place: self.reference.to_string(),
-                reason: format!("it is for {}, and this machine is {}", config.architecture, architecture.oci()),
+                reason: format!(
+                    "it is for {}, and this machine is {}",
+                    config.architecture,
+                    architecture.oci()
+                ),
             });
         }
         Ok(FoundImage { root, descriptor, manifest, config })
@@ -230,11 +234,7 @@ impl Source {
     }
 
     /// Brings a layer to this machine, if it comes from elsewhere.
-    pub(crate) fn download(
-        &self,
-        descriptor: &Descriptor,
-        reporter: &dyn Reporter,
-    ) -> Result<(), HostError> {
+    pub(crate) fn download(&self, descriptor: &Descriptor, reporter: &dyn Reporter) -> Result<(), HostError> {
         match &self.place {
             Place::Registry(remote) => remote.blob(descriptor, reporter).map(drop),
             _ => Ok(()),
@@ -289,6 +289,8 @@ pub(crate) fn compression(
         oci::MEDIA_TYPE_LAYER | "application/vnd.docker.image.rootfs.diff.tar" => Compression::None,
         oci::MEDIA_TYPE_LAYER_GZIP | "application/vnd.docker.image.rootfs.diff.tar.gzip" => Compression::Gzip,
         oci::MEDIA_TYPE_LAYER_ZSTD => Compression::Zstd,
-        other => return Err(HostError::layer(&descriptor.digest, format!("its media type {other} is not known"))),
+        other => {
+            return Err(HostError::layer(&descriptor.digest, format!("its media type {other} is not known")));
+        }
     })
 }

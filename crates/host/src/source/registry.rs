@@ -98,4 +98,3 @@ impl Remote {
         self.registry.traffic().bytes
     }
 }
-
