@@ -1,9 +1,10 @@
-//! `/usr/bin/sh` of images that hold no shell: runs one simple command, and only a program of the server's own.
+//! `/usr/bin/sh` of images that hold no shell: runs simple commands, and only programs of the server's own.
 //!
-//! initdb, pg_ctl and pg_dumpall start the programs beside them by system(3) and popen(3), and those start `/bin/sh`.
-//! What they write are words in quotes and redirections; that is all that is understood here. Whoever gets hold of a way
-//! to run `sh` in the container can start the server's own programs, and nothing else: no pipes, no variables, no
-//! second command, no script.
+//! initdb, pg_ctl and pg_dumpall start the programs beside them by system(3) and popen(3), and those start `/bin/sh`, as
+//! Erlang does. What they write are words in quotes and redirections; that is all that is understood here. Whoever gets
+//! hold of a way to run `sh` in the container can start the server's own programs, and nothing else: no pipes, no
+//! variables, no second command, no script. The start scripts of Erlang and RabbitMQ, which the kernel gives to `sh` as
+//! their first line asks, are known by their names, and what they would do is done here.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -12,9 +13,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::environment::Environment;
 use crate::failure::{Failure, Result};
-use crate::files;
 use crate::words::{self, Part};
+use crate::{erlang, files, rabbitmq, session};
 
 /// Redirections; a longer one before one that it starts with.
 const OPERATORS: [&str; 6] = ["2>&1", "1>>", "1>", ">>", ">", "<"];
@@ -43,6 +45,9 @@ const PROGRAMS: [&str; 14] = [
     "vacuumdb",
 ];
 
+/// This program again, by the paths that Erlang and C libraries have for a shell.
+const SELVES: [&str; 2] = ["/bin/sh", "/usr/bin/sh"];
+
 /// Where standard input comes from, or output goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Redirection {
@@ -63,18 +68,43 @@ struct Simple {
     redirections: Vec<Redirection>,
 }
 
-/// Becomes the command that `sh -c COMMAND` names; returns only why not.
+/// Does what `sh ARGUMENTS…` asks for: becomes the command of `-c COMMAND`, runs those that `-s NAME` reads, or starts
+/// the software whose start script is named. Returns only why not.
 pub fn run(arguments: &[OsString]) -> Failure {
-    let failure = match asked(arguments).and_then(|text| parse(&text)).and_then(become_command) {
-        Ok(never) => match never {},
-        Err(failure) => failure,
+    let failure = match arguments {
+        [flag, _name] if flag == "-s" => session::run(),
+        [script, arguments @ ..] if !script.to_string_lossy().starts_with('-') => {
+            script_in_its_place(script, arguments.to_vec())
+        }
+        _ => match asked(arguments).and_then(|text| command(&text)) {
+            Ok(mut command) => {
+                let error = command.exec();
+                refusal(format!("cannot run {}: {error}", command.get_program().to_string_lossy()))
+            }
+            Err(failure) => failure,
+        },
     };
+    explained(failure)
+}
+
+/// A failure as one of `sh`, with what there is in place of a shell.
+pub fn explained(failure: Failure) -> Failure {
     let failure = match failure.hint {
         Some(_) => failure,
         None => failure
             .hint("this image holds no shell: its `sh` runs one plain command of the server's own programs"),
     };
     Failure { message: format!("sh: {}", failure.message), ..failure }
+}
+
+fn script_in_its_place(script: &OsString, arguments: Vec<OsString>) -> Failure {
+    let environment = Environment::of_process();
+    match Path::new(script).file_name().and_then(|name| name.to_str()) {
+        Some("erl") => erlang::start(arguments),
+        Some("rabbitmq-server") => rabbitmq::start(&environment, arguments),
+        Some(tool) if rabbitmq::TOOLS.contains(&tool) => rabbitmq::tool(&environment, tool, arguments),
+        _ => Failure::new(format!("{} is a script, and scripts are not run", script.to_string_lossy())),
+    }
 }
 
 fn refusal(message: impl Into<String>) -> Failure {
@@ -87,7 +117,7 @@ fn asked(arguments: &[OsString]) -> Result<String> {
     let text = match arguments {
         [flag, text] if flag == "-c" => text,
         [flag, dashes, text] if flag == "-c" && dashes == "--" => text,
-        [] => return Err(Failure::new("commands are not read from standard input")),
+        [] => return Err(Failure::new("there is no command")),
         _ => return Err(Failure::new("only `sh -c COMMAND` is understood")),
     };
     text.clone().into_string().map_err(|_| Failure::new("the command is not UTF-8"))
@@ -131,8 +161,11 @@ fn parse(text: &str) -> Result<Simple> {
     Ok(Simple { program, arguments: words, redirections })
 }
 
-/// Whether a program is the server's own, by its absolute path.
+/// Whether a program is the server's own, by its absolute path, or one of the few that Erlang starts.
 fn is_allowed(program: &str) -> bool {
+    if SELVES.contains(&program) || erlang::starts(program) {
+        return true;
+    }
     let is_name =
         |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     let is_number = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
@@ -143,7 +176,12 @@ fn is_allowed(program: &str) -> bool {
     program.strip_prefix(SHARED).is_some_and(|name| PROGRAMS.contains(&name))
 }
 
-fn become_command(simple: Simple) -> Result<std::convert::Infallible> {
+/// The command that a text names, its redirections made.
+///
+/// # Errors
+/// When the text is more than a simple command, or its program not one of the server's own.
+pub fn command(text: &str) -> Result<Command> {
+    let simple = parse(text)?;
     let mut command = Command::new(&simple.program);
     command.args(&simple.arguments);
     // Where the output goes at this point; none: where this process's own does.
@@ -176,8 +214,7 @@ fn become_command(simple: Simple) -> Result<std::convert::Infallible> {
             }
         }
     }
-    let error = command.exec();
-    Err(refusal(format!("cannot run {}: {error}", simple.program)))
+    Ok(command)
 }
 
 #[cfg(test)]
@@ -190,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_postgresql_writes() {
+    fn what_servers_write() {
         let postgres = "/usr/lib/postgresql/18/bin/postgres";
         let input = || Redirection::Input("/dev/null".to_owned());
         let output = |path: &str, append| Redirection::Output { path: path.to_owned(), append };
@@ -221,6 +258,11 @@ mod tests {
                 simple("/usr/bin/pg_dump", &["-Fp", "user='x' dbname=y"], vec![]),
             ),
             ("/usr/bin/postgres a2>/x", simple("/usr/bin/postgres", &["a2"], vec![output("/x", false)])),
+            ("exec /bin/sh -s unix:cmd", simple("/bin/sh", &["-s", "unix:cmd"], vec![])),
+            (
+                r#""/usr/lib/erlang/erts-17.1.1/bin/epmd" -daemon"#,
+                simple("/usr/lib/erlang/erts-17.1.1/bin/epmd", &["-daemon"], vec![]),
+            ),
         ] {
             assert_eq!(parse(text).unwrap(), expected, "{text}");
         }
@@ -239,6 +281,9 @@ mod tests {
             "/usr/lib/postgresql/18/lib/x",
             "/usr/bin/../bin/psql",
             "/usr/local/lib/postgresql/18/bin/postgres",
+            "/usr/lib/erlang/../../bin/env",
+            "sh",
+            "/usr/local/bin/sh",
         ] {
             let failure = parse(program).unwrap_err();
             assert_eq!(failure.code, 127, "{program}");
@@ -275,9 +320,16 @@ mod tests {
         let asked = |words: &[&str]| asked(&words.iter().map(OsString::from).collect::<Vec<_>>());
         assert_eq!(asked(&["-c", "x"]).unwrap(), "x");
         assert_eq!(asked(&["-c", "--", "x"]).unwrap(), "x");
-        for words in
-            [&[][..], &["-i"], &["script"], &["-c"], &["-c", "x", "y"], &["-ec", "x"], &["-c", "-x", "y"]]
-        {
+        for words in [
+            &[][..],
+            &["-i"],
+            &["-s"],
+            &["script"],
+            &["-c"],
+            &["-c", "x", "y"],
+            &["-ec", "x"],
+            &["-c", "-x", "y"],
+        ] {
             assert!(asked(words).is_err(), "{words:?}");
         }
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::{command, mariadb, nginx, postgres, sh, slapd, sshd};
+use crate::{command, erlang, mariadb, nginx, postgres, rabbitmq, sh, slapd, sshd};
 
 /// Starts what the command line names, in this process's place; returns only why not.
 pub fn start(arguments: Vec<OsString>) -> Failure {
@@ -20,13 +20,15 @@ pub fn start(arguments: Vec<OsString>) -> Failure {
     let arguments: Vec<OsString> = arguments.collect();
     match software.to_str() {
         Some("sh") => sh::run(&arguments),
+        Some("erl") => erlang::start(arguments),
         Some("mariadb") => mariadb::start(&environment, arguments),
         Some("nginx") => nginx::start(&environment, arguments),
         Some("postgres") => postgres::start(&environment, arguments),
+        Some("rabbitmq-server") => rabbitmq::start(&environment, arguments),
         Some("slapd") => slapd::start(&environment, arguments),
         Some("sshd") => sshd::start(&environment, arguments),
         _ => Failure::new(format!("no software is called `{}`", software.to_string_lossy())).hint(
-            "write `entrypoint SOFTWARE [ARGUMENTS…]`; software: mariadb, nginx, postgres, slapd, sshd",
+            "write `entrypoint SOFTWARE [ARGUMENTS…]`; software: erl, mariadb, nginx, postgres, rabbitmq-server, slapd, sshd",
         ),
     }
 }

@@ -35,7 +35,7 @@ const PACKAGE_MANAGERS: [&str; 18] = [
     "zypper",
 ];
 
-/// The program of the catalog that may bear a shell's name, since it is none: called so, it runs one plain command of a
+/// The program of the catalog that may bear a shell's name, since it is none: called so, it runs plain commands of a
 /// fixed list of programs (`crates/entrypoint/src/sh.rs`).
 const RUNNER: &str = "entrypoint";
 
