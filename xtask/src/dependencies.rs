@@ -49,7 +49,6 @@ const BANNED: &[(&str, &str)] = &[
 /// A heavy or dangerous dependency, and the crates that alone may have it.
 const CONFINED: &[(&str, &[&str])] = &[
     // Come with calypte-composefs; calypte-host names them for its tests alone, where composefs is the oracle.
-    ("tokio", &["calypte-host"]),
     ("composefs", &["calypte-composefs", "calypte-host"]),
     ("pgp", &["calypte-trust"]),
     ("ureq", &["calypte-store"]),
@@ -57,7 +56,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rusqlite", &["calypte-rpmdb", "calypte-advisory"]),
     ("granit-parser", &["calypte-definition", "calypte-formats"]),
     ("indicatif", &["calypte-cli"]),
-    ("tokio", &["calypte-catalog"]),
+    ("tokio", &["calypte-catalog", "calypte-host"]),
     ("hyper", &["calypte-catalog"]),
 ];
 

@@ -43,20 +43,13 @@ pub fn attach(
     Ok(!accepted.lists_referrer)
 }
 
-/// What refers to an image: by the registry's own list, else by the fallback tag. A registry that has begun to list, and
-/// has a fallback tag from before, is asked for both.
+/// What refers to an image: by the registry's own list, else by the fallback tag.
 ///
 /// # Errors
-/// When the registry fails, or the tag leads to something else than a list.
+/// When the registry fails. A list that is none counts as empty: what a registry says there is vouched for by nothing.
 pub fn referrers(registry: &Registry, subject: &Digest) -> Result<Vec<Descriptor>, PublishError> {
-    let own = registry.referrers(subject)?.and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
-    let mut all = own.map(|index| index.manifests).unwrap_or_default();
-    for tagged in tagged(registry, subject)?.manifests {
-        if !all.iter().any(|other| other.digest == tagged.digest) {
-            all.push(tagged);
-        }
-    }
-    Ok(all)
+    let list = registry.referrers(subject)?.and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
+    Ok(list.map(|index| index.manifests).unwrap_or_default())
 }
 
 fn tagged(registry: &Registry, subject: &Digest) -> Result<Index, PublishError> {

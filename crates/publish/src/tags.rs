@@ -86,7 +86,7 @@ fn created(registry: &Registry, document: &Document) -> Result<Option<String>, P
     if manifest.config.size == 0 || manifest.config.size > LARGEST_CONFIG {
         return Ok(None);
     }
-    let config = registry.range(&manifest.config.digest, 0..manifest.config.size)?;
+    let config = registry.small_blob(&manifest.config.digest, manifest.config.size)?;
     let config: Option<ImageConfig> = serde_json::from_slice(&config).ok();
     Ok(config.and_then(|config| config.created))
 }

@@ -186,23 +186,6 @@ impl Registry {
         })
     }
 
-    /// What the registry lists as referring to a manifest, as it sends it; none where it has no such list.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn referrers(&self, subject: &Digest) -> Result<Option<Vec<u8>>, RegistryError> {
-        let what = format!("the referrers of {subject}");
-        let path = format!("referrers/{subject}");
-        self.attempts(&what, || {
-            let mut answer = self.connection.ask(&path, &what, &[])?;
-            match answer.status {
-                200 => self.connection.read_small(&mut answer, super::MANIFEST_LIMIT).map(Some),
-                404 | 405 => Ok(None),
-                other => Err(Trouble::Registry(Failure::Status(other))),
-            }
-        })
-    }
-
     /// All tags of the repository; none where it is not there.
     ///
     /// # Errors
