@@ -127,6 +127,26 @@ impl Factory<'_> {
         Ok(report)
     }
 
+    /// The same for all families of a universe, packed as this run's settings say, and laid out nowhere.
+    ///
+    /// # Errors
+    /// As [`Self::build_all`].
+    pub fn build_everything(
+        &self,
+        universe: &str,
+        architectures: &[Architecture],
+        at_once: usize,
+    ) -> Result<BuiltAll> {
+        self.build_all(&BuildAllRequest {
+            universe: universe.to_owned(),
+            families: Vec::new(),
+            architectures: architectures.to_vec(),
+            layers: self.layer_options(),
+            output: None,
+            at_once,
+        })
+    }
+
     /// The locks of all families; the images of a family without a usable one are failures.
     fn locks(&self, request: &BuildAllRequest, report: &mut BuiltAll) -> Result<Vec<Lock>> {
         let mut locks = Vec::new();

@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::engine::NoEngine;
 use super::{EngineKind, Probe, TestReport};
-use crate::build::all::BuildAllRequest;
 use crate::build::schedule;
 use crate::factory::Factory;
 use crate::up::Failure;
@@ -67,14 +66,8 @@ impl Factory<'_> {
     /// # Errors
     /// Only when nothing at all can be done, or the user wants it to stop.
     pub fn test_all(&self, request: &TestAllRequest, probe: &Probe<'_>) -> Result<TestedAll> {
-        let built = self.build_all(&BuildAllRequest {
-            universe: request.universe.clone(),
-            families: Vec::new(),
-            architectures: request.architectures.clone(),
-            layers: self.layer_options(),
-            output: None,
-            at_once: request.built_at_once,
-        })?;
+        let built =
+            self.build_everything(&request.universe, &request.architectures, request.built_at_once)?;
         let mut all = TestedAll {
             universe: request.universe.clone(),
             images: Vec::new(),

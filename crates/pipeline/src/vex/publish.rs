@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{ImageVex, decide, directory, facts, times};
 use crate::bill::Bill;
-use crate::build::all::BuildAllRequest;
 use crate::changelogs::ecosystem;
 use crate::factory::Factory;
 use crate::hints::hinted;
@@ -214,14 +213,7 @@ impl Factory<'_> {
 
     /// Builds what was never built, at once: packages that several images hold are looked into once.
     fn build_for_vex(&self, request: &VexRequest) -> Result<()> {
-        let built = self.build_all(&BuildAllRequest {
-            universe: request.universe.clone(),
-            families: Vec::new(),
-            architectures: request.architectures.clone(),
-            layers: self.layer_options(),
-            output: None,
-            at_once: request.at_once,
-        })?;
+        let built = self.build_everything(&request.universe, &request.architectures, request.at_once)?;
         let failures: Vec<String> =
             built.failures.iter().map(|failure| format!("{}: {}", failure.image, failure.error)).collect();
         if failures.is_empty() {
