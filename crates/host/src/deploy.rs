@@ -28,6 +28,8 @@ pub struct Wishes {
     pub options: Vec<String>,
     /// Boot by text entries also where the image has a unified kernel.
     pub bls: bool,
+    /// Whether the kernel must check every file; by itself where the file system has fs-verity.
+    pub sealed: Option<bool>,
 }
 
 /// An image that was found and accepted.
@@ -93,7 +95,7 @@ impl Host<'_> {
         let deployment = Deployment {
             schema: SCHEMA,
             digest: Id(digest),
-            verity: repository.has_verity(),
+            verity: wishes.sealed.unwrap_or(repository.has_verity()),
             image: accepted.source.reference().clone(),
             manifest: accepted.image.descriptor.digest,
             root: accepted.image.root.digest,
@@ -105,6 +107,7 @@ impl Host<'_> {
             entry: boot.entry.clone(),
             options,
             own_options: wishes.options.clone(),
+            text_entries: wishes.bls,
             layers: accepted.image.config.rootfs.diff_ids.clone(),
             packages,
             flaws: evidence.flaws,
@@ -133,7 +136,7 @@ impl Host<'_> {
             let content = content(&imported.tree, path.as_str()).ok_or_else(missing)?;
             boot.files.push((target.join(to), content));
         }
-        let mark = if repository.has_verity() { "" } else { "?" };
+        let mark = if wishes.sealed.unwrap_or(repository.has_verity()) { "" } else { "?" };
         let mut options = vec![format!("composefs={mark}{digest}")];
         options.extend(kernel_arguments(&imported.tree, repository, self.architecture)?);
         options.extend(wishes.options.iter().cloned());

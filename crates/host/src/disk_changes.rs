@@ -271,3 +271,22 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), HostError> 
     file.publish(path)?;
     sync_directory(directory)
 }
+
+/// Makes the file that stands for a disk.
+pub(crate) fn create_disk(path: &Path) -> Result<fs_err::File, HostError> {
+    change("create", path, || fs_err::OpenOptions::new().read(true).write(true).create_new(true).open(path))
+}
+
+/// Writes a piece of a disk.
+pub(crate) fn write_disk(file: &mut fs_err::File, bytes: &[u8]) -> io::Result<usize> {
+    before_change();
+    file.write(bytes)
+}
+
+/// Flushes a disk that was written, and gives a file its size.
+pub(crate) fn finish_disk(file: &fs_err::File, size: Option<u64>, path: &Path) -> Result<(), HostError> {
+    if let Some(size) = size {
+        change("set the size of", path, || file.set_len(size))?;
+    }
+    change("flush", path, || file.sync_all())
+}

@@ -28,6 +28,7 @@ pub mod source;
 pub mod state;
 pub mod status;
 mod system;
+pub mod to_disk;
 pub mod trust;
 pub mod upgrade;
 

@@ -100,6 +100,9 @@ pub struct Deployment {
     /// Of these, what the machine's owner asked for; carried to the next deployment.
     #[serde(default)]
     pub own_options: Vec<String>,
+    /// Whether its owner wants text entries also where an image has a unified kernel image.
+    #[serde(default)]
+    pub text_entries: bool,
     /// The digests of its uncompressed layers.
     pub layers: Vec<Digest>,
     /// Its packages, where it says what they are.

@@ -177,7 +177,7 @@ impl Host<'_> {
             return Err(HostError::EtcConflict { paths: merge.conflicts });
         }
         upgrade.etc_kept.clone_from(&merge.kept);
-        let wishes = Wishes { options: own, bls: current.entry.kind == crate::boot::EntryKind::Bls };
+        let wishes = Wishes { options: own, bls: current.text_entries, sealed: None };
         let accepted = Accepted { source: &source, image: &image, signed_by: key };
         let mut planned = self.plan(&accepted, &imported, &repository, &wishes)?;
         planned.deployment.etc_kept = merge.kept;

@@ -1,15 +1,26 @@
 //! What comes from outside of the arguments: environment, clock, kernel command line.
 #![expect(clippy::disallowed_methods, reason = "the one place that knows clock and environment")]
 
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use calypte_base::Epoch;
 
+use crate::HostError;
+
 /// The time now; 1970 where the clock is before that.
 pub(super) fn now() -> Epoch {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     Epoch(since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)))
+}
+
+/// 32 random bytes.
+pub(super) fn chance() -> Result<[u8; 32], HostError> {
+    let (path, mut bytes) = ("/dev/urandom", [0; 32]);
+    let mut file = fs_err::File::open(path).map_err(HostError::io("read", path))?;
+    file.read_exact(&mut bytes).map_err(HostError::io("read", path))?;
+    Ok(bytes)
 }
 
 fn text(name: &str) -> Option<String> {

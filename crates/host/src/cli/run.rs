@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use calypte_base::Architecture;
+use calypte_base::{Architecture, Digest};
 use calypte_store::FetchSettings;
 use calypte_store::registry::RegistrySettings;
 use clap::CommandFactory as _;
@@ -20,10 +20,13 @@ use super::{Verdict, environment, output, show};
 use crate::boot::{self, Esp, FoundEsp};
 use crate::deploy::Wishes;
 use crate::health::HealthPlaces;
+use crate::to_disk::DiskOptions;
 use crate::install::InstallOptions;
 use crate::trust::Policy;
 use crate::upgrade::{Outcome, UpgradeOptions};
 use crate::{Host, HostError, SystemRoot, digest_of_command_line};
+
+const MEBIBYTE: u64 = 1024 * 1024;
 
 pub(super) fn run(arguments: &Arguments, interrupted: &Arc<AtomicBool>) -> Result<Verdict, HostError> {
     let global = &arguments.global;
@@ -217,8 +220,31 @@ impl<'a> Session<'a> {
     }
 
     fn to_disk(&self, to: &ToDisk) -> Result<Verdict, HostError> {
-        let _ = to;
-        Err(HostError::Usage("install to-disk is not there yet".to_owned()))
+        let missing = || HostError::Usage("--work-directory says where the image can be unpacked".to_owned());
+        let device = fs_err::metadata(&to.target).is_ok_and(|metadata| !metadata.is_file());
+        let beside = to.target.parent().filter(|_| !device).map(|parent| {
+            if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() }
+        });
+        let work = to.work_directory.clone().or(beside).unwrap_or_else(|| PathBuf::from("/var/tmp"));
+        if !work.is_dir() {
+            return Err(missing());
+        }
+        let options = DiskOptions {
+            target: to.target.clone(),
+            wipe: to.wipe,
+            seed: match &to.seed {
+                Some(text) => Digest::of(text.as_bytes()),
+                None => Digest::of(&environment::chance()?),
+            },
+            reproducible: to.seed.is_some(),
+            size: to.size.map(|size| size.saturating_mul(MEBIBYTE)),
+            esp_size: to.esp_size.saturating_mul(MEBIBYTE),
+            work: work.join(format!(".calypte-install-{}", std::process::id())),
+        };
+        let host = Host { running: None, ..self.host(&options.work, options.work.clone())? };
+        let deployment = host.install_to_disk(&install_options(&to.installing)?, &options)?;
+        self.show(|| output::json("calypte-host.install/1", &deployment), || show::installed(&deployment))?;
+        Ok(Verdict::Yes)
     }
 
     fn show(
@@ -246,7 +272,7 @@ fn install_options(installing: &Installing) -> Result<InstallOptions, HostError>
     Ok(InstallOptions {
         image: installing.source.parse()?,
         upgrades: installing.upgrades.as_deref().map(str::parse).transpose()?,
-        wishes: Wishes { options: installing.karg.clone(), bls: installing.boot_entries == BootEntries::Bls },
+        wishes: Wishes { options: installing.karg.clone(), bls: installing.boot_entries == BootEntries::Bls, sealed: None },
         root_keys: keys,
     })
 }
