@@ -97,6 +97,8 @@ pub enum Command {
     Pull(commands::pull::Arguments),
     /// Publish images in a registry, under all their tags
     Push(commands::push::Arguments),
+    /// Sign an image that is in a layout or a registry
+    Sign(commands::sign::Arguments),
     /// Check who signed an image in a registry, and what is said of it
     Verify(commands::verify::Arguments),
     /// Make a pair of keys to sign images with

@@ -127,7 +127,11 @@ impl Target {
         }
         let mut options = fs_err::OpenOptions::new();
         // Exclusive: the kernel refuses a disk that is mounted or in use otherwise.
-        options.read(true).write(true).options_mut().custom_flags(rustix::fs::OFlags::EXCL.bits().cast_signed());
+        options
+            .read(true)
+            .write(true)
+            .options_mut()
+            .custom_flags(rustix::fs::OFlags::EXCL.bits().cast_signed());
         let mut file = options.open(path).map_err(failed)?;
         let size = file.seek(SeekFrom::End(0)).map_err(failed)?;
         file.rewind().map_err(failed)?;

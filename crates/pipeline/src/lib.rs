@@ -29,6 +29,7 @@ pub mod report;
 pub mod scan;
 pub mod show;
 mod sides;
+pub mod sign;
 pub mod sizes;
 pub mod subject;
 pub mod tags;

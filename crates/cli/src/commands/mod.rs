@@ -20,6 +20,7 @@ pub mod sbom;
 pub mod scan;
 pub mod serve;
 pub mod show;
+pub mod sign;
 pub mod subject;
 pub mod test;
 pub mod up;

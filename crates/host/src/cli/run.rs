@@ -20,8 +20,8 @@ use super::{Verdict, environment, output, show};
 use crate::boot::{self, Esp, FoundEsp};
 use crate::deploy::Wishes;
 use crate::health::HealthPlaces;
-use crate::to_disk::DiskOptions;
 use crate::install::InstallOptions;
+use crate::to_disk::DiskOptions;
 use crate::trust::Policy;
 use crate::upgrade::{Outcome, UpgradeOptions};
 use crate::{Host, HostError, SystemRoot, digest_of_command_line};
@@ -222,9 +222,10 @@ impl<'a> Session<'a> {
     fn to_disk(&self, to: &ToDisk) -> Result<Verdict, HostError> {
         let missing = || HostError::Usage("--work-directory says where the image can be unpacked".to_owned());
         let device = fs_err::metadata(&to.target).is_ok_and(|metadata| !metadata.is_file());
-        let beside = to.target.parent().filter(|_| !device).map(|parent| {
-            if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() }
-        });
+        let beside =
+            to.target.parent().filter(|_| !device).map(|parent| {
+                if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() }
+            });
         let work = to.work_directory.clone().or(beside).unwrap_or_else(|| PathBuf::from("/var/tmp"));
         if !work.is_dir() {
             return Err(missing());
@@ -272,7 +273,11 @@ fn install_options(installing: &Installing) -> Result<InstallOptions, HostError>
     Ok(InstallOptions {
         image: installing.source.parse()?,
         upgrades: installing.upgrades.as_deref().map(str::parse).transpose()?,
-        wishes: Wishes { options: installing.karg.clone(), bls: installing.boot_entries == BootEntries::Bls, sealed: None },
+        wishes: Wishes {
+            options: installing.karg.clone(),
+            bls: installing.boot_entries == BootEntries::Bls,
+            sealed: None,
+        },
         root_keys: keys,
     })
 }

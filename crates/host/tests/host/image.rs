@@ -187,7 +187,11 @@ fn a_disk_is_clean_for_the_tools_that_check_disks_and_the_same_each_time() {
     assert!(output.status.success(), "{}", shown(&output));
     // What is there is not written over by mistake.
     let output = run(&disk, &[]);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("there is a partition table on"), "{}", shown(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("there is a partition table on"),
+        "{}",
+        shown(&output)
+    );
     let second = machine.path("second.raw");
     assert!(run(&second, &[]).status.success());
     let (one, two) = (fs_err::read(&disk).unwrap(), fs_err::read(&second).unwrap());
