@@ -1,12 +1,12 @@
 //! `cpio` archives as RPM payloads and initramfs images hold them: a stream of bytes comes in, entries go out one after
-//! the other.
+//! the other; and entries come in, a `newc` archive goes out.
 //!
 //! Three of the kinds are read: `newc` (magic `070701`), the same with a checksum (`070702`), which is checked, and
 //! rpm's own stripped one (`07070X`), whose entries name a file of the package's header by its number and leave all
 //! else, the size too, to that header. What would make two readers disagree (padding that is not zero, anything after
 //! the end mark) is refused.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use crate::tar::PATH_LIMIT;
 
@@ -15,6 +15,9 @@ const TRAILER: &[u8] = b"TRAILER!!!";
 
 /// Everything starts at a multiple of this many bytes.
 const ALIGNMENT: u64 = 4;
+
+/// Length of a header: magic, and thirteen numbers of eight digits.
+const HEADER_LENGTH: u64 = 6 + 13 * 8;
 
 /// Skipped bytes pass through a piece of the stack of this size.
 const SKIP_BUFFER: usize = 8 * 1024;
@@ -337,6 +340,93 @@ impl<R: Read> Read for Body<'_, R> {
     }
 }
 
+/// Writes a `newc` archive entry by entry.
+#[derive(Debug)]
+pub struct Writer<W> {
+    inner: W,
+}
+
+impl<W: Write> Writer<W> {
+    /// A writer at the start of an archive.
+    pub const fn new(inner: W) -> Self {
+        Self { inner }
+    }
+
+    /// Appends an entry with its body, which must have as many bytes as the entry says.
+    ///
+    /// # Errors
+    /// When the entry's path or size does not fit the format, when the body is longer or shorter, when the body cannot be
+    /// read or the archive cannot be written.
+    pub fn append(&mut self, entry: &Entry, mut body: impl Read) -> io::Result<()> {
+        let refused = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
+        let length = entry.path.len();
+        if !(1..=PATH_LIMIT).contains(&length) || entry.path.contains(&0) || entry.path == TRAILER {
+            return Err(refused("a cpio archive cannot have this path"));
+        }
+        let size =
+            u32::try_from(entry.size).map_err(|_| refused("a file in a cpio archive has less than 4 GiB"))?;
+        self.header(entry, size)?;
+        let copied = io::copy(&mut body.by_ref().take(entry.size), &mut self.inner)?;
+        if copied < entry.size || body.read(&mut [0])? > 0 {
+            return Err(refused(&format!("its content has not {} bytes, as was said before", entry.size)));
+        }
+        self.pad(copied)
+    }
+
+    /// Ends the archive.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(mut self) -> io::Result<W> {
+        let end = Entry {
+            path: TRAILER.to_vec(),
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            links: 1,
+            inode: 0,
+            device: (0, 0),
+            special: (0, 0),
+            mtime: 0,
+            size: 0,
+        };
+        self.header(&end, 0)?;
+        Ok(self.inner)
+    }
+
+    fn header(&mut self, entry: &Entry, size: u32) -> io::Result<()> {
+        let name = u32::try_from(entry.path.len() + 1).unwrap_or(u32::MAX);
+        let fields = [
+            entry.inode,
+            entry.mode,
+            entry.uid,
+            entry.gid,
+            entry.links,
+            entry.mtime,
+            size,
+            entry.device.0,
+            entry.device.1,
+            entry.special.0,
+            entry.special.1,
+            name,
+            0,
+        ];
+        self.inner.write_all(b"070701")?;
+        for field in fields {
+            write!(self.inner, "{field:08X}")?;
+        }
+        self.inner.write_all(&entry.path)?;
+        self.inner.write_all(&[0])?;
+        self.pad(HEADER_LENGTH + u64::from(name))
+    }
+
+    /// Fills up after so many bytes that began at a multiple of the alignment.
+    fn pad(&mut self, written: u64) -> io::Result<()> {
+        let filler = usize::try_from(written.next_multiple_of(ALIGNMENT) - written).unwrap_or_default();
+        self.inner.write_all(&[0; 4][..filler])
+    }
+}
+
 fn is_plain(error: &io::Error) -> bool {
     error.get_ref().is_none_or(|inner| !inner.is::<crate::compression::CompressionError>())
 }
@@ -385,6 +475,37 @@ mod tests {
         bytes.extend(entry("070701", "TRAILER!!!", b"", 0));
         bytes.extend([0; 300]);
         assert_eq!(names(&bytes).unwrap(), ["./a=one", "b=two", "31"]);
+    }
+
+    #[test]
+    fn reads_what_it_wrote() {
+        let entry = |path: &str, size| Entry {
+            path: path.as_bytes().to_vec(),
+            mode: 0o100_644,
+            uid: 1,
+            gid: 2,
+            links: 1,
+            inode: 7,
+            device: (0, 0),
+            special: (3, 4),
+            mtime: 9,
+            size,
+        };
+        let mut writer = Writer::new(Vec::new());
+        let entries = [entry("a", 0), entry("bc", 5), entry("d/e", 4)];
+        for entry in &entries {
+            let body = &b"12345"[..usize::try_from(entry.size).unwrap()];
+            writer.append(entry, body).unwrap();
+        }
+        assert!(Writer::new(Vec::new()).append(&entry("short", 6), &b"12345"[..]).is_err());
+        assert!(Writer::new(Vec::new()).append(&entry("long", 4), &b"12345"[..]).is_err());
+        assert!(Writer::new(Vec::new()).append(&entry("TRAILER!!!", 0), &b""[..]).is_err());
+        let bytes = writer.finish().unwrap();
+        assert_eq!(names(&bytes).unwrap(), ["a=", "bc=12345", "d/e=1234"]);
+        let mut reader = Reader::new(bytes.as_slice());
+        for entry in entries {
+            assert_eq!(reader.next_item().unwrap(), Some(Item::Named(entry)));
+        }
     }
 
     #[test]

@@ -4,5 +4,9 @@
 mod ext4;
 mod fat;
 mod image;
+mod initramfs;
 mod machine;
 mod random;
+mod stub;
+mod uki;
+mod version;
