@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::{bench, check, entrypoint, generate, reproduce, test};
+use crate::{bench, check, cross, entrypoint, generate, reproduce, test};
 
 /// The project's chores.
 #[derive(Debug, Parser)]
@@ -13,6 +13,7 @@ enum Chore {
     Bench(bench::Arguments),
     Generate(generate::Arguments),
     Entrypoint(entrypoint::Arguments),
+    Cross(cross::Arguments),
     Reproduce(reproduce::Arguments),
 }
 
@@ -24,6 +25,7 @@ pub fn run() -> anyhow::Result<()> {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Generate(arguments) => generate::run(&arguments),
         Chore::Entrypoint(arguments) => entrypoint::run(&arguments),
+        Chore::Cross(arguments) => cross::run(&arguments),
         Chore::Reproduce(arguments) => reproduce::run(&arguments),
     }
 }

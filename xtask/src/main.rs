@@ -10,6 +10,7 @@
 mod bench;
 mod check;
 mod chore;
+mod cross;
 mod dependencies;
 mod entrypoint;
 mod generate;

@@ -6,6 +6,7 @@ use crate::run;
 
 /// A program that tests run, and the Debian package that has it.
 struct Tool {
+    /// Its name, or the path of a file.
     program: &'static str,
     package: &'static str,
 }
@@ -40,6 +41,18 @@ const TOOLS: &[Tool] = &[
     Tool { program: "gpgconf", package: "gpgconf" },
     Tool { program: "pip", package: "python3-pip" },
     Tool { program: "trust", package: "p11-kit" },
+    // Programs of hosts for the other architecture (xtask/src/cross.rs). The path is that of Debian's own compiler.
+    Tool { program: "/usr/bin/rustc", package: "rustc-web" },
+    Tool { program: "aarch64-linux-gnu-gcc", package: "gcc-aarch64-linux-gnu" },
+    Tool { program: "/usr/aarch64-linux-gnu/include/stdio.h", package: "libc6-dev-arm64-cross" },
+    // Machines that boot hosts. All of QEMU must be of one suite: an installed newer qemu-utils would be replaced.
+    Tool { program: "qemu-system-x86_64", package: "qemu-system-x86" },
+    Tool { program: "qemu-system-aarch64", package: "qemu-system-arm" },
+    Tool { program: "/usr/share/OVMF/OVMF_CODE_4M.fd", package: "ovmf" },
+    Tool { program: "/usr/share/AAVMF/AAVMF_CODE.fd", package: "qemu-efi-aarch64" },
+    Tool { program: "mke2fs", package: "e2fsprogs" },
+    Tool { program: "sfdisk", package: "fdisk" },
+    Tool { program: "mcopy", package: "mtools" },
 ];
 
 /// Installs what is missing where this is root on Debian, and gives the names of the programs still missing.
