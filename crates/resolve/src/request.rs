@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calypte_base::{Digest, PackageFormat};
 use calypte_universe::rules::Assumed;
+use calypte_universe::rules::kernel::any_kernel;
 use serde::Serialize;
 
 /// The request of one image.
@@ -36,7 +37,9 @@ impl Request<'_> {
             only_for_scripts: Vec<&'a String>,
         }
         let Self { packages, prefer, assumed } = self;
-        let of_chosen = assumed.only_for.iter().filter(|(depender, _)| chosen.contains(depender.as_str()));
+        let kernels: BTreeSet<String> = chosen.iter().filter_map(|name| any_kernel(name)).collect();
+        let is_chosen = |name: &String| chosen.contains(name.as_str()) || kernels.contains(name);
+        let of_chosen = assumed.only_for.iter().filter(|(depender, _)| is_chosen(depender));
         let canonical = Canonical {
             rules: 2,
             format,

@@ -121,7 +121,7 @@ fn check_names(index: &PackageIndex, request: &Request<'_>) -> Result<(), Resolv
         near: index.near(name).into_iter().map(str::to_owned).collect(),
     };
     for name in &request.packages {
-        if index.named(name).next().is_none() {
+        if index.asked(name).is_empty() {
             return Err(unknown(name, "the definition asks for".to_owned()));
         }
     }

@@ -143,6 +143,20 @@ fn preferences_settle_what_several_provide() {
     ");
 }
 
+/// As apt takes it: the one package that provides a name that none bears.
+#[test]
+fn a_name_stands_for_the_one_package_that_provides_it() {
+    let assumed = Assumed::default();
+    let index = index(
+        "linux-image-amd64 2; Provides: linux-image-generic; Depends: kmod\n kmod 1\n linux-image-amd64 1",
+    );
+    let asked = request("linux-image-generic", &assumed);
+    assert_eq!(chosen(&index, &asked), "kmod 1, linux-image-amd64 2");
+    let resolution = resolve(&index, &asked).unwrap();
+    assert_eq!(resolution.why("linux-image-amd64"), ["definition"]);
+    assert!(resolve(&index, &request("linux-image", &assumed)).is_err());
+}
+
 #[test]
 fn what_is_assumed_is_left_out_unless_it_is_asked_for() {
     let index = index(

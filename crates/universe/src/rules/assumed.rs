@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::kernel::any_kernel;
+
 /// Packages that count as present without being in the image, unless the definition names them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -14,7 +16,7 @@ pub struct Assumed {
     /// Package → reason: present for whatever depends on it, or on something that it provides, in any version.
     #[serde(default)]
     pub everywhere: BTreeMap<String, String>,
-    /// Package → package that it depends on → reason: that dependency alone is left out; the package that it names
+    /// Package (`linux-image-{kernel}`: of any kernel) → package that it depends on → reason: that dependency alone is left out; the package that it names
     /// is real for all others.
     #[serde(default)]
     pub only_for: BTreeMap<String, BTreeMap<String, String>>,
@@ -34,8 +36,13 @@ impl Assumed {
     /// Why `dependency` need not be there when `package` depends on it; none when it must be.
     #[must_use]
     pub fn reason(&self, package: &str, dependency: &str) -> Option<&str> {
-        let scoped = self.only_for.get(package).and_then(|dependencies| dependencies.get(dependency));
+        let scoped = self.of(package).and_then(|dependencies| dependencies.get(dependency));
         scoped.or_else(|| self.everywhere.get(dependency)).map(String::as_str)
+    }
+
+    /// The rules for one package; for the packages of a kernel those that are written for any kernel.
+    fn of(&self, package: &str) -> Option<&BTreeMap<String, String>> {
+        self.only_for.get(package).or_else(|| self.only_for.get(&any_kernel(package)?))
     }
 
     /// Why `dependency` need not be there for the scriptlets of any package; none when it must be.

@@ -47,6 +47,8 @@ pub enum Effect {
     Link(LinkEffect),
     /// Changes mode and owner of what is there.
     Access(AccessEffect),
+    /// Adds a service to a database of `/etc/nsswitch.conf` (nsswitch.conf(5)), where that file is.
+    Nss(NssEffect),
 }
 
 /// A directory and its access.
@@ -122,6 +124,22 @@ pub struct AccessEffect {
     pub group: String,
 }
 
+/// A service of the name service switch, as Debian's dh_installnss adds it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NssEffect {
+    /// The database: `hosts`.
+    pub nss: String,
+    /// The service with what follows it: `resolve [!UNAVAIL=return]`.
+    pub service: String,
+    /// The services before the first of which it comes.
+    #[serde(default)]
+    pub before: Vec<String>,
+    /// The services behind the first of which it comes.
+    #[serde(default)]
+    pub behind: Vec<String>,
+}
+
 impl Effect {
     /// The user and the group that it gives something to.
     #[must_use]
@@ -130,7 +148,7 @@ impl Effect {
             Self::Directory(DirectoryEffect { user, group, .. })
             | Self::File(FileEffect { user, group, .. })
             | Self::Access(AccessEffect { user, group, .. }) => Some((user, group)),
-            Self::Copy(_) | Self::Link(_) => None,
+            Self::Copy(_) | Self::Link(_) | Self::Nss(_) => None,
         }
     }
 
@@ -141,6 +159,7 @@ impl Effect {
             Self::File(effect) => vec![&effect.file],
             Self::Link(effect) => vec![&effect.link],
             Self::Access(effect) => vec![&effect.access],
+            Self::Nss(_) => Vec::new(),
         }
     }
 }

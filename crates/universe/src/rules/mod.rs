@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod alternatives;
 pub mod assumed;
 pub mod effects;
+pub mod kernel;
 pub mod scripts;
 pub mod slices;
 

@@ -12,13 +12,20 @@ use super::{PackageId, PackageIndex, PackageRecord};
 use crate::relation::{Choice, Objection, Relation};
 
 impl PackageIndex {
-    /// The packages that are meant by who asks for one of this name, the most wanted first.
+    /// The packages that are meant by who asks for one of this name, the most wanted first. A name that no package bears
+    /// stands for the one that provides it, as for apt and dnf; where several do, it stands for none.
     #[must_use]
     pub fn asked(&self, name: &str) -> Vec<PackageId> {
-        match self.format {
+        let named: Vec<PackageId> = match self.format {
             PackageFormat::Deb => self.named(name).collect(),
             PackageFormat::Rpm => rpm::asked(self, name),
+        };
+        if !named.is_empty() {
+            return named;
         }
+        let providers: Vec<PackageId> = self.providers(name).collect();
+        let names: BTreeSet<&str> = providers.iter().map(|id| self.name(*id)).collect();
+        if names.len() == 1 { providers } else { Vec::new() }
     }
 
     /// The packages that meet any of these choices, each once, the most wanted first. `depender` has the dependency;
