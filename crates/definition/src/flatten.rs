@@ -166,6 +166,7 @@ fn start(family: &CheckedFamily, id: &ImageId, parent: Option<ImageDefinition>) 
         example: family.example.as_ref().map(|example| example.value.clone()),
         require: BTreeSet::new(),
         keep: BTreeMap::new(),
+        host: None,
     };
     let Some(parent) = parent else { return blank };
     ImageDefinition {
@@ -180,6 +181,7 @@ fn start(family: &CheckedFamily, id: &ImageId, parent: Option<ImageDefinition>) 
         allow: parent.allow,
         require: parent.require,
         keep: parent.keep,
+        host: parent.host,
         ..blank
     }
 }
@@ -216,6 +218,11 @@ fn apply(image: &mut ImageDefinition, delta: &Delta, source: &Source, place: Spa
     image.require.extend(&delta.require);
     for (format, kept) in &delta.keep {
         image.keep.entry(*format).or_default().extend(kept.clone());
+    }
+    if let Some(host) = &delta.host {
+        let target = image.host.get_or_insert_default();
+        list(&mut target.modules, &host.modules, source, "kernel module")?;
+        ordered_list(&mut target.kernel_arguments, &host.kernel_arguments, source, "kernel argument")?;
     }
     if let Some(description) = &delta.description {
         image.description.clone_from(description);

@@ -104,6 +104,18 @@ pub struct ImageDefinition {
     /// By format, the packages that are in the image although no file of it refers to them, each with what it is for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub keep: BTreeMap<PackageFormat, BTreeMap<String, String>>,
+    /// What makes it an image that machines boot from; none for images of containers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+}
+
+/// What an image needs beside its files for machines to boot from it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Host {
+    /// The kernel modules in the initramfs, by the kernel's names; what they depend on comes along.
+    pub modules: BTreeSet<String>,
+    /// Arguments of the kernel's command line.
+    pub kernel_arguments: Vec<String>,
 }
 
 impl ImageDefinition {
@@ -253,6 +265,7 @@ impl fmt::Display for Category {
             Self::Network => "network",
             Self::Monitoring => "monitoring",
             Self::Tool => "tool",
+            Self::Host => "host",
         })
     }
 }
@@ -277,4 +290,6 @@ pub enum Category {
     Monitoring,
     /// Programs run from the command line.
     Tool,
+    /// Whole systems that machines boot from.
+    Host,
 }

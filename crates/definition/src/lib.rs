@@ -25,8 +25,8 @@ pub use diagnostic::{Diagnostic, Source};
 pub use flatten::MAX_LEVELS;
 pub use fs::{FsChange, FsOwner, FsVerb, Replacement};
 pub use image::{
-    Allowance, Category, DEFAULT_VARIANT, EndOfLife, ImageDefinition, ImageId, Port, Protocol, Requirement,
-    RunConfig, User,
+    Allowance, Category, DEFAULT_VARIANT, EndOfLife, Host, ImageDefinition, ImageId, Port, Protocol,
+    Requirement, RunConfig, User,
 };
 pub use nearest::nearest;
 pub use page::{Compatibility, Difference, Example};

@@ -20,22 +20,24 @@ fn read(path: &Path) -> String {
 
 #[expect(clippy::disallowed_methods, reason = "a test lists the committed catalog")]
 fn catalog() -> Catalog {
-    let files: BTreeSet<PathBuf> = std::fs::read_dir(catalog_directory().join("images"))
-        .unwrap()
+    let files: BTreeSet<PathBuf> = ["images", "os"]
+        .into_iter()
+        .flat_map(|directory| std::fs::read_dir(catalog_directory().join(directory)).unwrap())
         .map(|entry| entry.unwrap().path())
         .collect();
     let named = |path: PathBuf| {
-        let name = format!("catalog/images/{}", path.file_name().unwrap().to_str().unwrap());
-        (name, read(&path))
+        let name = path.strip_prefix(catalog_directory()).unwrap();
+        (format!("catalog/{}", name.display()), read(&path))
     };
     Catalog::load(files.into_iter().map(named)).unwrap_or_else(|errors| {
         panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
     })
 }
 
-fn all(catalog: &Catalog) -> Vec<&ImageDefinition> {
+/// The images for containers, and those of hosts, for which other rules hold.
+fn all(catalog: &Catalog) -> (Vec<&ImageDefinition>, Vec<&ImageDefinition>) {
     let ids = catalog.families().flat_map(|family| catalog.images(&family.name)).collect::<Vec<_>>();
-    ids.iter().map(|id| catalog.image(id).unwrap()).collect()
+    ids.iter().map(|id| catalog.image(id).unwrap()).partition(|image| image.host.is_none())
 }
 
 #[test]
@@ -58,7 +60,7 @@ const WITH_A_SHELL: [&str; 1] = ["busybox"];
 
 #[test]
 fn only_what_says_so_holds_a_shell_or_runs_as_root() {
-    for image in all(&catalog()) {
+    for image in all(&catalog()).0 {
         let has = |part: &str| image.id.variant.split('-').any(|name| name == part);
         let shell = image.allow.contains(&Allowance::Shell);
         assert_eq!(
@@ -93,7 +95,7 @@ fn can_be_of(image: &ImageDefinition, format: PackageFormat) -> bool {
 
 #[test]
 fn every_image_is_complete_and_tested() {
-    for image in all(&catalog()) {
+    for image in all(&catalog()).0 {
         for format in [PackageFormat::Deb, PackageFormat::Rpm] {
             let has = image.packages_of(format).next().is_some();
             assert!(has || !can_be_of(image, format), "{} has no {format} packages", image.id);
@@ -111,10 +113,34 @@ fn every_image_is_complete_and_tested() {
     }
 }
 
+#[test]
+fn a_host_starts_its_manager_and_has_no_package_manager() {
+    let catalog = catalog();
+    let hosts = all(&catalog).1;
+    assert!(!hosts.is_empty());
+    for image in hosts {
+        assert_eq!(image.category, Category::Host, "{}", image.id);
+        assert_eq!(image.run.entrypoint, ["/sbin/init"], "{}", image.id);
+        assert_eq!(image.run.stop_signal.as_deref(), Some("SIGRTMIN+3"), "{}", image.id);
+        assert_eq!(image.run.labels["containers.bootc"], "1", "{}", image.id);
+        assert!(image.allow.contains(&Allowance::Root), "{}", image.id);
+        assert!(!image.allow.contains(&Allowance::PackageManager), "{}", image.id);
+        for format in [PackageFormat::Deb, PackageFormat::Rpm] {
+            assert!(
+                image.packages_of(format).any(|package| package == "systemd"),
+                "{} of {format}",
+                image.id
+            );
+        }
+    }
+}
+
 /// Each family that runs something has a variant to build with and one to look around in.
 #[test]
 fn every_family_has_a_builder_and_a_debug_variant() {
-    for family in catalog().families().filter(|family| family.name != "busybox") {
+    let other =
+        |family: &&calypte_definition::Family| family.name != "busybox" && family.category != Category::Host;
+    for family in catalog().families().filter(other) {
         for variant in ["builder", "debug"] {
             assert!(family.variants.iter().any(|name| name == variant), "{} has no {variant}", family.name);
         }

@@ -34,7 +34,7 @@ impl fmt::Display for Mistakes {
 /// The largest program of the catalog that is read.
 const PROGRAM_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// A catalog: `images/`, `programs/`, `universes/`, `keys/` and `locks/` below one directory.
+/// A catalog: `images/`, `os/`, `programs/`, `universes/`, `keys/` and `locks/` below one directory.
 #[derive(Debug, Clone)]
 pub struct CatalogDirectory {
     root: PathBuf,
@@ -56,12 +56,15 @@ impl CatalogDirectory {
         Ok(Self { root })
     }
 
-    /// All image definitions, checked.
+    /// All image definitions, checked: those of images for containers, and those of hosts.
     ///
     /// # Errors
     /// [`Mistakes`], or a file that cannot be read.
     pub fn images(&self) -> Result<Catalog> {
-        let files = self.texts("images", "yaml")?;
+        let mut files = self.texts("images", "yaml")?;
+        if self.root.join("os").is_dir() {
+            files.extend(self.texts("os", "yaml")?);
+        }
         Ok(Catalog::load(files).map_err(Mistakes)?)
     }
 

@@ -31,9 +31,9 @@ use crate::tree::{FileTree, Owner};
 use crate::unpack::{self, PackageFile, UnpackError};
 use crate::verbs::{self, Programs, VerbError};
 
-/// The finishers that run after the definition's verbs: a library or a certificate that the definition adds belongs
-/// into the index as well.
-pub const LATE: [&str; 2] = ["ca-certificates", "ld-so-cache"];
+/// The finishers that run after the definition's verbs: a library, a certificate, a preset or a kernel's module that the
+/// definition adds or takes out counts as well.
+pub const LATE: [&str; 7] = ["presets", "kernel", "depmod", "hwdb", "ca-certificates", "ld-so-cache", "var"];
 
 /// What a root filesystem is made from.
 #[derive(Debug, Clone, Copy)]

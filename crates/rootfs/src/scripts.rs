@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use calypte_base::Digest;
+use calypte_universe::rules::kernel::{any_kernel, script_of_any_kernel};
 use calypte_universe::rules::{MaintainerScript, Scripts, Verdict};
 
 use crate::finishers;
@@ -54,7 +55,7 @@ pub fn classify(table: &Scripts, package: &UnpackedPackage) -> Result<BTreeSet<S
     let scripts =
         REVIEWED.into_iter().flat_map(|kind| of_kind(package, kind).map(move |script| (kind, script)));
     for (kind, script) in scripts {
-        let sha256 = digest(script);
+        let sha256 = digest(&package.name, script);
         match table.find(kind, &sha256).map(|reviewed| &reviewed.verdict) {
             Some(Verdict::NoOp) => {}
             Some(Verdict::Finishers(names)) => needed.extend(names.iter().cloned()),
@@ -97,12 +98,16 @@ pub fn unknown_finishers(table: &Scripts) -> Vec<String> {
     messages
 }
 
-/// What the table knows a script by: SHA-256 of its normalised text if a shell reads it, else of its bytes as they are,
-/// since in another language a line that begins with `#` may be anything, and a blank line part of a text.
+/// What the table knows a package's script by: SHA-256 of its normalised text if a shell reads it, else of its bytes as
+/// they are, since in another language a line that begins with `#` may be anything, and a blank line part of a text. In
+/// the scripts of a kernel's packages its release counts as any.
 #[must_use]
-pub fn digest(script: &Script) -> Digest {
+pub fn digest(package: &str, script: &Script) -> Digest {
     match script.text() {
-        Some(text) if is_shell(text) => Digest::of(normalise(text).as_bytes()),
+        Some(text) if is_shell(text) => {
+            let normal = normalise(text);
+            Digest::of(script_of_any_kernel(package, &normal).unwrap_or(normal).as_bytes())
+        }
         _ => Digest::of(script.bytes()),
     }
 }
@@ -207,7 +212,7 @@ impl fmt::Display for UnknownScript {
         writeln!(formatter)?;
         writeln!(formatter, "  read it, then say what it does to an image that is made anew:")?;
         writeln!(formatter)?;
-        writeln!(formatter, "- package: {package}")?;
+        writeln!(formatter, "- package: {}", any_kernel(package).as_ref().unwrap_or(package))?;
         writeln!(formatter, "  script: {script}")?;
         writeln!(formatter, "  sha256: \"{}\"", sha256.hex())?;
         // Left empty: pasted unread it is no review.
@@ -258,7 +263,7 @@ mod tests {
 
     #[test]
     fn only_a_shell_passes_over_comments() {
-        let digest = |first: &str, more: &str| digest(&Script::Text(format!("{first}{more}")));
+        let digest = |first: &str, more: &str| digest("p", &Script::Text(format!("{first}{more}")));
         for (first, passed_over) in [
             ("", true),
             ("#!/bin/sh\n", true),
@@ -280,7 +285,7 @@ mod tests {
             assert_eq!(same, passed_over, "{first}");
         }
         // What is not UTF-8 counts whole, whoever reads it.
-        let bytes = |text: &[u8]| super::digest(&Script::from(text.to_vec()));
+        let bytes = |text: &[u8]| super::digest("p", &Script::from(text.to_vec()));
         assert_ne!(bytes(b"#!/bin/sh\n#\xe9\nx\n"), bytes(b"#!/bin/sh\n#\xe8\nx\n"));
     }
 
@@ -318,7 +323,7 @@ mod tests {
         - package: p
           script: preinst
           sha256: "abb05e44ebdbc371c0b0a56d4391cbf9918f13c659dc7ef38dfaa34f4d6a9ba3"
-          verdict:  # no-op or {finishers: [users, defaults, tmpfiles, alternatives, apt-sources, shells, pam, authselect, crypto-policies, fips, presets, ca-certificates, os-release, ld-so-cache]}
+          verdict:  # no-op or {finishers: [users, defaults, tmpfiles, alternatives, apt-sources, shells, pam, authselect, crypto-policies, fips, presets, kernel, depmod, hwdb, ca-certificates, os-release, ld-so-cache, var]}
           reason: >-
             …
         "#);

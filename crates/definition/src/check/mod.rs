@@ -60,6 +60,14 @@ pub(crate) struct Delta {
     pub(crate) allow: BTreeSet<Allowance>,
     pub(crate) require: BTreeSet<Requirement>,
     pub(crate) keep: BTreeMap<PackageFormat, BTreeMap<String, String>>,
+    pub(crate) host: Option<HostDelta>,
+}
+
+/// What a host needs, as a change.
+#[derive(Debug)]
+pub(crate) struct HostDelta {
+    pub(crate) modules: ListDelta<String>,
+    pub(crate) kernel_arguments: ListDelta<String>,
 }
 
 /// How containers start, as a change.
@@ -144,6 +152,7 @@ fn family_of_stream(
         allow: file.allow,
         require: file.require,
         keep: file.keep,
+        host: file.host,
     });
     if !checker.errors.is_empty() {
         return Err(checker.errors);
@@ -354,6 +363,10 @@ impl Checker<'_> {
             .into_iter()
             .filter(|(_, kept)| !kept.is_empty())
             .collect(),
+            host: file.host.map(|host| HostDelta {
+                modules: self.list(&host.modules, words::kernel_module, true),
+                kernel_arguments: self.list(&host.kernel_arguments, words::kernel_argument, true),
+            }),
             description: file.description.map(|description| description.value),
         }
     }

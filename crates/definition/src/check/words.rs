@@ -314,6 +314,25 @@ pub(crate) fn argument(text: &str) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
+/// A module as the kernel calls it: `virtio_blk`, with `_` where its file may have `-`.
+pub(crate) fn kernel_module(text: &str) -> Result<String, Fault> {
+    let good = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if good {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{text}` is not the name of a kernel module"))
+        .hint("use the kernel's own name, with `_` in place of `-` and without `.ko`"))
+}
+
+/// One argument of the kernel's command line.
+pub(crate) fn kernel_argument(text: &str) -> Result<String, Fault> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{text}` is not an argument of the kernel"))
+        .hint("write one argument an entry, without blanks and quotation marks"))
+}
+
 pub(crate) fn label(text: &str) -> Result<String, Fault> {
     if text.is_empty() || text.chars().any(|character| character.is_whitespace() || character.is_control()) {
         return Err(

@@ -103,6 +103,9 @@ pub struct FamilyFile {
     /// Packages that are there although nothing in the image refers to them, by package format, each with what it is for.
     #[serde(default)]
     pub keep: KeepFile,
+    /// Makes the image one that machines boot from: it gets indexes of its kernel's modules, an initramfs and the like.
+    #[serde(default)]
+    pub host: Option<HostFile>,
     /// The version streams that are kept side by side, newest first: the first one that a universe has is its default.
     /// In a family with streams, `{stream}` stands for the stream's name in every other value.
     #[serde(default)]
@@ -171,6 +174,9 @@ pub struct DeltaFile {
     /// As in the family.
     #[serde(default)]
     pub keep: KeepFile,
+    /// As in the family.
+    #[serde(default)]
+    pub host: Option<HostFile>,
 }
 
 /// A package format, to which part of a definition is limited.
@@ -266,6 +272,20 @@ pub struct UserFile {
     /// The home directory, `/home/NAME` if not given.
     #[serde(default)]
     pub home: Option<Text>,
+}
+
+/// What an image needs beside its files for machines to boot from it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HostFile {
+    /// Kernel modules in the initramfs, by name: those by which the root is found and mounted. What they depend on comes
+    /// along, and what is built into the kernel counts as there. `-name` takes an inherited one out.
+    #[serde(default)]
+    #[schemars(inner(regex(pattern = "^-?[A-Za-z0-9_]+$")))]
+    pub modules: Vec<Text>,
+    /// Arguments of the kernel's command line, in this order; `-argument` takes an inherited one out.
+    #[serde(default)]
+    pub kernel_arguments: Vec<Text>,
 }
 
 /// How containers of the image start.

@@ -4,7 +4,7 @@
 //! there is none.
 
 use calypte_universe::rules::effects::{
-    AccessEffect, CopyEffect, DirectoryEffect, Effect, FileEffect, LinkEffect, Scripted,
+    AccessEffect, CopyEffect, DirectoryEffect, Effect, FileEffect, LinkEffect, NssEffect, Scripted,
 };
 
 use super::FinishError;
@@ -15,6 +15,8 @@ use crate::tree::{FileTree, Node, NodeKind};
 
 /// What the finisher is called.
 pub const NAME: &str = "defaults";
+
+const NSSWITCH: &str = "etc/nsswitch.conf";
 
 /// Does what the table says of the packages in the tree.
 ///
@@ -91,7 +93,40 @@ fn one(
             let end = site.resolved(&path, target)?;
             if free && site.leads_somewhere(&end)? { site.link(&path, target) } else { Ok(()) }
         }
+        Effect::Nss(effect) => {
+            let path = site.path(NSSWITCH)?;
+            let Some(text) = site.read_text(&path)? else { return Ok(()) };
+            // What was another package's is now made out of more than one.
+            site.make_for(None);
+            site.write(&path, with_service(&text, effect).into_bytes(), Access::root(0o644))
+        }
     }
+}
+
+/// Adds a service to a line of nsswitch.conf: at its place, or at the end where none of the others is named. A service
+/// that is there stays where it is.
+fn with_service(text: &str, NssEffect { nss, service, before, behind }: &NssEffect) -> String {
+    let name = service.split(' ').next().unwrap_or_default();
+    let mut lines = String::with_capacity(text.len() + service.len());
+    for line in text.split_inclusive('\n') {
+        let database = line.split_once(':').filter(|(database, _)| *database == nss.as_str());
+        let words: Vec<&str> = database.map_or("", |(_, services)| services).split_whitespace().collect();
+        if database.is_none() || words.contains(&name) {
+            lines.push_str(line);
+            continue;
+        }
+        let at = |names: &[String]| words.iter().position(|word| names.iter().any(|name| name == word));
+        // An action in brackets belongs to the service before it.
+        let past =
+            |at: usize| at + 1 + words[at + 1..].iter().take_while(|word| word.starts_with('[')).count();
+        let place = at(before).or_else(|| at(behind).map(past)).unwrap_or(words.len());
+        let (first, rest) = words.split_at(place);
+        let services: Vec<&str> =
+            first.iter().copied().chain([service.as_str()]).chain(rest.iter().copied()).collect();
+        let label = format!("{nss}:");
+        lines.push_str(&format!("{label:<16}{}\n", services.join(" ")));
+    }
+    lines
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ mod authselect;
 mod ca_certificates;
 mod crypto_policies;
 mod defaults;
+mod depmod;
 pub(crate) mod fips;
+mod hwdb;
+mod kernel;
 mod ld_so_cache;
 mod os_release;
 mod pam;
@@ -19,6 +22,7 @@ mod shells;
 mod site;
 mod tmpfiles;
 mod users;
+pub(crate) mod var;
 
 use std::io;
 
@@ -45,7 +49,7 @@ pub struct Finisher {
 
 /// All finishers in the order in which they run: users first, since others give files to them; files of scripts
 /// before tmpfiles.d, as postinst scripts have their tmpfiles part at the end; what reads the whole tree last.
-pub const ORDER: [Finisher; 14] = [
+pub const ORDER: [Finisher; 18] = [
     Finisher { name: users::NAME, title: "users and groups", apply: users::apply },
     Finisher { name: defaults::NAME, title: "files and links that scripts create", apply: defaults::apply },
     Finisher { name: tmpfiles::NAME, title: "what tmpfiles.d files declare", apply: tmpfiles::apply },
@@ -57,9 +61,13 @@ pub const ORDER: [Finisher; 14] = [
     Finisher { name: crypto_policies::NAME, title: "/etc/crypto-policies", apply: crypto_policies::apply },
     Finisher { name: fips::NAME, title: "OpenSSL's FIPS provider", apply: fips::apply },
     Finisher { name: presets::NAME, title: "units that start", apply: presets::apply },
+    Finisher { name: kernel::NAME, title: "a host's kernel beside its modules", apply: kernel::apply },
+    Finisher { name: depmod::NAME, title: "indexes of a host's modules", apply: depmod::apply },
+    Finisher { name: hwdb::NAME, title: "udev's database of hardware, in a host", apply: hwdb::apply },
     Finisher { name: ca_certificates::NAME, title: "certificates to trust", apply: ca_certificates::apply },
     Finisher { name: os_release::NAME, title: "the image's name in os-release", apply: os_release::apply },
     Finisher { name: ld_so_cache::NAME, title: "/etc/ld.so.cache", apply: ld_so_cache::apply },
+    Finisher { name: var::NAME, title: "a host's /var, as lines of tmpfiles.d", apply: var::apply },
 ];
 
 /// The names of all finishers, in the order in which they run.

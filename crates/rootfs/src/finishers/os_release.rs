@@ -34,7 +34,12 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
     field("VARIANT", &format!("{}{variant}", definition.title));
     field("VARIANT_ID", &id.variant);
     field("IMAGE_ID", &id.family);
-    if let Some(stream) = &id.stream {
+    if definition.host.is_some() {
+        // Machines boot the highest version first, so it must rise with each build.
+        let digits: String = context.epoch.to_string().chars().filter(char::is_ascii_digit).collect();
+        let (day, time) = digits.split_at(8.min(digits.len()));
+        field("IMAGE_VERSION", &format!("{day}.{time}"));
+    } else if let Some(stream) = &id.stream {
         field("IMAGE_VERSION", stream);
     }
     site.write(&path, text.into_bytes(), Access::root(0o644))

@@ -71,6 +71,7 @@ pub(crate) fn definition() -> ImageDefinition {
         example: None,
         require: BTreeSet::new(),
         keep: BTreeMap::new(),
+        host: None,
     }
 }
 

@@ -96,7 +96,11 @@ pub fn write(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
             database::write(&mut recorder, &packages)?;
             exclude::write(&mut recorder, &context.rules.slices, &context.definition.slices)?;
         }
-        (false, false) => status_d::write(&mut recorder, &packages)?,
+        (false, false) => {
+            let is_host = context.definition.host.is_some();
+            let directory = if is_host { status_d::OF_HOSTS } else { status_d::DIRECTORY };
+            status_d::write(&mut recorder, &packages, directory)?;
+        }
     }
     let packages = RpmPackage::among(context.packages);
     if packages.is_empty() { Ok(()) } else { rpm::write(&mut recorder, &packages) }

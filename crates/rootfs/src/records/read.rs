@@ -13,7 +13,9 @@ use super::{database, rpm, status_d};
 pub fn is_record(path: &TreePath) -> bool {
     path.as_str() == database::STATUS
         || path.as_str() == rpm::PATH
-        || path.parent().is_some_and(|parent| parent.as_str() == status_d::DIRECTORY)
+        || path
+            .parent()
+            .is_some_and(|parent| [status_d::DIRECTORY, status_d::OF_HOSTS].contains(&parent.as_str()))
             && !path.as_str().ends_with(".md5sums")
 }
 

@@ -6,10 +6,17 @@ use super::{DebPackage, RecordError, Recorder, made_for, stanza};
 /// Where the records lie.
 pub(super) const DIRECTORY: &str = "var/lib/dpkg/status.d";
 
-pub(super) fn write(recorder: &mut Recorder<'_>, packages: &[DebPackage<'_>]) -> Result<(), RecordError> {
+/// Where they lie in a host, whose `/var` is the machine's: `/var/lib/dpkg` leads there.
+pub(super) const OF_HOSTS: &str = "usr/lib/sysimage/dpkg/status.d";
+
+pub(super) fn write(
+    recorder: &mut Recorder<'_>,
+    packages: &[DebPackage<'_>],
+    directory: &str,
+) -> Result<(), RecordError> {
     for package in packages {
         let owner = made_for(package);
-        let path = format!("{DIRECTORY}/{}", package.unpacked.name);
+        let path = format!("{directory}/{}", package.unpacked.name);
         recorder.file(&path, stanza(package, &[])?.as_bytes(), 0o644, &owner)?;
         let md5sums = recorder.md5sums(package, true)?;
         if !md5sums.is_empty() {

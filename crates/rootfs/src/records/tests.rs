@@ -73,7 +73,11 @@ fn recorded(write: impl FnOnce(&mut Recorder<'_>, &[DebPackage<'_>]) -> Result<(
 
 #[test]
 fn an_image_without_package_manager_has_a_record_for_each_package() {
-    insta::assert_snapshot!(recorded(status_d::write));
+    insta::assert_snapshot!(recorded(|recorder, packages| status_d::write(
+        recorder,
+        packages,
+        status_d::DIRECTORY
+    )));
 }
 
 #[test]

@@ -82,3 +82,24 @@ fn accounts_come_by_their_fixed_ids() {
     hint: give the user an id of its own there, from 400 to 499 for packages; it is never to change again
     ");
 }
+
+#[test]
+fn services_of_names_go_to_their_places() {
+    let switch = "passwd:         files\nhosts:          files [NOTFOUND=continue] dns # as ever\n# hosts: x\nnetworks: files\n";
+    let mut bench = Bench::new()
+        .packages(&["libnss-resolve", "libnss-myhostname", "libnss-systemd"])
+        .file("etc/nsswitch.conf", switch);
+    bench.run(apply).unwrap();
+    insta::assert_snapshot!(bench.text("etc/nsswitch.conf"), @r"
+    passwd:         files systemd
+    hosts:          files [NOTFOUND=continue] myhostname resolve [!UNAVAIL=return] dns # as ever
+    # hosts: x
+    networks: files
+    ");
+    let once = bench.text("etc/nsswitch.conf");
+    bench.run(apply).unwrap();
+    assert_eq!(bench.text("etc/nsswitch.conf"), once);
+    let mut without = Bench::new().packages(&["libnss-resolve"]);
+    without.run(apply).unwrap();
+    assert_eq!(without.made(), "");
+}
