@@ -17,7 +17,7 @@ pub struct Target {
     /// As Debian has it.
     pub architecture: &'static str,
     /// As Rust's `std::env::consts::ARCH` has it.
-    machine: &'static str,
+    pub machine: &'static str,
     triple: &'static str,
     /// C compiler and linker, of Debian.
     compiler: &'static str,

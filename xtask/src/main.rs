@@ -14,6 +14,7 @@ mod cross;
 mod dependencies;
 mod entrypoint;
 mod generate;
+mod package;
 mod reproduce;
 mod run;
 mod test;

@@ -37,6 +37,15 @@ impl Epoch {
     }
 }
 
+impl Epoch {
+    /// The date as Debian's `Release` files have it, in UTC (`Fri, 30 Oct 2026 08:08:01 UTC`); none beyond the year 9999.
+    #[must_use]
+    pub fn to_rfc2822(self) -> Option<String> {
+        let time = jiff::Timestamp::from_second(self.0).ok()?;
+        Some(time.strftime("%a, %d %b %Y %H:%M:%S UTC").to_string())
+    }
+}
+
 impl fmt::Display for Epoch {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_second(self.0) {
@@ -71,6 +80,7 @@ mod tests {
         assert_eq!(date.to_string(), "2026-10-30T08:08:01Z");
         assert_eq!("2026-10-30T08:08:01Z".parse(), Ok(date));
         assert_eq!(date.0.to_string().parse(), Ok(date));
+        assert_eq!(date.to_rfc2822().as_deref(), Some("Fri, 30 Oct 2026 08:08:01 UTC"));
         assert!(Epoch::from_rfc2822("yesterday").is_err());
     }
 }

@@ -40,6 +40,10 @@ pub struct Global {
     /// Also take packages from a directory that `calypte archive` wrote; repeatable
     #[arg(long, global = true, value_name = "DIR")]
     pub archive: Vec<PathBuf>,
+    /// Take packages from a directory of this machine too, `DIR/deb` or `DIR/rpm`: nobody signs these, so name only what you
+    /// trust as yourself
+    #[arg(long, global = true, value_name = "DIR")]
+    pub overlay: Option<PathBuf>,
     /// Give a mirror up after so many seconds without a byte
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30)]
     pub timeout: u64,

@@ -17,6 +17,9 @@ pub const CATALOG: Variable =
     Variable { name: "CALYPTE_CATALOG", about: "The catalog's directory, as `--catalog`." };
 /// Where the store lies.
 pub const STORE: Variable = Variable { name: "CALYPTE_STORE", about: "The store's directory, as `--store`." };
+/// Where packages of one's own lie.
+pub const OVERLAY: Variable =
+    Variable { name: "CALYPTE_OVERLAY", about: "A directory with packages of one's own, as `--overlay`." };
 /// Where the cache of the user lies.
 pub const XDG_CACHE_HOME: Variable = Variable {
     name: "XDG_CACHE_HOME",
@@ -74,6 +77,7 @@ pub const DOCKER_CONFIG: Variable = Variable {
 pub const ALL: &[Variable] = &[
     CATALOG,
     STORE,
+    OVERLAY,
     XDG_CACHE_HOME,
     HOME,
     SOURCE_DATE_EPOCH,

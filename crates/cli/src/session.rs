@@ -171,6 +171,7 @@ impl Session {
             store: Store::open(self.store_directory()?)?,
             mirrors,
             network: self.network(),
+            overlay: self.global.overlay.clone().or_else(|| environment::OVERLAY.path()),
             now: self.now(),
             source_date_epoch: self.source_date_epoch()?,
             compression: self.compression()?,

@@ -215,6 +215,25 @@ fn read_full(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
+/// Writes an archive of members that are at hand, each root's, mode 0644 and of this time; none where a name or a number
+/// does not fit into a header.
+#[must_use]
+pub fn write<'a>(mtime: u64, members: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Option<Vec<u8>> {
+    let mut archive = MAGIC.to_vec();
+    for (name, bytes) in members {
+        let header = format!("{name:<16}{mtime:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, "100644", bytes.len());
+        if header.len() != HEADER_SIZE || !header.is_ascii() {
+            return None;
+        }
+        archive.extend_from_slice(header.as_bytes());
+        archive.extend_from_slice(bytes);
+        if !bytes.len().is_multiple_of(2) {
+            archive.push(b'\n');
+        }
+    }
+    Some(archive)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,16 +1,17 @@
 //! What every piece of work needs, set up once: catalog, store, mirrors, the time, and whom to tell.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, bail};
 use calypte_base::Epoch;
-use calypte_definition::{Catalog, ImageId};
+use calypte_definition::{Catalog, Category, ImageId};
 use calypte_image::LayerCompression;
 use calypte_resolve::LockedPackage;
 use calypte_store::{Download, FetchSettings, Fetcher, Store};
-use calypte_universe::{RepositoryDefinition, Rules, UniverseDefinition};
+use calypte_universe::{OVERLAY, RepositoryDefinition, Rules, UniverseDefinition};
 
 use crate::build::LayerOptions;
 use crate::catalog::{CatalogDirectory, Mistakes};
@@ -29,6 +30,8 @@ pub struct FactorySettings<'a> {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// How to download; its `mirrors` and `interrupted` are not looked at.
     pub network: FetchSettings,
+    /// A directory with packages of one's own, in `deb/` and `rpm/`, which every universe has as well.
+    pub overlay: Option<PathBuf>,
     /// The time, against which signatures and indexes are judged.
     pub now: Epoch,
     /// The newest time that images may hold, in place of the newest date in their lock.
@@ -62,7 +65,14 @@ impl<'a> Factory<'a> {
         let images = settings.catalog.images()?;
         let mut universes = BTreeMap::new();
         for name in settings.catalog.universes()? {
-            universes.insert(name.clone(), read_universe(&settings.catalog, &name)?);
+            let (mut definition, rules) = read_universe(&settings.catalog, &name)?;
+            if let Some(overlay) = &settings.overlay {
+                let directory = overlay.join(definition.format.to_string());
+                if directory.is_dir() {
+                    definition = definition.with_overlay(&directory);
+                }
+            }
+            universes.insert(name, (definition, rules));
         }
         Ok(Self { settings, images, universes, told: Mutex::default(), compressed: AtomicUsize::new(0) })
     }
@@ -96,7 +106,9 @@ impl<'a> Factory<'a> {
     pub fn families(&self, names: &[String], universe: &str) -> Result<Vec<String>> {
         self.universe(universe)?;
         if names.is_empty() {
-            let all = self.images.families().map(|family| family.name.clone());
+            // A host is made when it is named: its packages come from an overlay as well.
+            let containers = self.images.families().filter(|family| family.category != Category::Host);
+            let all = containers.map(|family| family.name.clone());
             return Ok(all.filter(|family| !self.images.images_in(family, universe).is_empty()).collect());
         }
         for name in names {
@@ -164,11 +176,16 @@ impl<'a> Factory<'a> {
         universe: &UniverseDefinition,
         package: &LockedPackage,
     ) -> Result<Download> {
-        let repository = universe.repository(&package.repository).with_context(|| {
-            format!(
-                "{} comes from repository `{}`, which {} does not have",
-                package.id, package.repository, universe.universe
-            )
+        let repository = universe.repository(&package.repository).ok_or_else(|| {
+            let (id, repository) = (&package.id, &package.repository);
+            let message = format!(
+                "{id} comes from repository `{repository}`, which {} does not have",
+                universe.universe
+            );
+            if repository == OVERLAY {
+                return hinted(message, "name the directory of the packages: --overlay DIR");
+            }
+            anyhow::anyhow!(message)
         })?;
         Ok(Download {
             mirror: repository.mirror.clone(),
@@ -203,7 +220,13 @@ impl<'a> Factory<'a> {
     ) -> Result<()> {
         let mut missing = BTreeMap::new();
         for package in packages {
-            if !self.store().has(&package.sha256) {
+            if self.store().has(&package.sha256) {
+                continue;
+            }
+            let repository = universe.repository(&package.repository);
+            if let Some(directory) = repository.and_then(|repository| repository.local.as_ref()) {
+                calypte_universe::import(directory, &package.url, &package.sha256, self.store())?;
+            } else {
                 missing.insert(package.sha256, self.download(universe, package)?);
             }
         }

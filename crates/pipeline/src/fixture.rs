@@ -113,6 +113,7 @@ impl Fixture {
             store: self.store(),
             mirrors: BTreeMap::new(),
             network: FetchSettings { offline: true, ..FetchSettings::default() },
+            overlay: None,
             now: Epoch(1_800_000_000),
             source_date_epoch: None,
             compression: "zstd:3".parse::<LayerCompression>().unwrap(),

@@ -1,6 +1,7 @@
 //! `catalog/universes/<name>.yaml`: which repositories make up a universe, and who must have signed them.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use calypte_base::{Architecture, PackageFormat};
 use calypte_definition::Diagnostic;
@@ -41,7 +42,13 @@ pub struct RepositoryDefinition {
     pub keys: BTreeSet<String>,
     /// Where things lie in it.
     pub layout: Layout,
+    /// The directory of this machine that it is, where it is on no mirror. Nobody signs what is there: it is trusted since
+    /// it was named.
+    pub local: Option<PathBuf>,
 }
+
+/// What the repository in a directory of this machine is called.
+pub const OVERLAY: &str = "overlay";
 
 /// Where things lie in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,16 +105,41 @@ impl RpmLayout {
 }
 
 impl RepositoryDefinition {
+    /// A directory of this machine: `dists/calypte` and `pool` of Debian packages, `x86_64/repodata` and
+    /// `aarch64/repodata` of RPM packages.
+    #[must_use]
+    pub fn overlay(format: PackageFormat, directory: &Path) -> Self {
+        let layout = match format {
+            PackageFormat::Deb => Layout::Deb(DebLayout {
+                suite: "calypte".to_owned(),
+                codename: "calypte".to_owned(),
+                components: BTreeSet::from(["main".to_owned()]),
+            }),
+            PackageFormat::Rpm => {
+                Layout::Rpm(RpmLayout { path: ARCHITECTURE.to_owned(), metalink: None, valid_for_days: None })
+            }
+        };
+        Self {
+            name: OVERLAY.to_owned(),
+            mirror: OVERLAY.to_owned(),
+            fallback: String::new(),
+            keys: BTreeSet::new(),
+            layout,
+            local: Some(directory.to_owned()),
+        }
+    }
+
     /// The mirrors that it needs, each with the address to take where the caller knows none: its own, and that of
     /// its metalink, `<mirror>-metalink`.
     pub fn mirrors(&self) -> impl Iterator<Item = (String, String)> {
+        let own = self.local.is_none().then(|| (self.mirror.clone(), self.fallback.clone()));
         let metalink = match &self.layout {
             Layout::Rpm(RpmLayout { metalink: Some(metalink), .. }) => {
                 Some((metalink_mirror(&self.mirror), split_address(metalink).0.to_owned()))
             }
             _ => None,
         };
-        std::iter::once((self.mirror.clone(), self.fallback.clone())).chain(metalink)
+        own.into_iter().chain(metalink)
     }
 }
 
@@ -158,6 +190,13 @@ impl UniverseDefinition {
         let keys: BTreeSet<&str> =
             self.repositories.iter().flat_map(|repository| &repository.keys).map(String::as_str).collect();
         keys.into_iter()
+    }
+
+    /// The universe with the packages of a directory of this machine as well, which come before others of their version.
+    #[must_use]
+    pub fn with_overlay(mut self, directory: &Path) -> Self {
+        self.repositories.insert(0, RepositoryDefinition::overlay(self.format, directory));
+        self
     }
 
     /// The repository of this name.
@@ -286,7 +325,7 @@ impl WrittenRepository {
             }),
         };
         let Self { name, mirror, fallback, keys, .. } = self;
-        RepositoryDefinition { name, mirror, fallback, keys, layout }
+        RepositoryDefinition { name, mirror, fallback, keys, layout, local: None }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why a universe could not be loaded. Every error names the repository's file, and what can be done about it.
 
+use std::path::PathBuf;
+
 use calypte_base::{Architecture, Epoch};
 use calypte_formats::debian_release::ReleaseError;
 use calypte_formats::rpm_repository::RepositoryError;
@@ -29,6 +31,20 @@ pub enum UniverseError {
         repository: String,
         /// The key's file name.
         key: String,
+    },
+    /// A file of a directory of this machine cannot be read.
+    #[error("{}: {source}", path.display())]
+    Local {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file of a directory of this machine is not what the directory's index says.
+    #[error("{} is not what the index of its directory says, or the lock", path.display())]
+    LocalChanged {
+        /// The file.
+        path: PathBuf,
     },
     /// A key cannot be read.
     #[error(transparent)]
@@ -196,6 +212,10 @@ impl UniverseError {
         match self {
             Self::Fetch { source, .. } => source.hint(),
             Self::NoKey { key, .. } => Some(format!("put the key into catalog/keys/{key}, or correct `keys` of the universe")),
+            Self::Local { .. } => Some("make the packages anew, or name another directory with --overlay".to_owned()),
+            Self::LocalChanged { .. } => {
+                Some("make the packages and their index anew, then lock again: calypte lock … --overlay DIR".to_owned())
+            }
             Self::Key(source) => source.hint(),
             Self::Trust { source, .. } => source.hint(),
             Self::Package { source, .. } => source.hint(),

@@ -16,10 +16,10 @@ mod signed;
 pub mod table;
 mod vouch;
 
-pub use definition::{DebLayout, Layout, RepositoryDefinition, RpmLayout, UniverseDefinition};
+pub use definition::{DebLayout, Layout, OVERLAY, RepositoryDefinition, RpmLayout, UniverseDefinition};
 pub use error::UniverseError;
 pub use index::{PackageId, PackageIndex, PackageRecord};
-pub use load::{FrozenRepository, RELEASE_LIMIT, SecurityUpdate, Universe, load};
+pub use load::{FrozenRepository, RELEASE_LIMIT, SecurityUpdate, Universe, import, load};
 pub use relation::{Choice, Clause, Objection, Operator, Relation};
 pub use rules::Rules;
 pub use vouch::vouch;

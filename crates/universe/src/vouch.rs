@@ -16,7 +16,7 @@ use crate::load::key_ring;
 use crate::signed::difference;
 
 /// Checks packages for a lock; they are in the store already. One of a repository with a signed index has been vouched
-/// for by that: it named the package's digest. Any other must be signed itself, its header and through that its payload, by a key
+/// for by that: it named the package's digest. So has one of a directory of this machine, by whoever named that. Any other must be signed itself, its header and through that its payload, by a key
 /// that its own repository accepts; and it must be what the index said of it, by which it was chosen.
 ///
 /// # Errors
@@ -46,7 +46,7 @@ pub fn vouch(
             universe: definition.universe.clone(),
         };
         let repository = definition.repository(package.repository).ok_or_else(unknown)?;
-        if repository.layout.has_signed_index() {
+        if repository.layout.has_signed_index() || repository.local.is_some() {
             continue;
         }
         let ring = rings.get(package.repository).ok_or_else(unknown)?;

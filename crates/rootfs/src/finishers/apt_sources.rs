@@ -38,7 +38,7 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
 
 fn stanzas(repositories: &[RepositoryDefinition]) -> String {
     let mut text = String::new();
-    for repository in repositories {
+    for repository in repositories.iter().filter(|repository| repository.local.is_none()) {
         let Layout::Deb(layout) = &repository.layout else { continue };
         let gap = if text.is_empty() { "" } else { "\n" };
         let components = layout.components.iter().map(String::as_str).collect::<Vec<_>>().join(" ");

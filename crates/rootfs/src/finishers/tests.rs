@@ -122,6 +122,7 @@ fn repository() -> RepositoryDefinition {
             codename: "sid".into(),
             components: ["main".into(), "contrib".into()].into(),
         }),
+        local: None,
     }
 }
 

@@ -6,6 +6,7 @@
 //! says so, since a mirror that has stopped is a common thing and the caller can refuse what is stale.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use calypte_base::{Architecture, Epoch};
 use calypte_formats::compression::Compression;
@@ -14,7 +15,7 @@ use calypte_store::{Download, FetchError, Fetcher, Store};
 use calypte_trust::{KeyRing, verify_clearsigned};
 
 use super::memory::{Memory, check_date, remembered};
-use super::{FrozenRepository, IndexFile, Opened, Packed, key_ring, read_tables};
+use super::{FrozenRepository, IndexFile, Opened, Packed, key_ring, local, read_tables};
 use crate::definition::{DebLayout, RepositoryDefinition};
 use crate::error::UniverseError;
 use crate::table;
@@ -73,8 +74,10 @@ pub(super) fn open(
     }
     // It says itself until when it is up to date.
     let memory = Memory { date: verified.frozen.date, release: verified.frozen.release, outdated: false };
+    // A directory may be filled anew with what is older.
+    let remembered = repository.local.is_none();
     Ok(Opened {
-        memories: vec![(format!("{}/InRelease", verified.shown), memory)],
+        memories: remembered.then(|| (format!("{}/InRelease", verified.shown), memory)).into_iter().collect(),
         frozen: vec![verified.frozen],
         indexes,
         updates: Vec::new(),
@@ -99,6 +102,9 @@ fn verified(
     fetcher: &Fetcher,
     now: Epoch,
 ) -> Result<Verified, UniverseError> {
+    if let Some(directory) = &repository.local {
+        return named(repository, layout, directory, fetcher.store());
+    }
     let store: &Store = fetcher.store();
     let path = format!("dists/{}/InRelease", layout.codename);
     let file = format!("{}/{path}", repository.mirror);
@@ -128,6 +134,31 @@ fn verified(
         date: release.date,
         valid_until: release.valid_until,
         stale: release.valid_until.is_some_and(|until| until < now),
+    };
+    Ok(Verified { frozen, release, shown: format!("{}/dists/{}", repository.mirror, layout.codename) })
+}
+
+/// As [`verified`], for a directory of this machine, which nobody signs.
+fn named(
+    repository: &RepositoryDefinition,
+    layout: &DebLayout,
+    directory: &Path,
+    store: &Store,
+) -> Result<Verified, UniverseError> {
+    let path = format!("dists/{}/Release", layout.codename);
+    let bytes = local::read(directory, &path)?;
+    let file = directory.join(path).display().to_string();
+    let release =
+        Release::parse(&bytes).map_err(|source| UniverseError::Release { file: file.clone(), source })?;
+    check(&file, layout, &release)?;
+    let frozen = FrozenRepository {
+        name: repository.name.clone(),
+        mirror: repository.mirror.clone(),
+        architecture: None,
+        release: store.put(&bytes)?,
+        date: release.date,
+        valid_until: None,
+        stale: false,
     };
     Ok(Verified { frozen, release, shown: format!("{}/dists/{}", repository.mirror, layout.codename) })
 }

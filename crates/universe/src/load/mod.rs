@@ -3,6 +3,7 @@
 
 mod deb;
 mod layout;
+mod local;
 mod memory;
 mod rpm;
 mod updates;
@@ -18,6 +19,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use self::deb::RELEASE_LIMIT;
+pub use self::local::import;
 pub use self::updates::SecurityUpdate;
 
 use self::memory::Memory;
@@ -131,9 +133,14 @@ pub fn load(
 ) -> Result<Universe, UniverseError> {
     let architectures: Vec<Architecture> = definition.architectures.iter().copied().collect();
     let open = |repository: &RepositoryDefinition| {
-        repository.layout.open(repository, &architectures, keys, fetcher, now)
+        let opened = repository.layout.open(repository, &architectures, keys, fetcher, now)?;
+        if let Some(directory) = &repository.local {
+            local::import_indexes(directory, &opened, fetcher.store())?;
+        }
+        Ok(opened)
     };
-    let opened = definition.repositories.par_iter().map(open).collect::<Result<Vec<Opened>, _>>()?;
+    let opened =
+        definition.repositories.par_iter().map(open).collect::<Result<Vec<Opened>, UniverseError>>()?;
 
     let mut universe = Universe {
         definition: definition.clone(),

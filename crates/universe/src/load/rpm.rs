@@ -13,7 +13,7 @@ use calypte_formats::rpm_repository::repomd::{self, DataFile, Repomd};
 use calypte_store::{Download, FetchError, Fetcher, Store};
 
 use super::memory::{Memory, check_date, remembered};
-use super::{FrozenRepository, IndexFile, Opened, Packed, key_ring, read_tables};
+use super::{FrozenRepository, IndexFile, Opened, Packed, key_ring, local, read_tables};
 use crate::definition::{ARCHITECTURE, RepositoryDefinition, RpmLayout, metalink_mirror, split_address};
 use crate::error::UniverseError;
 use crate::table;
@@ -76,7 +76,8 @@ impl Place<'_> {
         let path = format!("{directory}/{REPOMD}");
         let file = format!("{}/{path}", self.repository.mirror);
         let store = self.fetcher.store();
-        let memory = remembered(store, &file)?;
+        let is_local = self.repository.local.is_some();
+        let memory = if is_local { None } else { remembered(store, &file)? };
         let found = self.find(&directory, &path, memory.as_ref())?;
         let repomd = repomd::parse(&found.bytes)
             .map_err(|source| UniverseError::Repository { file: file.clone(), source })?;
@@ -95,7 +96,9 @@ impl Place<'_> {
             valid_until,
             stale: found.outdated || valid_until.is_some_and(|until| until < self.now),
         });
-        opened.memories.push((file.clone(), Memory { date, release, outdated: found.outdated }));
+        if !is_local {
+            opened.memories.push((file.clone(), Memory { date, release, outdated: found.outdated }));
+        }
         let packages = self.packed(&file, &directory, &repomd, "primary", PRIMARY_LIMIT)?;
         let packages =
             packages.ok_or_else(|| UniverseError::NoData { file: file.clone(), kind: "primary" })?;
@@ -115,6 +118,10 @@ impl Place<'_> {
 
     /// Fetches `repomd.xml`, or takes the one that was seen last when the network is not to be used.
     fn find(&self, directory: &str, path: &str, memory: Option<&Memory>) -> Result<Found, UniverseError> {
+        if let Some(directory) = &self.repository.local {
+            let bytes = local::read(directory, path)?;
+            return Ok(Found { bytes, outdated: false, addresses: Vec::new() });
+        }
         let fetched = match &self.layout.metalink {
             Some(metalink) => self.by_metalink(metalink, directory, path, memory),
             None => {
