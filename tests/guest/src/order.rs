@@ -1,0 +1,55 @@
+//! What a test may have done.
+
+use std::path::Path;
+use std::process::Command;
+
+use rustix::system::{RebootCommand, reboot};
+
+/// Obeys one order: its name and what it takes.
+pub fn obey(order: &[String]) -> Result<String, String> {
+    let words: Vec<&str> = order.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["run", program, arguments @ ..] => run(program, arguments),
+        ["read", path] => {
+            fs_err::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(text)
+        }
+        ["write", path, contents] => fs_err::write(path, contents).map(|()| String::new()).map_err(text),
+        ["remove", path] => fs_err::remove_file(path).map(|()| String::new()).map_err(text),
+        ["list", path] => list(Path::new(path)).map_err(text),
+        ["sync"] => {
+            rustix::fs::sync();
+            Ok(String::new())
+        }
+        ["reboot"] => end(RebootCommand::Restart),
+        ["power-off"] => end(RebootCommand::PowerOff),
+        _ => Err(format!("there is no such order: {words:?}")),
+    }
+}
+
+/// Both streams of a program, one after the other; a failure has them too.
+fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(program).args(arguments).output().map_err(text)?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    if output.status.success() { Ok(said) } else { Err(format!("{}\n{said}", output.status)) }
+}
+
+fn list(path: &Path) -> std::io::Result<String> {
+    let mut names = Vec::new();
+    for entry in fs_err::read_dir(path)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names.join("\n"))
+}
+
+/// Ends the machine at once, as a person would who holds its button; what was written is on the disk.
+fn end(command: RebootCommand) -> Result<String, String> {
+    rustix::fs::sync();
+    reboot(command).map_err(text)?;
+    Ok(String::new())
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
