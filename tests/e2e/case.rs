@@ -9,6 +9,8 @@ use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, live_fedora,
     new, outputs, programs, publish, pull, rebuild, sbom, scan, scanners, up, vex,
+    bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, host_boot,
+    live_fedora, new, outputs, programs, pull, rebuild, sbom, scan, scanners, up, vex,
 };
 
 /// One end-to-end case.
@@ -43,6 +45,7 @@ pub fn all() -> Vec<Trial> {
         fedora::CASES,
         bad_fedora::CASES,
         live_fedora::CASES,
+        host_boot::CASES,
     ];
     cases.into_iter().flatten().map(|case| case.trial(&world)).collect()
 }

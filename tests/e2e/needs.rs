@@ -25,6 +25,8 @@ pub enum Need {
     CsafJudge,
     /// A container engine that can run images.
     Engine,
+    /// Kernel and modules for the machines of hosts.
+    HostKernel,
     /// The kernel runs arm64 programs through qemu-user.
     ForeignPrograms,
 }
@@ -51,6 +53,9 @@ impl Need {
             Self::Engine => {
                 let any = ["podman", "crun", "runc"].into_iter().any(is_installed);
                 (!any).then(|| "podman, crun or runc".to_owned())
+            }
+            Self::HostKernel => {
+                (!crate::host_boot::kernel().join("vmlinuz").is_file()).then(|| "a host's kernel".to_owned())
             }
             Self::ForeignPrograms => {
                 let registered = Path::new("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists();

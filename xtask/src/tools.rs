@@ -52,6 +52,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "/usr/share/AAVMF/AAVMF_CODE.fd", package: "qemu-efi-aarch64" },
     Tool { program: "mke2fs", package: "e2fsprogs" },
     Tool { program: "sfdisk", package: "fdisk" },
+    Tool { program: "cpio", package: "cpio" },
     Tool { program: "mcopy", package: "mtools" },
 ];
 

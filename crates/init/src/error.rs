@@ -1,5 +1,6 @@
 //! Why the system cannot be started, and what its owner can do about it.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -31,18 +32,18 @@ pub enum InitError {
         value: String,
     },
     /// One of the kernel's own file systems could not be mounted.
-    #[error("{kind} cannot be mounted at {place}: {error}")]
+    #[error("{kind} cannot be mounted at {place}")]
     Kernel {
         /// Its type.
         kind: &'static str,
         /// Where.
         place: &'static str,
         /// Why.
-        error: io::Error,
+        source: io::Error,
     },
     /// The list of modules could not be read.
-    #[error("the list of modules cannot be read: {0}")]
-    Modules(io::Error),
+    #[error("the list of modules cannot be read")]
+    Modules(#[source] io::Error),
     /// The root's device did not appear.
     #[error("{wanted} did not appear within {seconds} s; {seen}{failed}")]
     NoDevice {
@@ -62,33 +63,33 @@ pub enum InitError {
         found: Vec<String>,
     },
     /// A file could not be read.
-    #[error("{0}")]
-    Read(io::Error),
+    #[error("what the boot loader says of its disk cannot be read")]
+    Read(#[source] io::Error),
     /// The root file system could not be mounted.
-    #[error("the root {device} cannot be mounted as {kind}: {error}")]
+    #[error("the root {device} cannot be mounted as {kind}")]
     MountRoot {
         /// The device.
         device: String,
         /// The type of the file system.
         kind: String,
         /// Why, in the kernel's words.
-        error: io::Error,
+        source: io::Error,
     },
     /// The image is not on the root.
-    #[error("the root has no image {digest}: {error}")]
+    #[error("the root has no image {digest}")]
     NoImage {
         /// Which.
         digest: String,
         /// Why.
-        error: io::Error,
+        source: io::Error,
     },
     /// The image is not protected by fs-verity.
-    #[error("the image {digest} has no fs-verity digest: {error}")]
+    #[error("the image {digest} has no fs-verity digest")]
     NoVerity {
         /// Which.
         digest: String,
         /// Why.
-        error: io::Error,
+        source: io::Error,
     },
     /// The image is another one.
     #[error("the image was replaced: its fs-verity digest is {found}, and the command line says {wanted}")]
@@ -99,41 +100,54 @@ pub enum InitError {
         found: String,
     },
     /// The image could not be mounted.
-    #[error("the image {digest} cannot be mounted ({step}): {error}")]
+    #[error("the image {digest} cannot be mounted ({step})")]
     MountImage {
         /// Which.
         digest: String,
         /// What was being done.
         step: &'static str,
         /// Why, in the kernel's words.
-        error: io::Error,
+        source: io::Error,
     },
     /// A directory of the system's state is missing or could not be mounted.
-    #[error("{} cannot be mounted at {}: {error}", from.display(), to.display())]
+    #[error("{} cannot be mounted at {}", from.display(), to.display())]
     State {
         /// Which.
         from: PathBuf,
         /// Where it belongs.
         to: PathBuf,
         /// Why.
-        error: io::Error,
+        source: io::Error,
     },
     /// The root could not be switched.
-    #[error("the root cannot be switched ({step}): {error}")]
+    #[error("the root cannot be switched ({step})")]
     Switch {
         /// What was being done.
         step: &'static str,
         /// Why.
-        error: io::Error,
+        source: io::Error,
     },
     /// The system's first process could not be started.
-    #[error("{program} cannot be started: {error}")]
+    #[error("{program} cannot be started")]
     Start {
         /// Which.
         program: String,
         /// Why.
-        error: io::Error,
+        source: io::Error,
     },
+}
+
+/// An error with all of its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 impl InitError {
@@ -187,5 +201,18 @@ impl InitError {
                  name another program with `init=`"
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_said_too() {
+        let source = fs_err::read("/nowhere").unwrap_err();
+        let error = InitError::NoImage { digest: "ab".to_owned(), source };
+        let said = "the root has no image ab: failed to open file `/nowhere`: No such file or directory (os error 2)";
+        assert_eq!(chain(&error), said);
     }
 }

@@ -7,12 +7,13 @@ use rustix::system::{RebootCommand, reboot};
 
 use crate::command_line::{CommandLine, OnFailure};
 use crate::console::Console;
-use crate::error::InitError;
+use crate::error::{InitError, chain};
 use crate::kernel;
 
 /// Says why, waits, and restarts the machine, or what the command line says. Comes back only when that fails too.
 pub fn end(console: &Console, line: &CommandLine, error: &InitError) -> ExitCode {
-    finish(console, line, &format!("error: this system cannot be started: {error}\nhint: {}", error.hint()))
+    let reason = chain(error);
+    finish(console, line, &format!("error: this system cannot be started: {reason}\nhint: {}", error.hint()))
 }
 
 /// A panic of this program ends in the same way: otherwise the kernel would panic, and say nothing of the reason.

@@ -20,21 +20,21 @@ const KEPT: &[&str] = &["dev", "proc", "run", "sys"];
 /// # Errors
 /// When the root cannot be switched or the program cannot be started; otherwise it does not come back.
 pub fn start(line: &CommandLine, device: &Device, arguments: Vec<OsString>) -> Result<Infallible, InitError> {
-    name_root_device(device).map_err(|error| InitError::Switch { step: "naming its device", error })?;
+    name_root_device(device).map_err(|source| InitError::Switch { step: "naming its device", source })?;
     for kept in KEPT {
         let (from, to) = (Path::new("/").join(kept), Path::new(PLACE).join(kept));
-        let error = |error| InitError::State { from: from.clone(), to: to.clone(), error };
+        let error = |source| InitError::State { from: from.clone(), to: to.clone(), source };
         mount::relocate(&from, &to).map_err(error)?;
     }
     free_memory();
-    let failed = |step| move |errno: rustix::io::Errno| InitError::Switch { step, error: errno.into() };
+    let failed = |step| move |errno: rustix::io::Errno| InitError::Switch { step, source: errno.into() };
     rustix::process::chdir(PLACE).map_err(failed("entering it"))?;
     mount::relocate(Path::new("."), Path::new("/"))
-        .map_err(|error| InitError::Switch { step: "moving it", error })?;
+        .map_err(|source| InitError::Switch { step: "moving it", source })?;
     rustix::process::chroot(".").map_err(failed("making it the root"))?;
     rustix::process::chdir("/").map_err(failed("entering it again"))?;
-    let error = Command::new(line.init()).args(arguments).exec();
-    Err(InitError::Start { program: line.init().to_owned(), error })
+    let source = Command::new(line.init()).args(arguments).exec();
+    Err(InitError::Start { program: line.init().to_owned(), source })
 }
 
 /// The system's root is an overlay, which has no device: systemd's generator for Discoverable Partitions (`/boot`, swap)

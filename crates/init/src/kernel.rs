@@ -20,7 +20,7 @@ const FILE_SYSTEMS: &[(&str, &str, MountFlags, &std::ffi::CStr)] = &[
 /// When one of them cannot be mounted.
 pub fn mount_file_systems() -> Result<(), InitError> {
     for (kind, place, flags, options) in FILE_SYSTEMS.iter().copied() {
-        let error = |error| InitError::Kernel { kind, place, error };
+        let error = |source| InitError::Kernel { kind, place, source };
         fs_err::create_dir_all(place).map_err(error)?;
         match mount(kind, place, kind, flags, options) {
             // A kernel with CONFIG_DEVTMPFS_MOUNT may have done it.

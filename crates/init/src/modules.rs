@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::system::finit_module;
 
 use crate::console::Console;
-use crate::error::InitError;
+use crate::error::{InitError, chain};
 
 /// The list: a path below [`DIRECTORY`] on each line. Empty lines and those that start with `#` say nothing.
 const LIST: &str = "/modules.list";
@@ -67,6 +67,7 @@ pub fn load(console: &Console) -> Result<Loaded, InitError> {
     let mut loaded = Loaded::default();
     for path in parse(&list) {
         if let Err(error) = load_one(&path) {
+            let error = chain(&error);
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             console.warn(&format!("the module {name} was not loaded: {error}"));
             loaded.failed.push(format!("{name} ({error})"));

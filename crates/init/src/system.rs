@@ -57,12 +57,12 @@ fn mount_root(line: &CommandLine, device: &Device) -> Result<(), InitError> {
         system.attach(attributes, Path::new(ROOT))
     };
     let device = device.path().display().to_string();
-    mount().map_err(|error| InitError::MountRoot { device, kind: kind.to_owned(), error })
+    mount().map_err(|source| InitError::MountRoot { device, kind: kind.to_owned(), source })
 }
 
 /// The file of the image, once the kernel has vouched for it where it must.
 fn check_image(image: &Image) -> Result<PathBuf, InitError> {
-    let missing = |error| InitError::NoImage { digest: image.digest.clone(), error };
+    let missing = |source| InitError::NoImage { digest: image.short().to_owned(), source };
     let link = Path::new(ROOT).join("composefs/images").join(&image.digest);
     // The name under which it was opened is the one that is mounted.
     let path = fs_err::canonicalize(&link).map_err(missing)?;
@@ -71,12 +71,13 @@ fn check_image(image: &Image) -> Result<PathBuf, InitError> {
         Ok(found) if found == image.digest => Ok(path),
         Ok(found) => Err(InitError::WrongImage { wanted: image.digest.clone(), found }),
         Err(_) if !image.verified => Ok(path),
-        Err(error) => Err(InitError::NoVerity { digest: image.digest.clone(), error }),
+        Err(source) => Err(InitError::NoVerity { digest: image.short().to_owned(), source }),
     }
 }
 
 fn mount_image(image: &Image, file: &Path) -> Result<(), InitError> {
-    let failed = |step| move |error| InitError::MountImage { digest: image.short().to_owned(), step, error };
+    let failed =
+        |step| move |source| InitError::MountImage { digest: image.short().to_owned(), step, source };
     let mount_erofs = || -> std::io::Result<()> {
         fs_err::create_dir_all(IMAGE)?;
         let system = FileSystem::open("erofs")?.flag("ro")?.set("source", file)?;
@@ -108,7 +109,7 @@ fn mount_state(line: &CommandLine, image: &Image) -> Result<(), InitError> {
     let place = Path::new(PLACE);
     let failed = |from: &Path, to: &Path| {
         let (from, to) = (from.to_path_buf(), to.to_path_buf());
-        move |error| InitError::State { from, to, error }
+        move |source| InitError::State { from, to, source }
     };
     let etc = place.join("etc");
     if line.transient_etc()? {

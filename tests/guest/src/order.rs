@@ -50,6 +50,14 @@ fn end(command: RebootCommand) -> Result<String, String> {
     Ok(String::new())
 }
 
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
+/// An error with all of its causes.
+fn text(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
