@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use calypte_base::TreePath;
 use tempfile::TempDir;
 
 use crate::case::Case;
@@ -15,6 +16,14 @@ use crate::small_system::{self, Flaws, SmallSystem};
 use crate::world::World;
 
 const NEEDS: &[Need] = &[Need::Program("qemu-system-x86_64"), Need::Program("cpio"), Need::HostKernel];
+
+const UEFI: &[Need] = &[
+    Need::Program("qemu-system-x86_64"),
+    Need::Program("/usr/share/OVMF/OVMF_CODE_4M.fd"),
+    Need::Program("cpio"),
+    Need::Program("mdir"),
+    Need::HostKernel,
+];
 
 pub const CASES: &[Case] = &[
     Case { name: "host_boot_mounts_the_system", needs: NEEDS, run: mounts_the_system },
@@ -28,6 +37,11 @@ pub const CASES: &[Case] = &[
         name: "host_boot_says_why_it_fails_and_restarts",
         needs: NEEDS,
         run: says_why_it_fails_and_restarts,
+    },
+    Case {
+        name: "host_boot_falls_back_to_the_last_good_entry",
+        needs: UEFI,
+        run: falls_back_to_the_last_good_entry,
     },
 ];
 
@@ -193,4 +207,68 @@ fn says_why_it_fails_and_restarts(_: &World) -> Result<()> {
     // The directory lives until here.
     drop(boot.directory);
     Ok(())
+}
+
+/// By UEFI and systemd-boot, without `root=`: the newest entry cannot start the system, that of the next one panics, and
+/// the oldest one is good. The root is found on the disk that the boot loader came from, though another one comes first.
+fn falls_back_to_the_last_good_entry(_: &World) -> Result<()> {
+    let boot = Boot::new(Flaws::default())?;
+    let image = format!("composefs={} init=/usr/bin/calypte-guest calypte.init.wait=1", boot.system.digest);
+    let entries = [
+        ("os_3+2", format!("{image} init=/usr/bin/none")),
+        ("os_2+1", format!("{image} -- panic")),
+        ("os_1", image),
+    ];
+    let disk = boot.directory.path().join("whole");
+    let other = boot.directory.path().join("other");
+    boot.system.write_whole(&esp(&boot.initramfs, &entries)?, "this one", &disk)?;
+    boot.system.write_whole(&calypte_disk::Tree::new(), "the other one", &other)?;
+    let mut machine = Plan::new().memory(512).uefi().disk(&other).disk(&disk).start(None)?;
+    machine.meet_guest(Duration::from_secs(400))?;
+    let console = machine.console();
+    ensure!(
+        console.matches("calypte-init: error: this system cannot be started: /usr/bin/none").count() == 2,
+        "two tries of the newest:\n{console}"
+    );
+    ensure!(
+        console.matches("] Kernel panic - not syncing").count() == 1,
+        "one try of the next one:\n{console}"
+    );
+    let line = machine.order(&["read", "/proc/cmdline"])?;
+    ensure!(!line.contains("none") && !line.contains("panic "), "{line}");
+    let mounts = machine.order(&["read", "/proc/self/mounts"])?;
+    ensure!(mounts.contains("/dev/vdb2 /sysroot ext4"), "{mounts}");
+    machine.cut_power()?;
+    let image = format!("{}@@1M", disk.display());
+    let listing = Command::new("mdir").args(["-b", "-i", &image, "::/loader/entries"]).output()?;
+    let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
+    for name in ["os_3+0-2.conf", "os_2+0-1.conf", "os_1.conf"] {
+        ensure!(listing.contains(name), "{name} is not among:\n{listing}");
+    }
+    Ok(())
+}
+
+/// The ESP with the distribution's boot loader and these entries, all of one kernel.
+fn esp(initramfs: &Path, entries: &[(&str, String)]) -> Result<calypte_disk::Tree> {
+    use calypte_disk::{FileContent, Node, Tree};
+
+    let mut tree = Tree::new();
+    let mut add = |path: &str, node: Node| -> Result<()> {
+        Ok(tree.insert_below(TreePath::new(path)?, node, &Node::directory(0o755))?)
+    };
+    let loader = kernel().join("systemd-bootx64.efi");
+    add("EFI/BOOT/BOOTX64.EFI", Node::file(0o644, FileContent::whole(loader)?))?;
+    add("EFI/calypte/vmlinuz", Node::file(0o644, FileContent::whole(kernel().join("vmlinuz"))?))?;
+    add("EFI/calypte/initrd", Node::file(0o644, FileContent::whole(initramfs)?))?;
+    add("loader/loader.conf", Node::file(0o644, b"timeout 0\n".to_vec()))?;
+    for (name, line) in entries {
+        let version = name.split(['_', '+']).nth(1).unwrap_or_default();
+        let options = format!("console=ttyS0 {} {line}", machine::QUICK);
+        let text = format!(
+            "title Small system\nversion {version}\nlinux /EFI/calypte/vmlinuz\ninitrd /EFI/calypte/initrd\n\
+             options {options}\n"
+        );
+        add(&format!("loader/entries/{name}.conf"), Node::file(0o644, text.into_bytes()))?;
+    }
+    Ok(tree)
 }

@@ -5,9 +5,9 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use calypte_base::{Epoch, TreePath};
+use calypte_base::{Architecture, Digest, Epoch, TreePath};
 use calypte_composefs::{Content, Kind, Node, Tree, VerityDigest, metadata_json};
-use calypte_disk::{Before, Output, ext4};
+use calypte_disk::{Before, Output, ext4, image};
 use tempfile::TempDir;
 
 use crate::machine;
@@ -23,6 +23,7 @@ pub fn large() -> Vec<u8> {
 /// A disk with the system on it.
 pub struct SmallSystem {
     directory: TempDir,
+    root: calypte_disk::Tree,
     /// The image's digest.
     pub digest: VerityDigest,
 }
@@ -58,12 +59,22 @@ impl SmallSystem {
         for (path, mode, bytes) in files {
             tree.insert(TreePath::new(path)?, Node::new(Kind::File(Content::of(bytes)), mode));
         }
-        let image = tree.image()?;
-        let named = if flaws.replaced_image { VerityDigest::of(&objects[1]) } else { image.digest };
-        objects.push(image.bytes);
-        let root = root_tree(objects, image.digest, named, flaws)?;
-        let directory = TempDir::new()?;
-        let file = fs_err::File::create(directory.path().join("disk"))?;
+        let made = tree.image()?;
+        let named = if flaws.replaced_image { VerityDigest::of(&objects[1]) } else { made.digest };
+        objects.push(made.bytes);
+        let root = root_tree(objects, made.digest, named, flaws)?;
+        let system = Self { directory: TempDir::new()?, root, digest: made.digest };
+        system.write_root()?;
+        Ok(system)
+    }
+
+    /// The disk: a root file system without partitions, until [`Self::write_whole`].
+    pub fn disk(&self) -> PathBuf {
+        self.directory.path().join("disk")
+    }
+
+    fn write_root(&self) -> Result<()> {
+        let file = fs_err::File::create(self.disk())?;
         file.set_len(SIZE)?;
         let mut output = Output::new(file, Before::Zeros);
         let options = ext4::Options {
@@ -71,14 +82,27 @@ impl SmallSystem {
             label: "root".to_owned(),
             time: Epoch(0),
         };
-        ext4::write(&root, &options, &mut output.area(0, SIZE))?;
+        ext4::write(&self.root, &options, &mut output.area(0, SIZE))?;
         output.finish()?;
-        Ok(Self { directory, digest: image.digest })
+        Ok(())
     }
 
-    /// The disk: a root file system without partitions.
-    pub fn disk(&self) -> PathBuf {
-        self.directory.path().join("disk")
+    /// Writes a disk with partition table, ESP and root to this file; its UUIDs come from the seed.
+    pub fn write_whole(&self, esp: &calypte_disk::Tree, seed: &str, path: &Path) -> Result<()> {
+        let options = image::Options {
+            architecture: Architecture::Amd64,
+            seed: Digest::of(seed.as_bytes()),
+            sector: 512,
+            size: None,
+            esp_size: 64 << 20,
+            root_free: SIZE / 2,
+            root_fills: true,
+            time: Epoch(0),
+        };
+        let mut output = Output::new(fs_err::File::create(path)?, Before::Zeros);
+        let written = image::write(esp, &self.root, &options, &mut output)?;
+        output.finish()?.set_len(written.size)?;
+        Ok(())
     }
 
     /// Changes the first byte of the only piece of the disk that holds these bytes, as a broken or hostile disk would.
