@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use calypte_base::Epoch;
 use calypte_definition::{Catalog, Category, ImageId};
 use calypte_image::LayerCompression;
