@@ -8,6 +8,8 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = cargo_auditable::read(bytes);
     if let Ok(crates) = cargo_auditable::parse(bytes) {
         let count = crates.packages.len();
-        assert!(crates.packages.iter().flat_map(|package| &package.dependencies).all(|number| *number < count));
+        assert!(
+            crates.packages.iter().flat_map(|package| &package.dependencies).all(|number| *number < count)
+        );
     }
 });

@@ -54,6 +54,14 @@ const TOOLS: &[Tool] = &[
     Tool { program: "sfdisk", package: "fdisk" },
     Tool { program: "cpio", package: "cpio" },
     Tool { program: "mcopy", package: "mtools" },
+    // What disks are held against.
+    Tool { program: "e2fsck", package: "e2fsprogs" },
+    Tool { program: "fsck.vfat", package: "dosfstools" },
+    Tool { program: "sgdisk", package: "gdisk" },
+    Tool { program: "qemu-img", package: "qemu-utils" },
+    Tool { program: "fsverity", package: "fsverity" },
+    Tool { program: "sbverify", package: "sbsigntool" },
+    Tool { program: "objdump", package: "binutils" },
 ];
 
 /// Installs what is missing where this is root on Debian, and gives the names of the programs still missing.

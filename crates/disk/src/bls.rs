@@ -134,7 +134,7 @@ impl Fields {
                 Some((key, value)) if !key.starts_with('#') => {
                     Line::Field { key: key.to_owned(), value: value.trim().to_owned() }
                 }
-                _ => Line::Other(line.to_owned()),
+                _ => Line::Other(line.trim_end_matches('\r').to_owned()),
             }
         };
         Self { lines: text.lines().map(line).collect() }

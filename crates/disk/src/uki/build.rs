@@ -99,15 +99,12 @@ fn prepared(stub: &[u8]) -> Result<Vec<u8>, UkiError> {
     let symbols = stub.get32(headers.file_header + 8).unwrap_or_default() as usize;
     let count = stub.get32(headers.file_header + 12).unwrap_or_default() as usize;
     if symbols != 0 {
-        const LOCAL_SYMBOLS_STRIPPED: u16 = 8;
         let strings = count.checked_mul(18).and_then(|size| symbols.checked_add(size));
         let end = strings.and_then(|at| Some(at + stub.get32(at)? as usize));
         if end == Some(stub.len()) {
             prepared.truncate(symbols);
             prepared.put32(headers.file_header + 8, 0);
             prepared.put32(headers.file_header + 12, 0);
-            let flags = prepared.get16(headers.file_header + 18).unwrap_or_default();
-            prepared.put16(headers.file_header + 18, flags | LOCAL_SYMBOLS_STRIPPED);
         }
     }
     let alignment = headers.file_alignment;

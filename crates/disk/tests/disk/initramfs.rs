@@ -38,7 +38,7 @@ fn content(tree: &Tree, kind: &Kind) -> Vec<u8> {
 
 #[test]
 fn what_goes_in_comes_out() {
-    let tree = random::tree(21, 300);
+    let tree = random::tree(21, 60);
     let bytes = initramfs::write(&tree, Vec::new()).unwrap();
     assert!(bytes == initramfs::write(&tree, Vec::new()).unwrap());
     let entries = entries(&bytes);
@@ -65,7 +65,7 @@ fn cpio_lists_it() {
     }
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    let tree = random::tree(22, 200);
+    let tree = random::tree(22, 60);
     initramfs::write(&tree, File::create(at("image.zst")).unwrap()).unwrap();
     run("zstd", &["-q", "-d", &at("image.zst"), "-o", &at("image")]);
     let listed = run("cpio", &["--quiet", "-t", "-F", &at("image")]);
