@@ -2,7 +2,7 @@
 
 use calypte_base::TreePath;
 use calypte_composefs::{Content, Kind, Tree, VerityDigest};
-use calypte_disk::uki;
+use calypte_disk::{bls, uki};
 use calypte_trust::sigstore::KeyId;
 
 use crate::boot::{self, BootFiles, Entry, EntryKind};
@@ -150,15 +150,17 @@ impl Host<'_> {
         if !has(&options, "panic") {
             options.push("panic=10".to_owned());
         }
-        let version = release.version().unwrap_or("0");
-        let text = format!(
-            "title {}\nversion {version}\nsort-key {}\nlinux /{}\ninitrd /{}\noptions {}\n",
-            one_line(release.title()),
-            one_line(release.id()),
-            target.join("vmlinuz").display(),
-            target.join("initrd").display(),
-            options.join(" ")
-        );
+        let entry = bls::Entry {
+            title: one_line(release.title()),
+            version: one_line(release.version().unwrap_or("0")),
+            sort_key: Some(one_line(release.id())),
+            machine_id: None,
+            linux: format!("/{}", target.join("vmlinuz").display()),
+            initrd: vec![format!("/{}", target.join("initrd").display())],
+            options: options.join(" "),
+        };
+        let bad = |error: bls::BlsError| HostError::NoHost { reason: error.to_string() };
+        let text = entry.fields().map_err(bad)?.to_string();
         boot.text = Some(text);
         Ok(options)
     }
@@ -178,7 +180,8 @@ impl Host<'_> {
 }
 
 fn one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    let text: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    text.trim().to_owned()
 }
 
 fn content(tree: &Tree, path: &str) -> Option<Content> {
@@ -220,15 +223,16 @@ fn sealed_options(
         return Err(bad(format!("it has {} bytes", content.size())));
     }
     let bytes = packages::bytes(content, repository)?;
-    let sections = uki::parse(&bytes).map_err(|error| bad(error.to_string()))?;
-    let line = sections.iter().find(|section| section.name == ".cmdline");
+    let line = uki::text(&bytes, ".cmdline").map_err(|error| bad(error.to_string()))?;
     let line = line.ok_or_else(|| bad("it has no command line".to_owned()))?;
-    let line = String::from_utf8_lossy(line.data);
-    let line = line.trim_end_matches('\0');
-    let sealed = digest_of_command_line(line);
+    let sealed = digest_of_command_line(&line);
     let sealed = sealed.ok_or_else(|| bad("its command line has no composefs=DIGEST".to_owned()))?;
     if sealed != *digest {
-        return Err(HostError::Seal { path: path.clone(), sealed, found: *digest });
+        return Err(HostError::Seal {
+            path: path.clone(),
+            sealed: Box::new(sealed),
+            found: Box::new(*digest),
+        });
     }
     Ok(line.split_whitespace().map(str::to_owned).collect())
 }

@@ -52,7 +52,7 @@ pub enum HostError {
     RegistryReference(#[from] ReferenceError),
     /// A registry did not give what it should.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Registry(Box<RegistryError>),
     /// The download directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -107,16 +107,16 @@ pub enum HostError {
         /// The kernel image in the tree.
         path: TreePath,
         /// The digest in its command line.
-        sealed: VerityDigest,
+        sealed: Box<VerityDigest>,
         /// The digest that was computed.
-        found: VerityDigest,
+        found: Box<VerityDigest>,
     },
     /// A key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
     /// No signature counts.
     #[error("{0}")]
-    Untrusted(SignatureError),
+    Untrusted(Box<SignatureError>),
     /// The image is older than one that was seen.
     #[error("the image was built on {created}, and a newer one, of {newest}, was here already")]
     Older {
@@ -132,7 +132,7 @@ pub enum HostError {
     #[error("image {digest} was tried on this machine and did not start properly: {reason}")]
     Failed {
         /// The composefs digest.
-        digest: VerityDigest,
+        digest: Box<VerityDigest>,
         /// What is known of it.
         reason: String,
     },
@@ -238,6 +238,12 @@ impl HostError {
             _ => return None,
         };
         Some(text.to_owned())
+    }
+}
+
+impl From<RegistryError> for HostError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
     }
 }
 

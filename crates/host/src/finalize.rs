@@ -3,7 +3,7 @@
 use calypte_composefs::VerityDigest;
 use serde::Serialize;
 
-use crate::boot::{TRIES, Tries};
+use crate::boot::{Counter, TRIES};
 use crate::etc;
 use crate::host::switched;
 use crate::state::{Deployment, HostState, Id};
@@ -103,7 +103,7 @@ impl Host<'_> {
             found.ok_or_else(|| HostError::Esp(format!("it has no entry {}", deployment.entry.name)))?;
         if found.is_bad() {
             // Whoever asks for a deployment that failed wants it tried again.
-            self.esp.set_tries(&deployment.entry, Some(Tries { left: TRIES, done: 0 }))?;
+            self.esp.set_tries(&deployment.entry, Some(Counter { left: TRIES, done: 0 }))?;
         }
         // When the other one is the first already, it was chosen before: this undoes it.
         let undo = state.deployments.first() == Some(&Id(other));

@@ -158,18 +158,12 @@ impl Host<'_> {
         let mut faults = Vec::new();
         match deployment.entry.kind {
             EntryKind::Uki => {
-                // The kernel image is no part of the tree; it is an object all the same, as long as it is not collected.
-                let digest = digest_of(found.path())?;
-                let sealed = calypte_disk::uki::parse(
-                    &fs_err::read(found.path()).map_err(HostError::io("read", found.path()))?,
-                )
-                .ok()
-                .and_then(|sections| {
-                    let line = sections.iter().find(|section| section.name == ".cmdline")?;
-                    crate::digest_of_command_line(&String::from_utf8_lossy(line.data))
-                });
+                // The kernel image is no part of the tree that could vouch for it: its seal is what can be looked at.
+                let bytes = fs_err::read(found.path()).map_err(HostError::io("read", found.path()))?;
+                let line = calypte_disk::uki::text(&bytes, ".cmdline").ok().flatten();
+                let sealed = line.and_then(|line| crate::digest_of_command_line(&line));
                 if sealed != Some(deployment.digest.0) {
-                    faults.push(format!("{} ({digest}) is not sealed for its tree", found.path().display()));
+                    faults.push(format!("{} is not sealed for its tree", found.path().display()));
                 }
             }
             EntryKind::Bls => {

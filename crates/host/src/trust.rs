@@ -116,7 +116,7 @@ impl Policy {
             }
         }
         match refusal {
-            Some(error) if !self.insecure => Err(HostError::Untrusted(error)),
+            Some(error) if !self.insecure => Err(HostError::Untrusted(Box::new(error))),
             _ => {
                 reporter.warn("nobody vouches for this image: the policy accepts that");
                 Ok(None)

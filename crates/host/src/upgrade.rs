@@ -161,7 +161,7 @@ impl Host<'_> {
         let digest = imported.image.digest;
         upgrade.digest = Some(Id(digest));
         if let Some(reason) = state.failed.get(&Id(digest)).filter(|_| !options.retry) {
-            return Err(HostError::Failed { digest, reason: reason.clone() });
+            return Err(HostError::Failed { digest: Box::new(digest), reason: reason.clone() });
         }
         if options.download_only {
             upgrade.outcome = Outcome::Downloaded;

@@ -11,15 +11,19 @@ use std::path::{Path, PathBuf};
 
 use calypte_base::{Architecture, TreePath};
 use calypte_composefs::{Content, Kind, Tree, VerityDigest};
+pub use calypte_disk::bls::Counter;
+use calypte_disk::bls::{EntryName, Fields};
 use serde::{Deserialize, Serialize};
 
 pub use find::{FoundEsp, find};
-pub(crate) use names::{FileName, entry_name};
-pub use names::{TRIES, Tries};
+pub(crate) use names::entry_name;
 
 use crate::disk_changes::{self, NewFile};
 use crate::repository::list;
 use crate::{HostError, Repository, SystemRoot, files};
+
+/// Tries that a new deployment has.
+pub const TRIES: u32 = 3;
 
 /// What follows the name of an entry that does not count yet.
 const STAGED: &str = ".staged";
@@ -61,7 +65,7 @@ pub struct FoundEntry {
     /// The entry.
     pub entry: Entry,
     /// Its counter; none when it was found to be good.
-    pub tries: Option<Tries>,
+    pub tries: Option<Counter>,
     /// Whether it does not count yet.
     pub staged: bool,
     path: PathBuf,
@@ -159,12 +163,12 @@ impl Esp {
             for path in list(&self.directory(kind))? {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 let (name, staged) = name.strip_suffix(STAGED).map_or((name, false), |name| (name, true));
-                let Some(parsed) = FileName::parse(name) else { continue };
+                let Ok(parsed) = EntryName::parse(name) else { continue };
                 if parsed.extension != kind.extension() {
                     continue;
                 }
                 let entry = Entry { kind, name: parsed.name };
-                found.push(FoundEntry { entry, tries: parsed.tries, staged, path });
+                found.push(FoundEntry { entry, tries: parsed.counter, staged, path });
             }
         }
         Ok(found)
@@ -221,12 +225,12 @@ impl Esp {
 
     /// The name of an entry that does not count yet.
     pub(crate) fn staged_path(&self, entry: &Entry) -> PathBuf {
-        let name = self.file_name(entry, Some(Tries { left: TRIES, done: 0 }));
+        let name = self.file_name(entry, Some(Counter { left: TRIES, done: 0 }));
         self.directory(entry.kind).join(format!("{name}{STAGED}"))
     }
 
-    fn file_name(&self, entry: &Entry, tries: Option<Tries>) -> FileName {
-        FileName { name: entry.name.clone(), tries, extension: entry.kind.extension().to_owned() }
+    fn file_name(&self, entry: &Entry, tries: Option<Counter>) -> EntryName {
+        EntryName { name: entry.name.clone(), counter: tries, extension: entry.kind.extension().to_owned() }
     }
 
     /// Writes a file unless it is there with the same bytes.
@@ -258,7 +262,7 @@ impl Esp {
             for old in self.entries()?.iter().filter(|found| found.entry == *entry && !found.staged) {
                 disk_changes::remove_file(&old.path)?;
             }
-            let tries = Some(Tries { left: TRIES, done: 0 });
+            let tries = Some(Counter { left: TRIES, done: 0 });
             let path = self.directory(entry.kind).join(self.file_name(entry, tries).to_string());
             disk_changes::rename(&staged, &path)?;
             disk_changes::sync_directory(&self.directory(entry.kind))?;
@@ -276,11 +280,10 @@ impl Esp {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "timeout 3\n".to_owned(),
             Err(error) => return Err(HostError::io("read", &path)(error)),
         };
-        let wanted = format!("preferred {}.{}", entry.name, entry.kind.extension());
-        let mut lines: Vec<&str> =
-            text.lines().filter(|line| line.split_whitespace().next() != Some("preferred")).collect();
-        lines.push(&wanted);
-        let new = lines.join("\n") + "\n";
+        let mut fields = Fields::parse(&text);
+        let bad = |error: calypte_disk::bls::BlsError| HostError::Esp(error.to_string());
+        fields.set("preferred", &self.file_name(entry, None).to_string()).map_err(bad)?;
+        let new = fields.to_string();
         if new == text {
             return Ok(());
         }
@@ -292,8 +295,8 @@ impl Esp {
     #[must_use]
     pub fn preferred(&self) -> Option<String> {
         let text = fs_err::read_to_string(self.path.join("loader/loader.conf")).ok()?;
-        let value = |line: &str| line.strip_prefix("preferred ").map(|value| value.trim().to_owned());
-        let name = text.lines().find_map(value)?;
+        let fields = Fields::parse(&text);
+        let name = fields.get("preferred")?;
         name.rsplit_once('.').map(|(name, _)| name.to_owned())
     }
 
@@ -306,7 +309,7 @@ impl Esp {
     }
 
     /// Gives an entry its counter anew, or takes it away for good.
-    pub(crate) fn set_tries(&self, entry: &Entry, tries: Option<Tries>) -> Result<(), HostError> {
+    pub(crate) fn set_tries(&self, entry: &Entry, tries: Option<Counter>) -> Result<(), HostError> {
         let Some(found) = self.entry(entry)?.filter(|found| !found.staged) else {
             return Err(HostError::Esp(format!("it has no entry {}", entry.name)));
         };

@@ -8,4 +8,5 @@ mod faults;
 mod image;
 mod lifecycle;
 mod registry;
+mod sealed;
 mod trust;
