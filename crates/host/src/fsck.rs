@@ -9,7 +9,7 @@ use calypte_composefs::VerityDigest;
 use serde::Serialize;
 
 use crate::boot::EntryKind;
-use crate::repository::{digest_of, list};
+use crate::repository::{Objects, digest_of, list};
 use crate::state::Deployment;
 use crate::{Host, HostError, Repository};
 
@@ -40,7 +40,7 @@ impl Host<'_> {
         let state = self.look()?;
         let repository = Repository::read_only(&self.system);
         let mut checked = Checked::default();
-        let (objects, strange) = repository.objects()?;
+        let Objects { objects, strange } = repository.objects()?;
         checked.faults.extend(strange.iter().map(|path| format!("{}: this is no object", path.display())));
         checked.objects = objects.len();
         checked.bytes = objects.iter().map(|(_, size)| size).sum();

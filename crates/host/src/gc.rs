@@ -9,7 +9,7 @@ use calypte_composefs::VerityDigest;
 use serde::Serialize;
 
 use crate::import::{forget_layer, recorded_layers};
-use crate::repository::list;
+use crate::repository::{Objects, list};
 use crate::state::{Deployment, HostState};
 use crate::{Host, HostError, Repository, disk_changes};
 
@@ -64,7 +64,7 @@ impl Host<'_> {
         if !dry_run {
             disk_changes::sync_file_system(self.system.path())?;
         }
-        let (found, strange) = repository.objects()?;
+        let Objects { objects: found, strange } = repository.objects()?;
         for (digest, size) in found {
             if !objects.contains(&digest) {
                 collected.objects += 1;

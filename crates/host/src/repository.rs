@@ -29,6 +29,15 @@ pub(crate) struct Batch {
     bytes: u64,
 }
 
+/// What is in the directory of objects.
+#[derive(Debug, Default)]
+pub(crate) struct Objects {
+    /// Objects with their sizes, sorted.
+    pub(crate) objects: Vec<(VerityDigest, u64)>,
+    /// What has no object's name.
+    pub(crate) strange: Vec<PathBuf>,
+}
+
 /// A file written to the staging directory whose digest is known.
 #[derive(Debug)]
 pub(crate) struct StagedObject {
@@ -204,9 +213,9 @@ impl Repository {
         disk_changes::remove_file(&images.join(name))
     }
 
-    /// Every object by its directory and name, with its size; those that are no objects as a path alone.
-    pub(crate) fn objects(&self) -> Result<(Vec<(VerityDigest, u64)>, Vec<PathBuf>), HostError> {
-        let (mut objects, mut strange) = (Vec::new(), Vec::new());
+    /// Everything in the directory of objects.
+    pub(crate) fn objects(&self) -> Result<Objects, HostError> {
+        let Objects { mut objects, mut strange } = Objects::default();
         let top = self.root.join("objects");
         for directory in list(&top)? {
             let Some(prefix) = directory.file_name().and_then(|name| name.to_str()) else { continue };
@@ -223,7 +232,7 @@ impl Repository {
                 }
             }
         }
-        Ok((objects, strange))
+        Ok(Objects { objects, strange })
     }
 }
 

@@ -151,7 +151,7 @@ impl Host<'_> {
         let drift = booted.as_ref().map_or(Ok(Vec::new()), |booted| self.drift_of(&booted.digest.0))?;
         let health = fs_err::read(self.system.var().join("lib/calypte/health.json")).ok();
         let first = state.deployments.first().map(|id| id.0);
-        let spec = booted.as_ref().map(|booted| name(booted));
+        let spec = booted.as_ref().map(name);
         let booted_digest = booted.as_ref().map(|booted| booted.digest.0);
         let queued = other.is_some() && first == other && self.running.is_some() && first != booted_digest;
         Ok(HostStatus {

@@ -24,7 +24,6 @@ pub enum Packing {
 /// An image in the making.
 #[derive(Debug, Clone)]
 pub struct Os {
-    pub version: String,
     pub created: String,
     /// The lowest layer, which versions share.
     pub base: Vec<(Entry, Vec<u8>)>,
@@ -106,7 +105,6 @@ impl Os {
         ];
         Self {
             created: format!("2026-01-{:02}T00:00:00Z", number),
-            version,
             base,
             top,
             packing: Packing::Zstd,
