@@ -24,6 +24,7 @@ static STAGED: AtomicU64 = AtomicU64::new(0);
 const PIECE: usize = 1024 * 1024;
 
 /// How many changes this process has made.
+#[cfg(feature = "fault-injection")]
 pub fn count() -> u64 {
     COUNT.load(Ordering::SeqCst)
 }

@@ -163,12 +163,12 @@ impl Repository {
         if batch.bytes < BATCH_BYTES { Ok(()) } else { self.commit(batch) }
     }
 
-    /// Flushes the objects of a batch and gives them their names.
+    /// Flushes the file system, and with it the objects of a batch, and gives them their names.
     pub(crate) fn commit(&self, batch: &mut Batch) -> Result<(), HostError> {
+        disk_changes::sync_file_system(&self.root)?;
         if batch.staged.is_empty() {
             return Ok(());
         }
-        disk_changes::sync_file_system(&self.root)?;
         for (path, digest) in batch.staged.drain(..) {
             let to = self.object(&digest);
             if let Some(directory) = to.parent() {

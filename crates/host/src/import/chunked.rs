@@ -38,13 +38,14 @@ pub(super) fn is_chunked(descriptor: &Descriptor) -> bool {
 /// Imports a layer in parts; nothing where it cannot be, or would gain little.
 pub(super) fn in_parts(
     importing: &Importing<'_>,
+    objects: &Objects<'_>,
     descriptor: &Descriptor,
     known: &KnownFiles,
 ) -> Result<Option<LayerRecord>, HostError> {
     if known.is_empty() || !importing.source.is_remote() || !is_chunked(descriptor) {
         return Ok(None);
     }
-    match parts(importing, descriptor, known) {
+    match parts(importing, objects, descriptor, known) {
         Ok(record) => Ok(record),
         // It may yet be had as a whole, which is checked more strictly.
         Err(LayerTrouble::Layer(reason)) => {
@@ -63,6 +64,7 @@ pub(super) fn in_parts(
 
 fn parts(
     importing: &Importing<'_>,
+    objects: &Objects<'_>,
     descriptor: &Descriptor,
     known: &KnownFiles,
 ) -> Result<Option<LayerRecord>, LayerTrouble> {
@@ -77,18 +79,16 @@ fn parts(
         return Ok(None);
     }
     importing.reporter.advance(descriptor.size.saturating_sub(bytes));
-    let objects = Objects::new(importing.repository);
     let mut window = Window { importing, descriptor, wanted: &wanted, next: 0, start: 0, bytes: Vec::new() };
     let mut record = LayerRecord::default();
     for member in &toc.entries {
         importing.check_interrupt()?;
         let mut made = entry(&member.member)?;
         if member.member.kind == EntryKind::File {
-            made.kind = content(member, known, &objects, &mut window)?;
+            made.kind = content(member, known, objects, &mut window)?;
         }
         record.entries.push(made);
     }
-    objects.commit()?;
     Ok(Some(record))
 }
 

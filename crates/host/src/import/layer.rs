@@ -53,22 +53,22 @@ fn digest(state: &Rc<RefCell<(Hasher, u64)>>) -> (Digest, u64) {
     (std::mem::take(&mut state.0).finish(), state.1)
 }
 
-/// Imports all of a layer.
+/// Imports all of a layer; its objects have no names yet.
 pub(super) fn whole(
     importing: &Importing<'_>,
+    objects: &Objects<'_>,
     descriptor: &Descriptor,
     diff_id: &Digest,
 ) -> Result<LayerRecord, HostError> {
-    let objects = Objects::new(importing.repository);
     let blob = importing.source.layer(descriptor, importing.reporter)?;
     let mut hashes = None;
-    let result = in_threads(&objects, |sender| {
+    let result = in_threads(objects, |sender| {
         // One byte more than it may have, to see that it has more.
         let (blob, compressed) = hashing(blob.take(descriptor.size.saturating_add(1)));
         let unpacked = decoder(compression(descriptor)?, blob, UNPACKED_LIMIT)
             .map_err(|error| LayerTrouble::Layer(error.to_string()))?;
         let (unpacked, contents) = hashing(unpacked);
-        let entries = entries(importing, &objects, unpacked, sender);
+        let entries = entries(importing, objects, unpacked, sender);
         hashes = Some((compressed, contents));
         entries
     });
@@ -92,7 +92,6 @@ pub(super) fn whole(
     if found != *diff_id {
         return Err(HostError::WrongDigest { what: "the contents of layer", expected: *diff_id, found });
     }
-    objects.commit()?;
     Ok(finished(entries, hashed))
 }
 

@@ -16,6 +16,7 @@ use calypte_formats::oci::Descriptor;
 
 use crate::source::{FoundImage, Source};
 use crate::{HostError, Reporter, Repository, SystemRoot, disk_changes};
+use objects::Objects;
 pub use record::LayerRecord;
 use record::Records;
 
@@ -53,6 +54,9 @@ pub struct Imported {
     /// The composefs image of that tree; not yet in the repository.
     pub image: Image,
 }
+
+/// Layers are kept when so many bytes of them came: what a run that is killed loses at most.
+const KEPT_TOGETHER: u64 = 128 * 1024 * 1024;
 
 /// What an import will cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -102,7 +106,8 @@ impl Importing<'_> {
             largest = largest.max(descriptor.size);
         }
         if self.source.is_remote() {
-            cost.disk = cost.disk.saturating_add(largest);
+            // Downloads stay until their layers are kept.
+            cost.disk = cost.disk.saturating_add(largest.max(cost.fetch.min(KEPT_TOGETHER)));
         } else {
             cost.fetch = 0;
         }
@@ -125,16 +130,19 @@ impl Importing<'_> {
         } else {
             KnownFiles::new()
         };
-        for (number, (descriptor, diff_id)) in missing.iter().enumerate() {
+        let mut pending = Pending::new(self);
+        let imported = missing.iter().enumerate().try_for_each(|(number, (descriptor, diff_id))| {
             self.check_interrupt()?;
             self.reporter.step(&format!("layer {} of {}: {}", number + 1, missing.len(), descriptor.digest));
-            let record = match chunked::in_parts(self, descriptor, &known)? {
+            let record = match chunked::in_parts(self, &pending.objects, descriptor, &known)? {
                 Some(record) => record,
-                None => layer::whole(self, descriptor, diff_id)?,
+                None => layer::whole(self, &pending.objects, descriptor, diff_id)?,
             };
-            records.write(diff_id, &record)?;
-            self.source.forget(descriptor)?;
-        }
+            pending.add(descriptor, diff_id, record, &records)
+        });
+        // What was imported before something went wrong need not come again.
+        let kept = pending.keep(&records);
+        imported.and(kept)?;
         let mut merged = merge::Merged::default();
         for (descriptor, diff_id) in image.layers() {
             let record = records.read(diff_id, self.repository)?.ok_or_else(|| {
@@ -163,6 +171,50 @@ impl Importing<'_> {
 
     pub(crate) fn check_interrupt(&self) -> Result<(), HostError> {
         if self.interrupted.load(Ordering::Relaxed) { Err(HostError::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// Layers that are imported and not kept yet. The file system is flushed once for many of them: to flush it for each would
+/// cost more than all else.
+struct Pending<'a> {
+    importing: &'a Importing<'a>,
+    objects: Objects<'a>,
+    layers: Vec<(Descriptor, Digest, LayerRecord)>,
+    bytes: u64,
+}
+
+impl<'a> Pending<'a> {
+    fn new(importing: &'a Importing<'a>) -> Self {
+        let objects = Objects::new(importing.repository);
+        Self { importing, objects, layers: Vec::new(), bytes: 0 }
+    }
+
+    fn add(
+        &mut self,
+        descriptor: &Descriptor,
+        diff_id: &Digest,
+        record: LayerRecord,
+        records: &Records,
+    ) -> Result<(), HostError> {
+        self.bytes += descriptor.size;
+        self.layers.push((descriptor.clone(), *diff_id, record));
+        if self.bytes < KEPT_TOGETHER { Ok(()) } else { self.keep(records) }
+    }
+
+    /// Makes it all durable: the objects, then the records that say that they are there; then the downloads may go.
+    fn keep(&mut self, records: &Records) -> Result<(), HostError> {
+        self.bytes = 0;
+        let layers = std::mem::take(&mut self.layers);
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let staged = layers
+            .iter()
+            .map(|(_, diff_id, record)| Ok((*diff_id, records.stage(record)?)))
+            .collect::<Result<Vec<_>, HostError>>()?;
+        self.objects.commit()?;
+        records.publish(staged)?;
+        layers.iter().try_for_each(|(descriptor, ..)| self.importing.source.forget(descriptor))
     }
 }
 

@@ -12,8 +12,9 @@ use calypte_composefs::{Content, VerityDigest};
 use serde::{Deserialize, Serialize};
 
 use super::KnownFiles;
+use crate::disk_changes::{self, NewFile};
 use crate::repository::list;
-use crate::{HostError, Repository, SystemRoot, disk_changes};
+use crate::{HostError, Repository, SystemRoot};
 
 /// Fast, and a record shrinks to a tenth.
 const LEVEL: i32 = 3;
@@ -192,10 +193,9 @@ impl Records {
         }
     }
 
-    /// Keeps a record, durable. The objects must be in the repository.
-    pub(super) fn write(&self, diff_id: &Digest, record: &LayerRecord) -> Result<(), HostError> {
-        let path = self.path(diff_id);
-        let failed = |error| HostError::io("write", &path)(error);
+    /// Writes a record under a name that does not count, to be flushed with the objects.
+    pub(super) fn stage(&self, record: &LayerRecord) -> Result<NewFile, HostError> {
+        let failed = |error| HostError::io("write", &self.staging)(error);
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
         encoder.include_checksum(true).map_err(failed)?;
         for entry in &record.entries {
@@ -203,10 +203,19 @@ impl Records {
             encoder.write_all(b"\n").map_err(failed)?;
         }
         let bytes = encoder.finish().map_err(failed)?;
-        let mut file = disk_changes::NewFile::create(&self.staging)?;
+        let mut file = NewFile::create(&self.staging)?;
         file.append(&bytes)?;
-        file.sync()?;
-        file.publish(&path)?;
+        Ok(file)
+    }
+
+    /// Gives records their names. They and their objects must be flushed.
+    pub(super) fn publish(&self, staged: Vec<(Digest, NewFile)>) -> Result<(), HostError> {
+        if staged.is_empty() {
+            return Ok(());
+        }
+        for (diff_id, file) in staged {
+            file.publish(&self.path(&diff_id))?;
+        }
         disk_changes::sync_directory(&self.directory)
     }
 
