@@ -55,6 +55,9 @@ fn the_tools_find_the_partitions_and_what_is_in_them() {
         let (written, _) = write(&path, &Options { size, root_fills: more > 0, ..options(512) });
         let said = run("sgdisk", &["-v", name]);
         assert!(said.contains("No problems found"), "{said}");
+        let printed = run("sgdisk", &["-p", name]);
+        let usable = format!("First usable sector is 34, last usable sector is {}", written.size / 512 - 34);
+        assert!(printed.contains(&usable), "{printed}");
         let dump = run("sfdisk", &["--dump", name]);
         for (number, kind, label) in [
             (ESP_NUMBER, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "ESP"),
