@@ -9,6 +9,8 @@ use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, host_boot,
     live_fedora, new, outputs, programs, publish, pull, rebuild, sbom, scan, scanners, up, vex,
+    bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, live_fedora,
+    new, outputs, programs, pull, readme, rebuild, sbom, scan, scanners, up, vex,
 };
 
 /// One end-to-end case.
@@ -26,6 +28,7 @@ pub fn all() -> Vec<Trial> {
         outputs::CASES,
         publish::CASES,
         pull::CASES,
+        readme::CASES,
         new::CASES,
         engines::CASES,
         rebuild::CASES,

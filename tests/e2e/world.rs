@@ -84,9 +84,10 @@ impl Up {
         self.directory.path().join("catalog")
     }
 
-    /// The store's directory.
+    /// The store's directory; `CALYPTE_TEST_STORE` names one that is kept, so that a second run need not fetch again.
     pub fn store(&self) -> PathBuf {
-        self.directory.path().join("store")
+        std::env::var_os("CALYPTE_TEST_STORE")
+            .map_or_else(|| self.directory.path().join("store"), PathBuf::from)
     }
 
     /// The program under test over the shared catalog and store.
