@@ -8,9 +8,7 @@ use crate::needs::Need;
 use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, host_boot,
-    live_fedora, new, outputs, programs, publish, pull, rebuild, sbom, scan, scanners, up, vex,
-    bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, live_fedora,
-    new, outputs, programs, pull, readme, rebuild, sbom, scan, scanners, up, vex,
+    live_fedora, new, outputs, programs, publish, pull, readme, rebuild, sbom, scan, scanners, up, vex,
 };
 
 /// One end-to-end case.
