@@ -19,6 +19,7 @@ mod live_fedora;
 mod machine;
 mod needs;
 mod new;
+mod os;
 mod outputs;
 mod programs;
 mod publish;

@@ -21,6 +21,8 @@ pub enum Need {
     Trivy,
     /// The judges of bills of materials.
     Judges,
+    /// The packages of the programs of hosts.
+    HostPackages,
     /// The judge of CSAF documents.
     CsafJudge,
     /// A container engine that can run images.
@@ -45,6 +47,10 @@ impl Need {
             Self::Syft => (!crate::scanners::syft().is_file()).then(|| "syft".to_owned()),
             Self::Trivy => (!crate::trivy::program().is_file()).then(|| "trivy".to_owned()),
             Self::Judges => (!crate::sbom::judge("sbomcheck").is_file()).then(|| "sbomcheck".to_owned()),
+            Self::HostPackages => {
+                let index = crate::os::packages().join("deb/dists/calypte/Release");
+                (!index.is_file()).then(|| "cargo xtask package".to_owned())
+            }
             Self::CsafJudge => {
                 let library = "node_modules/@secvisogram/csaf-validator-lib/basic.js";
                 let is_there = is_installed("node") && crate::vex::judges().join(library).is_file();

@@ -27,6 +27,8 @@ const TOOLS: &[Tool] = &[
     Tool { program: "nsenter", package: "util-linux" },
     Tool { program: "setpriv", package: "util-linux" },
     Tool { program: "systemd-sysusers", package: "systemd" },
+    Tool { program: "systemd-hwdb", package: "udev" },
+    Tool { program: "systemd-nspawn", package: "systemd-container" },
     Tool { program: "update-ca-certificates", package: "ca-certificates" },
     Tool { program: "time", package: "time" },
     Tool { program: "faketime", package: "faketime" },

@@ -85,6 +85,10 @@ pub enum Command {
     Sbom(commands::sbom::Arguments),
     /// Look for known flaws in an image, and let a gate decide
     Scan(commands::scan::Arguments),
+    /// Write an image of a host to a disk that machines boot from
+    Disk(commands::disk::Arguments),
+    /// Check images of hosts
+    Os(commands::os::Arguments),
     /// Update and show the database of known flaws
     Advisories(commands::advisories::Arguments),
     /// Show which images of the catalog a flaw concerns

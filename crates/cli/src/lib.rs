@@ -60,6 +60,8 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Build(arguments) => commands::build::run(session, arguments),
         Command::Show(arguments) => commands::show::run(session, arguments),
         Command::Sbom(arguments) => commands::sbom::run(session, arguments),
+        Command::Disk(arguments) => commands::disk::run(session, arguments),
+        Command::Os(arguments) => commands::os::run(session, arguments),
         Command::Scan(arguments) => commands::scan::run(session, arguments),
         Command::Advisories(arguments) => commands::advisories::run(session, arguments),
         Command::Affected(arguments) => commands::affected::run(session, arguments),

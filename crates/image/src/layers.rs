@@ -106,6 +106,11 @@ impl Layer {
 }
 
 impl Layers {
+    /// Adds layers above these, each called so: what must change without the others.
+    pub fn put_on_top(&mut self, above: Self, name: &str) {
+        self.0.extend(above.0.into_iter().map(|layer| Layer { name: name.to_owned(), ..layer }));
+    }
+
     /// The layers, lowest first; never none.
     #[must_use]
     pub fn as_slice(&self) -> &[Layer] {

@@ -25,7 +25,11 @@ use serde::Serialize;
 use crate::factory::Factory;
 use crate::hints::hinted;
 use crate::layers::previous::packings;
+use crate::os::seal;
 use crate::show;
+
+/// How the layer of a host's unified kernel image is called.
+const KERNEL_LAYER: &str = "image/kernel";
 
 /// What is to be built.
 #[derive(Debug, Clone)]
@@ -237,7 +241,15 @@ impl Factory<'_> {
     /// Makes an image, and remembers it under its key.
     fn make(&self, inputs: &Inputs<'_>, options: &LayerOptions, key: &Digest) -> Result<Image> {
         let Inputs { definition, architecture, epoch, .. } = *inputs;
-        let rootfs = self.assemble(inputs)?;
+        let mut rootfs = self.assemble(inputs)?;
+        let whole = rootfs.tree.clone();
+        let sealed = match &definition.host {
+            Some(host) => {
+                self.settings.reporter.step(&format!("sealing {} for {architecture}", definition.id));
+                seal::kernel_image(&mut rootfs, host, architecture, epoch)?
+            }
+            None => None,
+        };
         self.settings.reporter.step(&format!("packing {} for {architecture}", definition.id));
         let facts =
             inputs.packages.iter().map(|package| (package.id.clone(), package_facts(package, &rootfs)));
@@ -248,11 +260,17 @@ impl Factory<'_> {
             packages: &facts.collect(),
             previous: options.previous.get(&architecture).map_or(&[], Vec::as_slice),
         };
-        let Made { layers, compressed } = layers(&rootfs.tree, &rootfs.contents, &settings, self.store())?;
+        let Made { layers: mut made, mut compressed } =
+            layers(&whole, &rootfs.contents, &settings, self.store())?;
+        if let Some(sealed) = sealed {
+            let last = layers(&sealed, &rootfs.contents, &settings, self.store())?;
+            made.put_on_top(last.layers, KERNEL_LAYER);
+            compressed += last.compressed;
+        }
         self.compressed.fetch_add(compressed, Ordering::Relaxed);
         let mut metadata = ImageMetadata::of(definition, architecture, epoch);
         metadata.version = self.version(inputs)?;
-        let image = Image::new(layers, &metadata, self.store())?;
+        let image = Image::new(made, &metadata, self.store())?;
         cache::put(self.store(), key, &image)?;
         Ok(image)
     }

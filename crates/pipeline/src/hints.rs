@@ -24,7 +24,7 @@ pub struct Hinted {
 }
 
 /// An error with a cure.
-pub(crate) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> Error {
+pub fn hinted(message: impl Into<String>, hint: impl Into<String>) -> Error {
     Hinted { message: message.into(), hint: hint.into() }.into()
 }
 

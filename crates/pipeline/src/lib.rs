@@ -21,6 +21,7 @@ mod hints;
 pub mod layers;
 pub mod lifecycle;
 pub mod lock;
+pub mod os;
 pub mod overview;
 pub mod publish;
 pub mod pull;
@@ -42,7 +43,7 @@ use anyhow::{Context as _, Result};
 
 pub use catalog::{CatalogDirectory, Mistakes};
 pub use factory::{Factory, FactorySettings};
-pub use hints::{Hinted, hint, is_refusal};
+pub use hints::{Hinted, hint, hinted, is_refusal};
 pub use report::Reporter;
 
 /// Sets how many threads all work is spread over. At most once a process.

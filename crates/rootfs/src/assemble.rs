@@ -33,7 +33,8 @@ use crate::verbs::{self, Programs, VerbError};
 
 /// The finishers that run after the definition's verbs: a library, a certificate, a preset or a kernel's module that the
 /// definition adds or takes out counts as well.
-pub const LATE: [&str; 7] = ["presets", "kernel", "depmod", "hwdb", "ca-certificates", "ld-so-cache", "var"];
+pub const LATE: [&str; 8] =
+    ["presets", "kernel", "depmod", "initramfs", "hwdb", "ca-certificates", "ld-so-cache", "var"];
 
 /// What a root filesystem is made from.
 #[derive(Debug, Clone, Copy)]

@@ -323,7 +323,7 @@ mod tests {
         - package: p
           script: preinst
           sha256: "abb05e44ebdbc371c0b0a56d4391cbf9918f13c659dc7ef38dfaa34f4d6a9ba3"
-          verdict:  # no-op or {finishers: [users, defaults, tmpfiles, alternatives, apt-sources, shells, pam, authselect, crypto-policies, fips, presets, kernel, depmod, hwdb, ca-certificates, os-release, ld-so-cache, var]}
+          verdict:  # no-op or {finishers: [users, defaults, tmpfiles, alternatives, apt-sources, shells, pam, authselect, crypto-policies, fips, presets, kernel, depmod, initramfs, hwdb, ca-certificates, os-release, ld-so-cache, var]}
           reason: >-
             …
         "#);

@@ -36,6 +36,20 @@ pub struct SubjectArguments {
 }
 
 impl SubjectArguments {
+    /// What they name.
+    ///
+    /// # Errors
+    /// When they name nothing, or no reference.
+    pub fn named(&self) -> Result<Subject> {
+        self.subject()
+    }
+
+    /// The architecture that is meant.
+    #[must_use]
+    pub fn architecture(&self) -> Architecture {
+        self.arch.unwrap_or_else(super::native_architecture)
+    }
+
     fn subject(&self) -> Result<Subject> {
         let named = self
             .image
@@ -49,7 +63,7 @@ impl SubjectArguments {
     /// # Errors
     /// When it cannot be built or read.
     pub fn bill(&self, session: &Session, hashes: bool) -> Result<Bill> {
-        let architecture = self.arch.unwrap_or_else(super::native_architecture);
+        let architecture = self.architecture();
         let subject = self.subject()?;
         if let Subject::Catalog(text) = &subject {
             let factory = session.factory()?;
@@ -74,7 +88,7 @@ impl SubjectArguments {
         let Subject::Catalog(text) = self.subject()? else { return Ok(()) };
         let factory = session.factory()?;
         let image = factory.image_id(&text, &self.universe)?;
-        let architecture = self.arch.unwrap_or_else(super::native_architecture);
+        let architecture = self.architecture();
         factory.check_paths(statements, &image, &self.universe, architecture)
     }
 

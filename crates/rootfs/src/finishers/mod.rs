@@ -13,6 +13,7 @@ mod defaults;
 mod depmod;
 pub(crate) mod fips;
 mod hwdb;
+mod initramfs;
 mod kernel;
 mod ld_so_cache;
 mod os_release;
@@ -49,7 +50,7 @@ pub struct Finisher {
 
 /// All finishers in the order in which they run: users first, since others give files to them; files of scripts
 /// before tmpfiles.d, as postinst scripts have their tmpfiles part at the end; what reads the whole tree last.
-pub const ORDER: [Finisher; 18] = [
+pub const ORDER: [Finisher; 19] = [
     Finisher { name: users::NAME, title: "users and groups", apply: users::apply },
     Finisher { name: defaults::NAME, title: "files and links that scripts create", apply: defaults::apply },
     Finisher { name: tmpfiles::NAME, title: "what tmpfiles.d files declare", apply: tmpfiles::apply },
@@ -63,6 +64,7 @@ pub const ORDER: [Finisher; 18] = [
     Finisher { name: presets::NAME, title: "units that start", apply: presets::apply },
     Finisher { name: kernel::NAME, title: "a host's kernel beside its modules", apply: kernel::apply },
     Finisher { name: depmod::NAME, title: "indexes of a host's modules", apply: depmod::apply },
+    Finisher { name: initramfs::NAME, title: "a host's initramfs", apply: initramfs::apply },
     Finisher { name: hwdb::NAME, title: "udev's database of hardware, in a host", apply: hwdb::apply },
     Finisher { name: ca_certificates::NAME, title: "certificates to trust", apply: ca_certificates::apply },
     Finisher { name: os_release::NAME, title: "the image's name in os-release", apply: os_release::apply },

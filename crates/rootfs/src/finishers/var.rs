@@ -2,6 +2,8 @@
 //! then on. So whatever packages and finishers put there becomes a line of tmpfiles.d, by which each boot makes what is
 //! missing, and a file with content moves to `/usr/share/factory`, of which the line makes a copy. `/var` itself stays, empty.
 //!
+//! `/run` and `/tmp` are emptied: each boot mounts its own over them.
+//!
 //! Records of Debian's packages lie in `/usr/lib/sysimage/dpkg` in a host, so that they change with the image;
 //! `/var/lib/dpkg` leads there.
 
@@ -55,10 +57,22 @@ pub fn apply(tree: &mut FileTree, context: &mut FinishContext<'_>) -> Result<(),
         site.tree.remove(path);
     }
     site.directory(&var, Access::root(0o755))?;
+    empty(&mut site, "run", 0o755)?;
+    empty(&mut site, "tmp", 0o1777)?;
     if debian {
         site.link(&site.path(DPKG)?, &format!("../../{RECORDS}"))?;
     }
     site.write(&site.path(LINES)?, text.into_bytes(), Access::root(0o644))
+}
+
+/// A directory over which each boot mounts something.
+fn empty(site: &mut Site<'_>, name: &str, mode: u32) -> Result<(), FinishError> {
+    let directory = site.path(name)?;
+    let inside: Vec<TreePath> = site.tree.below(&directory).map(|(path, _)| path.clone()).collect();
+    for path in inside {
+        site.tree.remove(&path);
+    }
+    site.directory(&directory, Access::root(mode))
 }
 
 /// The line that makes a node; none where a package's own does.
