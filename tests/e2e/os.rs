@@ -231,11 +231,12 @@ fn container(_: &World) -> Result<()> {
 
 fn disk(_: &World) -> Result<()> {
     let os = Os::get()?;
-    let make = |name: &str, format: &str| -> Result<(PathBuf, String)> {
+    let make = |name: &str, form: &str| -> Result<(PathBuf, String)> {
         let file = os.path(name);
         let output = file.display().to_string();
+        let options = ["disk", "os", "--arch", "amd64", "--as", form, "--output", &output];
         let mut command = os.calypte(&["--format", "json"]);
-        command.args(["disk", "os", "--arch", "amd64", "--format", format, "--output", &output]);
+        command.args(options);
         let report: Value = serde_json::from_str(&stdout(&mut command)?)?;
         Ok((file, report["digest"].as_str().context("no digest")?.to_owned()))
     };

@@ -24,4 +24,5 @@ pub use image::{Blob, Image, Index};
 pub use layers::{Layer, LayerSettings, Layers, Made, PackageFacts, layers};
 pub use metadata::ImageMetadata;
 pub use output::{Output, OutputError};
+pub use plan::time_in_layers;
 pub use read::{Layout, ReadError, read_layout};

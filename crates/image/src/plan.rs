@@ -141,8 +141,7 @@ fn member<'a>(tree: &'a FileTree, path: &'a TreePath, node: &'a Node, epoch: Epo
     let kind = &node.kind;
     let node = file(tree, node);
     // A time before 1970 has no place in a ustar header, and says nothing that anyone asks for.
-    let mtime = if node.is_directory() { DIRECTORY_TIME } else { node.mtime.clamp(0, epoch.0.max(0)) };
-    Member { path, node, kind, mtime }
+    Member { path, node, kind, mtime: time_in_layers(node, epoch) }
 }
 
 impl Member<'_> {
@@ -240,6 +239,13 @@ impl KeyWriter {
         self.number(bytes.len() as u64);
         self.0.update(bytes);
     }
+}
+
+/// The time that a node has in a layer, which may not be the tree's: directories are in several layers, and nothing is
+/// younger than the image.
+#[must_use]
+pub fn time_in_layers(node: &Node, epoch: Epoch) -> i64 {
+    if node.is_directory() { DIRECTORY_TIME } else { node.mtime.clamp(0, epoch.0.max(0)) }
 }
 
 #[cfg(test)]

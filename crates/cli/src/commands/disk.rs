@@ -48,8 +48,8 @@ pub struct Arguments {
     #[arg(long)]
     arch: Option<Architecture>,
     /// The form of the disk
-    #[arg(long, value_enum, default_value_t = Form::Raw)]
-    format: Form,
+    #[arg(long = "as", value_name = "FORM", value_enum, default_value_t = Form::Raw)]
+    form: Form,
     /// Where to
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -96,7 +96,7 @@ pub enum BootEntries {
 struct Report<'a> {
     image: &'a str,
     output: String,
-    format: Form,
+    form: Form,
     size: u64,
     digest: Digest,
     deployment: String,
@@ -111,12 +111,12 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let beside = arguments.output.parent().filter(|parent| !parent.as_os_str().is_empty());
     let scratch = tempfile::tempdir_in(beside.unwrap_or(Path::new(".")))?;
     let image = layout(session, arguments, architecture, scratch.path())?;
-    let raw = match arguments.format {
+    let raw = match arguments.form {
         Form::Raw => arguments.output.clone(),
         Form::Qcow2 => scratch.path().join("raw"),
     };
     let deployment = write(session, arguments, architecture, &image, &raw, &scratch.path().join("work"))?;
-    if arguments.format == Form::Qcow2 {
+    if arguments.form == Form::Qcow2 {
         convert(&raw, &arguments.output)?;
     }
     let mut file = fs_err::File::open(&arguments.output)?;
@@ -126,7 +126,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     if session.is_json() {
         let output = arguments.output.display().to_string();
         let report =
-            Report { image: &arguments.image, output, format: arguments.format, size, digest, deployment };
+            Report { image: &arguments.image, output, form: arguments.form, size, digest, deployment };
         output::json("calypte.disk/1", &report)?;
     } else {
         output::print(&format!("{}: {}, {digest}\n", arguments.output.display(), output::bytes(size)))?;

@@ -9,6 +9,7 @@ use calypte_base::{Architecture, Epoch, TreePath};
 use calypte_composefs::{Content as Sealed, INLINE_LIMIT, Kind, Node as SealedNode, ObjectHasher, Tree};
 use calypte_definition::Host;
 use calypte_disk::uki::{self, Parts};
+use calypte_image::time_in_layers;
 use calypte_rootfs::{FileTree, Node, NodeKind, Owner, Rootfs};
 use calypte_store::Contents;
 use rayon::prelude::*;
@@ -42,7 +43,7 @@ pub(crate) fn kernel_image(
     let (kernel, initrd) = (part("vmlinuz")?, part("initramfs.img")?);
     let os_release =
         String::from_utf8(read(root, "etc/os-release")?.context("the image has no os-release")?)?;
-    let digest = tree(&root.tree, &root.contents)?.image()?.digest;
+    let digest = tree(&root.tree, &root.contents, epoch)?.image()?.digest;
     let command_line = std::iter::once(format!("composefs={digest}"))
         .chain(host.kernel_arguments.iter().cloned())
         .collect::<Vec<_>>()
@@ -104,8 +105,8 @@ fn kernel_release(tree: &FileTree) -> Result<String> {
     }
 }
 
-/// The tree as a host will mount it.
-fn tree(files: &FileTree, contents: &Contents) -> Result<Tree> {
+/// The tree as a host will mount it, who has it from layers.
+fn tree(files: &FileTree, contents: &Contents, epoch: Epoch) -> Result<Tree> {
     let regular: BTreeMap<_, _> = files
         .iter()
         .filter_map(|(_, node)| match node.kind {
@@ -136,7 +137,7 @@ fn tree(files: &FileTree, contents: &Contents) -> Result<Tree> {
             NodeKind::CharDevice(major, minor) => Kind::CharDevice(rustix::fs::makedev(*major, *minor)),
             NodeKind::Fifo => Kind::Fifo,
         };
-        let (mode, uid, gid, mtime) = (node.mode, node.uid, node.gid, node.mtime);
+        let (mode, uid, gid, mtime) = (node.mode, node.uid, node.gid, time_in_layers(node, epoch));
         tree.insert(path.clone(), SealedNode { kind, mode, uid, gid, mtime, xattrs: node.xattrs.clone() });
     }
     tree.prepare_for_boot()?;
