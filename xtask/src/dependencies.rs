@@ -182,13 +182,13 @@ mod tests {
     fn an_edge_against_the_line_is_found() {
         let metadata = serde_json::json!({"packages": [
             {"name": "calypte-formats", "source": null, "dependencies": [{"name": "calypte-image"}, {"name": "pgp"}]},
-            {"name": "tokio", "source": "registry", "license": "GPL-3.0", "dependencies": []},
+            {"name": "chrono", "source": "registry", "license": "GPL-3.0", "dependencies": []},
         ]});
         let found = faults(&metadata).join("\n");
         for expected in [
             "calypte-formats uses calypte-image",
             "only calypte-trust may",
-            "banned crate tokio",
+            "banned crate chrono",
             "`GPL-3.0`",
         ] {
             assert!(found.contains(expected), "{expected} in {found}");

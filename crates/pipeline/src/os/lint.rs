@@ -235,7 +235,10 @@ mod tests {
             ("var-run", |system| put(system, "var/run", ImageFileKind::Directory, 0o755)),
             ("etc-usretc", |system| put(system, "usr/etc", ImageFileKind::Directory, 0o755)),
             ("bootc-kargs", |system| file(system, "usr/lib/bootc/kargs.d/y.toml", "kargs = 1", 0o644)),
-            ("kernel", |system| file(system, "usr/lib/modules/7.3/vmlinuz", "kernel", 0o644)),
+            ("kernel", |system| {
+                file(system, "usr/lib/modules/7.3/vmlinuz", "kernel", 0o644);
+                file(system, "usr/lib/modules/7.3/initramfs.img", "initramfs", 0o644);
+            }),
             ("utf8", |system| file(system, "usr/a\u{fffd}", "", 0o644)),
             ("api-base-directories", |system| drop(system.files.remove(&TreePath::new("proc").unwrap()))),
             ("baseimage-root", |system| drop(system.files.remove(&TreePath::new("ostree").unwrap()))),
