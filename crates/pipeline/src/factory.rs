@@ -99,7 +99,7 @@ impl<'a> Factory<'a> {
         Ok(self.images.select(&self.images.parse_id(text)?, universe)?)
     }
 
-    /// The families that are named, or all that have an image in the universe.
+    /// The families that are named, or all that have an image in the universe, without those of hosts.
     ///
     /// # Errors
     /// When a name is none of a family, or a family has no image there.
@@ -109,7 +109,13 @@ impl<'a> Factory<'a> {
             // A host is made when it is named: its packages come from an overlay as well.
             let containers = self.images.families().filter(|family| family.category != Category::Host);
             let all = containers.map(|family| family.name.clone());
-            return Ok(all.filter(|family| !self.images.images_in(family, universe).is_empty()).collect());
+            // Hosts take packages of one's own, which are not there for everyone: they are made where they are named.
+            let is_image = |family: &String| {
+                let images = self.images.images_in(family, universe);
+                let is_host = |id: &ImageId| self.images.image(id).is_ok_and(|image| image.host.is_some());
+                !images.is_empty() && !images.iter().any(is_host)
+            };
+            return Ok(all.filter(is_image).collect());
         }
         for name in names {
             self.images.select(&self.images.parse_id(name)?, universe)?;
