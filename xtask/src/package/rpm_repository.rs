@@ -63,7 +63,8 @@ fn primary(packages: &[&Made]) -> Result<String> {
              <time file=\"{time}\" build=\"{time}\"/>\n  <size package=\"{}\" installed=\"{}\" archive=\"{archive}\"/>\n  \
              <location href=\"{}\"/>\n  <format>\n    <rpm:license>{LICENCE}</rpm:license>\n    \
              <rpm:vendor>Calypte</rpm:vendor>\n    <rpm:group>Unspecified</rpm:group>\n    \
-             <rpm:buildhost>calypte</rpm:buildhost>\n    <rpm:header-range start=\"{}\" end=\"{}\"/>\n{}{}{}  </format>\n\
+             <rpm:buildhost>calypte</rpm:buildhost>\n    <rpm:sourcerpm>{name}-{version}-{RELEASE}.src.rpm</rpm:sourcerpm>\n    \
+             <rpm:header-range start=\"{}\" end=\"{}\"/>\n{}{}{}  </format>\n\
              </package>\n",
             edition(version),
             Digest::of(&made.bytes).hex(),

@@ -34,8 +34,8 @@ const MEBIBYTE: u64 = 1024 * 1024;
 /// Options of `calypte disk`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "The disk has a boot partition and a root that grows at the first boot. The same image gives the same \
-bytes: every UUID comes from its digest, every time from its own.\n\nAn image of the catalog is built from its lock; one of a \
+    after_long_help = "The disk has a boot partition and a root that takes the rest of it. The same image gives the same bytes: \
+every UUID comes from its digest, every time from its own.\n\nAn image of the catalog is built from its lock; one of a \
 layout is taken as it is, whoever made it."
 )]
 pub struct Arguments {

@@ -2,4 +2,5 @@
 
 mod deb;
 mod mirror;
+mod overlay;
 mod rpm;
