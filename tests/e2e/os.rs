@@ -243,11 +243,12 @@ fn disk(_: &World) -> Result<()> {
     let (raw, first) = make("one.raw", "raw")?;
     let table = stdout(Command::new("sfdisk").arg("--json").arg(&raw))?;
     ensure!(
-        table.contains("C12A7328-F81F-11D2-BA4B-00A0C93EC93B") && table.contains("\"name\":\"root\""),
+        table.contains("C12A7328-F81F-11D2-BA4B-00A0C93EC93B") && table.contains("\"name\": \"root\""),
         "{table}"
     );
     let verified = stdout(Command::new("sfdisk").arg("--verify").arg(&raw))?;
     ensure!(verified.contains("No errors detected"), "{verified}");
+    // The image lay in another directory then, and nothing of that is on the disk.
     let (again, second) = make("two.raw", "raw")?;
     ensure!(first == second, "{first} and {second}");
     fs_err::remove_file(again)?;

@@ -31,6 +31,10 @@ use crate::session::Session;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
+/// What a machine is told of where its image is from, if nobody says it: the path of a layout on the machine that made the
+/// disk means nothing to it, and would make two disks of one image differ.
+const NOWHERE: &str = "oci:no-source-was-named";
+
 /// Options of `calypte disk`.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -68,7 +72,7 @@ pub struct Arguments {
     /// Keys that may log in as root
     #[arg(long, value_name = "FILE")]
     root_ssh_authorized_keys: Option<PathBuf>,
-    /// Where upgrades come from: as calypte-host takes it [default: the image itself]
+    /// Where upgrades come from, as calypte-host takes it [default: nowhere, until `calypte-host switch` says it]
     #[arg(long, value_name = "REFERENCE")]
     upgrades: Option<String>,
 }
@@ -188,7 +192,7 @@ fn write(
     let keys = arguments.root_ssh_authorized_keys.as_ref().map(fs_err::read).transpose()?;
     let install = InstallOptions {
         image: image.clone(),
-        upgrades: arguments.upgrades.as_deref().map(str::parse).transpose()?,
+        upgrades: Some(arguments.upgrades.as_deref().unwrap_or(NOWHERE).parse()?),
         wishes: Wishes {
             options: arguments.karg.clone(),
             bls: arguments.boot_entries == BootEntries::Bls || !arguments.karg.is_empty(),
