@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::case::Case;
 use crate::needs::Need;
 use crate::sample::{self, Sample};
+use crate::scan;
 use crate::world::{Up, World, run, stdout};
 
 pub const CASES: &[Case] = &[
@@ -21,7 +22,7 @@ pub const CASES: &[Case] = &[
         run: every_image,
     },
     Case { name: "catalog_sample_is_reproduced_over_an_empty_store", needs: &[Need::Mirror], run: sample },
-    Case { name: "catalog_scan_finds_nothing_that_has_a_fix", needs: &[Need::Mirror], run: scan },
+    Case { name: "catalog_scan_finds_nothing_that_has_a_fix", needs: &[Need::Mirror], run: fixable },
 ];
 
 const UNIVERSE: &str = "debian-sid";
@@ -195,7 +196,7 @@ fn sample(world: &World) -> Result<()> {
 
 /// The archive's own changelogs are the feed: they tell of every fix that a newer version in the universe has. Images of
 /// the shared store are scanned.
-fn scan(world: &World) -> Result<()> {
+fn fixable(world: &World) -> Result<()> {
     let up = world.up()?;
     run(&mut up.calypte(&["advisories", "update", &format!("changelog-{UNIVERSE}")]))?;
     let mut scanned = 0;
@@ -205,9 +206,15 @@ fn scan(world: &World) -> Result<()> {
         };
         let report = up.json(&["scan", name, "--universe", UNIVERSE, "--arch", "amd64", "--only-fixed"])?;
         let findings = report["findings"].as_array().context("no findings")?;
-        let fixable: Vec<&Value> =
-            findings.iter().filter(|finding| finding["suppressed"].is_null()).collect();
-        ensure!(fixable.is_empty(), "{name}: {fixable:#?}");
+        // Other cases give the shared store a feed of flaws that no real one has.
+        let is_invented = |finding: &Value| {
+            finding["advisory"].as_str().is_some_and(|advisory| advisory.starts_with(scan::YEAR))
+        };
+        let open: Vec<&Value> = findings
+            .iter()
+            .filter(|finding| finding["suppressed"].is_null() && !is_invented(finding))
+            .collect();
+        ensure!(open.is_empty(), "{name}: {open:#?}");
         scanned += 1;
     }
     ensure!(scanned >= 14, "{scanned} images");

@@ -250,27 +250,23 @@ fn both_formats(world: &World) -> Result<()> {
     };
     let (debian, rawhide) = (listed("debian-sid")?, listed(UNIVERSE)?);
     // What one of the two does not package, the definition says, of a family or of a stream.
-    let only = |universe: &str| -> Result<BTreeSet<String>> {
-        let mut families = BTreeSet::new();
-        for file in fs_err::read_dir(fedora.catalog().join("images"))? {
-            let path = file?.path();
-            if fs_err::read_to_string(&path)?.lines().any(|line| is_alone(line.trim(), universe)) {
-                families.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
-            }
+    let mut alone = BTreeSet::new();
+    for file in fs_err::read_dir(fedora.catalog().join("images"))? {
+        let path = file?.path();
+        if fs_err::read_to_string(&path)?.lines().any(|line| is_of_one_universe(line.trim())) {
+            alone.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
         }
-        Ok(families)
-    };
-    let common = |images: &[String], only: &BTreeSet<String>| -> Vec<String> {
-        let families = |image: &str| {
-            only.iter().any(|family| {
-                image == family
-                    || image.starts_with(&format!("{family}-"))
-                    || image.starts_with(&format!("{family}:"))
+    }
+    let common = |images: &[String]| -> Vec<String> {
+        let is_alone = |image: &str| {
+            alone.iter().any(|family: &String| {
+                let rest = image.strip_prefix(family.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', ':']))
             })
         };
-        images.iter().filter(|image| !families(image)).cloned().collect()
+        images.iter().filter(|image| !is_alone(image)).cloned().collect()
     };
-    let (debian, rawhide) = (common(&debian, &only("debian-sid")?), common(&rawhide, &only(UNIVERSE)?));
+    let (debian, rawhide) = (common(&debian), common(&rawhide));
     ensure!(debian.len() >= 14 && debian == rawhide, "Debian: {debian:?}, Fedora: {rawhide:?}");
     for (family, asked_for) in FAMILIES.into_iter().zip(ASKED_FOR) {
         let names = |image: &str| -> Result<BTreeSet<String>> {
@@ -293,9 +289,8 @@ fn both_formats(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Whether a line of a definition leaves no universe of the other format.
-fn is_alone(line: &str, universe: &str) -> bool {
+/// Whether a line of a definition keeps a family or a stream to one universe.
+fn is_of_one_universe(line: &str) -> bool {
     let named = line.strip_prefix("universes: [").and_then(|rest| rest.strip_suffix(']'));
-    let other = if universe == UNIVERSE { "debian" } else { "fedora" };
-    named.is_some_and(|named| !named.contains(other))
+    named.is_some_and(|named| !named.contains(','))
 }

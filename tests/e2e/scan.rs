@@ -17,7 +17,8 @@ pub const CASES: &[Case] = &[
     Case { name: "a_layout_is_scanned_like_the_image_it_is_of", needs: &[Need::Mirror], run: foreign },
 ];
 
-/// Flaws that no real feed has.
+/// The year of the flaws that no real feed has.
+pub const YEAR: &str = "CVE-2099-";
 pub const OPEN: &str = "CVE-2099-10001";
 pub const FIXABLE: &str = "CVE-2099-10002";
 pub const FIXED: &str = "CVE-2099-10003";

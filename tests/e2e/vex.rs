@@ -66,10 +66,13 @@ impl<'a> Catalog<'a> {
         let catalog = Self { up, directory: TempDir::new()? };
         run(Command::new("cp").arg("-r").arg(up.catalog()).arg(catalog.path("catalog")))?;
         catalog.reviewed(&REVIEWED.replace("OPEN", OPEN).replace("DEFERRED", DEFERRED))?;
-        // Two families are enough of all.
+        // Two families are enough of all; their examples name a compiler's.
         for entry in fs_err::read_dir(catalog.path("catalog/images"))? {
             let path = entry?.path();
-            if !["base.yaml", "nginx.yaml", "static.yaml"].iter().any(|name| path.ends_with(name)) {
+            if ["base.yaml", "nginx.yaml", "static.yaml"].iter().any(|name| path.ends_with(name)) {
+                let text = fs_err::read_to_string(&path)?;
+                fs_err::write(&path, text.replace("{gcc-builder}", "{base-builder}"))?;
+            } else {
                 fs_err::remove_file(path)?;
             }
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, bail};
 use calypte_base::Epoch;
-use calypte_definition::{Catalog, Category, ImageId};
+use calypte_definition::{Catalog, ImageId};
 use calypte_image::LayerCompression;
 use calypte_resolve::LockedPackage;
 use calypte_store::{Download, FetchSettings, Fetcher, Store};
@@ -106,9 +106,7 @@ impl<'a> Factory<'a> {
     pub fn families(&self, names: &[String], universe: &str) -> Result<Vec<String>> {
         self.universe(universe)?;
         if names.is_empty() {
-            // A host is made when it is named: its packages come from an overlay as well.
-            let containers = self.images.families().filter(|family| family.category != Category::Host);
-            let all = containers.map(|family| family.name.clone());
+            let all = self.images.families().map(|family| family.name.clone());
             // Hosts take packages of one's own, which are not there for everyone: they are made where they are named.
             let is_image = |family: &String| {
                 let images = self.images.images_in(family, universe);
