@@ -1,13 +1,16 @@
-//! Stage 9: what is published → what users see. A registry over the store, which any container engine pulls from.
+//! Stage 9: what is published → what users see. A registry over the store, which any container engine pulls from,
+//! and the pages about it.
 //!
 //! ```text
 //! request ──server──▶ registry API ──▶ Registry (names, tags, referrers) ──▶ Store (blobs)
+//!             └─────▶ site: pages, feeds, JSON ──▶ the same Registry, and what the factory knows
 //! ```
 //!
 //! Reading is for all; writing needs the token that the server was started with.
 
 pub mod registry;
 pub mod server;
+pub mod site;
 
 /// 32 random bytes.
 ///

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result};
 use calypte_base::Epoch;
 use calypte_image::LayerCompression;
-use calypte_pipeline::{CatalogDirectory, Factory, FactorySettings};
+use calypte_pipeline::{CatalogDirectory, Factory, FactorySettings, Reporter};
 use calypte_store::{FetchSettings, Store};
 
 use crate::arguments::Global;
@@ -160,6 +160,18 @@ impl Session {
     /// # Errors
     /// When the catalog has mistakes, or the store cannot be opened.
     pub fn factory(&self) -> Result<Factory<'_>> {
+        self.factory_of(self.network(), &self.terminal)
+    }
+
+    /// A factory that says nothing and never touches the network: for what goes on beside other work.
+    ///
+    /// # Errors
+    /// As [`Session::factory`].
+    pub fn quiet_factory<'a>(&self, reporter: &'a dyn Reporter) -> Result<Factory<'a>> {
+        self.factory_of(FetchSettings { offline: true, ..self.network() }, reporter)
+    }
+
+    fn factory_of<'a>(&self, network: FetchSettings, reporter: &'a dyn Reporter) -> Result<Factory<'a>> {
         let mut mirrors = mirrors::of_system(std::path::Path::new("/etc/apt"));
         let mut given = mirrors::Mirrors::new();
         for (name, url) in &self.global.mirror {
@@ -170,12 +182,12 @@ impl Session {
             catalog: self.catalog()?,
             store: Store::open(self.store_directory()?)?,
             mirrors,
-            network: self.network(),
+            network,
             overlay: self.global.overlay.clone().or_else(|| environment::OVERLAY.path()),
             now: self.now(),
             source_date_epoch: self.source_date_epoch()?,
             compression: self.compression()?,
-            reporter: &self.terminal,
+            reporter,
             interrupted: Arc::clone(&self.interrupted),
         })
     }

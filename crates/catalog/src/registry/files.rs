@@ -3,6 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use calypte_base::Epoch;
+
 /// The names in a directory, sorted; none where it is not there.
 pub(super) fn list(directory: &Path) -> io::Result<Vec<String>> {
     let entries = match fs_err::read_dir(directory) {
@@ -31,6 +33,13 @@ pub(super) fn size(path: &Path) -> io::Result<Option<u64>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         other => other.map(|metadata| Some(metadata.len())),
     }
+}
+
+/// When a file was written last; `None` where that cannot be told.
+pub(super) fn changed(path: &Path) -> Option<Epoch> {
+    let time = fs_err::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok().map(Epoch)
 }
 
 /// Writes a file in place of what was there; `root` is the registry's directory, where it is made first.

@@ -1,7 +1,8 @@
 //! Manifests, tags and referrers of a repository.
 
-use calypte_base::Digest;
+use calypte_base::{Digest, Epoch};
 use calypte_formats::oci::{Descriptor, Index, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Manifest};
+use calypte_store::registry::is_tag;
 use serde::{Deserialize, Serialize};
 
 use super::{Key, MANIFEST_LIMIT, Problem, Registry, files};
@@ -72,6 +73,28 @@ impl Registry {
         };
         let Tagged { digest, media_type } = tagged.ok_or_else(unknown)?;
         Ok(Found { digest, media_type, bytes: self.store.read_verified(&digest)? })
+    }
+
+    /// What a tag leads to, and when it was moved there; `None` where there is no such tag.
+    ///
+    /// # Errors
+    /// When there is no such repository.
+    pub fn tagged(&self, name: &str, tag: &str) -> Result<Option<(Digest, Option<Epoch>)>, Problem> {
+        let path = self.existing(name)?.join("_tags").join(tag);
+        if !is_tag(tag) {
+            return Ok(None);
+        }
+        let Some(bytes) = files::get(&path)? else { return Ok(None) };
+        let Ok(tagged) = serde_json::from_slice::<Tagged>(&bytes) else { return Ok(None) };
+        Ok(Some((tagged.digest, files::changed(&path))))
+    }
+
+    /// Whether a repository has a manifest of this digest.
+    ///
+    /// # Errors
+    /// When there is no such repository.
+    pub fn has_manifest(&self, name: &str, digest: &Digest) -> Result<bool, Problem> {
+        Ok(self.existing(name)?.join("_manifests").join(digest.hex()).exists())
     }
 
     /// Keeps a manifest, under its digest and, where the key is one, under a tag. Everything that it names must have

@@ -71,17 +71,22 @@ impl Access {
 
     /// The challenge that leads an engine to the login.
     pub(super) fn challenge(headers: &HeaderMap, scope: Option<&str>) -> String {
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        // Only what a host name is made of goes back into a header.
-        let host: String =
-            host.chars().filter(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(*c)).collect();
-        let scheme = match headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()) {
-            Some("https") => "https",
-            _ => "http",
-        };
+        let (scheme, host) = address(headers);
         let scope = scope.map(|scope| format!(",scope=\"{scope}\"")).unwrap_or_default();
         format!("Bearer realm=\"{scheme}://{host}/v2/token\",service=\"calypte\"{scope}")
     }
+}
+
+/// The scheme and host by which a client knows the server.
+pub(super) fn address(headers: &HeaderMap) -> (&'static str, String) {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    // Only what a host name is made of goes back into a header or a page.
+    let host = host.chars().filter(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(*c)).take(255).collect();
+    let scheme = match headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()) {
+        Some("https") => "https",
+        _ => "http",
+    };
+    (scheme, host)
 }
 
 fn password(basic: &str) -> String {

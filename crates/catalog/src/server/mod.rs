@@ -8,6 +8,7 @@ mod access;
 mod answer;
 mod body;
 mod idle;
+mod pages;
 mod registry_api;
 mod upload;
 
@@ -27,7 +28,10 @@ use answer::Answer;
 pub use answer::Body;
 use idle::Idle;
 
+pub(crate) use registry_api::parameter;
+
 use crate::registry::Registry;
+use crate::site::Site;
 
 /// What no client may exceed.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +57,7 @@ pub struct Service {
     access: Access,
     limits: Limits,
     log: Log,
+    site: Option<Site>,
 }
 
 impl std::fmt::Debug for Service {
@@ -65,7 +70,13 @@ impl Service {
     /// A service over this registry.
     #[must_use]
     pub fn new(registry: Registry, access: Access, limits: Limits, log: Log) -> Self {
-        Self { registry, access, limits, log }
+        Self { registry, access, limits, log, site: None }
+    }
+
+    /// The same, and pages beside the registry.
+    #[must_use]
+    pub fn with_site(self, site: Site) -> Self {
+        Self { site: Some(site), ..self }
     }
 
     /// Serves from this thread until `stopped` says so; asks it ten times a second.
@@ -148,6 +159,7 @@ impl Service {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => {
                 registry_api::answer(&self, request, rest.trim_start_matches('/')).await
             }
+            _ if self.site.is_some() => pages::answer(&self, &request).await,
             _ => Answer::not_found(),
         };
         if let Some(problem) = answer.own_problem() {

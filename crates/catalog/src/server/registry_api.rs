@@ -306,7 +306,7 @@ impl Page {
 }
 
 /// One parameter of a query, decoded.
-pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
     let pair = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?;
     let mut decoded = Vec::new();
     let mut bytes = pair.1.bytes();

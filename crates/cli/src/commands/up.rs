@@ -89,7 +89,8 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
 
 /// Publishes the images in a registry of this program's own, and serves them until the user interrupts.
 fn serve(session: &Session, factory: &Factory<'_>, request: &UpRequest, listen: SocketAddr) -> Result<()> {
-    let server = Server::new(session, listen, None)?;
+    let mut server = Server::new(session, listen, None)?;
+    server.universe.clone_from(&request.universe);
     let address = server.address;
     let target = server.target(session);
     std::thread::scope(|scope| {

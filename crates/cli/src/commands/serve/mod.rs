@@ -1,4 +1,6 @@
-//! `calypte serve`: a registry over the store.
+//! `calypte serve`: a registry over the store, and the pages about it.
+
+mod gather;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -8,13 +10,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use calypte_catalog::registry::Registry;
 use calypte_catalog::server::{Access, Limits, Service};
+use calypte_catalog::site::Site;
 use calypte_pipeline::publish::Target;
 use calypte_store::Store;
 use calypte_store::registry::RegistrySettings;
 
+use super::DEFAULT_UNIVERSE;
 use crate::Verdict;
 use crate::output;
 use crate::session::Session;
+use gather::{Gatherer, Shown};
 
 /// Where it listens unless told otherwise.
 pub const ADDRESS: &str = "127.0.0.1:5080";
@@ -27,7 +32,9 @@ const LARGEST_BLOB: u64 = 32 << 30;
 #[command(
     after_long_help = "Anyone who reaches the address may pull. Pushing needs the write token, as the password of any \
 user: `podman login --username ci --password-stdin`. The token is made at the first start, in a file of the store that \
-only its owner can read.\n\nIt speaks plain http: podman needs --tls-verify=false for it, docker does not where the \
+only its owner can read.\n\nA browser sees the catalog at the same address: images, what is in them, known flaws, and \
+the same as JSON below /api/v1/. Bills of materials and scans of images that the catalog defines are made beside serving, \
+without network; of others is shown what was attached to them.\n\nIt speaks plain http: podman needs --tls-verify=false for it, docker does not where the \
 registry is on the same machine. For other machines put a server that speaks https in front of it."
 )]
 pub struct Arguments {
@@ -37,6 +44,12 @@ pub struct Arguments {
     /// The file with the write token [default: one in the store]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// The universe whose images are described
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_UNIVERSE)]
+    universe: String,
+    /// Also serve the documents that `calypte vex --all` wrote to this directory: CSAF, OSV, OpenVEX
+    #[arg(long, value_name = "DIR")]
+    documents: Option<PathBuf>,
 }
 
 /// Serves until it is interrupted.
@@ -44,7 +57,9 @@ pub struct Arguments {
 /// # Errors
 /// When the address is taken, or the store cannot be used.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
-    let server = Server::new(session, arguments.listen, arguments.token_file.as_deref())?;
+    let mut server = Server::new(session, arguments.listen, arguments.token_file.as_deref())?;
+    server.universe.clone_from(&arguments.universe);
+    server.documents.clone_from(&arguments.documents);
     let address = server.address;
     output::print(&format!(
         "Serving http://{address}; the write token is in {}. Stop it with Ctrl-C.\n",
@@ -59,6 +74,11 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
 pub struct Server {
     service: Service,
     listener: TcpListener,
+    shown: Shown,
+    /// The universe whose images are described.
+    pub universe: String,
+    /// A directory that `calypte vex --all` wrote.
+    pub documents: Option<PathBuf>,
     /// Where it listens.
     pub address: SocketAddr,
     /// Where the write token is kept.
@@ -74,7 +94,6 @@ impl Server {
     /// When the address is taken, or the store or the token cannot be used.
     pub fn new(session: &Session, listen: SocketAddr, token_file: Option<&Path>) -> Result<Self> {
         let directory = session.store_directory()?;
-        let store = Store::open(&directory)?;
         let root = directory.join("registry");
         fs_err::create_dir_all(&root)?;
         let token_file = token_file.map_or_else(|| root.join("token"), Path::to_owned);
@@ -83,10 +102,13 @@ impl Server {
             format!("cannot listen on {listen}\nhint: another program may listen there; name another address with --listen")
         })?;
         let address = listener.local_addr()?;
-        let registry = Registry::new(store, root.join("repositories"), LARGEST_BLOB);
+        let registry = registry(&directory)?;
         let access = Access::new(Some(token.clone()));
+        let shown = Shown::default();
         let service = Service::new(registry, access, Limits::default(), Box::new(crate::failure::line));
-        Ok(Self { service, listener, address, token_file, token })
+        let service = service.with_site(Site::new(Box::new(shown.clone())));
+        let universe = DEFAULT_UNIVERSE.to_owned();
+        Ok(Self { service, listener, shown, universe, documents: None, address, token_file, token })
     }
 
     /// This server as what images are published to.
@@ -109,10 +131,29 @@ impl Server {
     /// When the listener fails.
     pub fn run(self, session: &Session) -> Result<()> {
         let interrupted = std::sync::Arc::clone(&session.interrupted);
-        self.service
-            .run(self.listener, move || interrupted.load(std::sync::atomic::Ordering::Relaxed))
-            .context("the server ended")
+        let gatherer = Gatherer {
+            session,
+            registry: registry(&session.store_directory()?)?,
+            universe: self.universe,
+            documents: self.documents,
+            shown: self.shown,
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| gatherer.run());
+            let served = self
+                .service
+                .run(self.listener, move || interrupted.load(std::sync::atomic::Ordering::Relaxed));
+            // A server that failed takes what goes on beside it along.
+            session.interrupted.store(true, std::sync::atomic::Ordering::Relaxed);
+            served.context("the server ended")
+        })
     }
+}
+
+/// The registry over a store.
+fn registry(directory: &Path) -> Result<Registry> {
+    let root = directory.join("registry/repositories");
+    Ok(Registry::new(Store::open(directory)?, root, LARGEST_BLOB))
 }
 
 /// The token of a file, which is made where it is not there.

@@ -1,0 +1,158 @@
+//! What the site is told beside what the registry holds: families as the catalog defines them, what a scan found, what runs of
+//! the pipeline reported. Whoever starts the server gathers it; pages are made of it, and never wait for it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use calypte_advisory::Finding;
+use calypte_advisory::matching::FeedAge;
+use calypte_base::{Digest, Epoch};
+
+/// Where the site's knowledge comes from. Asked for each page, so it answers at once, with what it has.
+pub trait Source: Send + Sync {
+    /// What is known now.
+    fn given(&self) -> Arc<Given>;
+}
+
+/// What is known.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// When it was gathered; none: it is not gathered yet.
+    pub at: Option<Epoch>,
+    /// The families by the names of their repositories.
+    pub families: BTreeMap<String, Family>,
+    /// Images of one machine each, by the digests of their manifests.
+    pub manifests: BTreeMap<Digest, Arc<Known>>,
+    /// The feeds of advisories, with their ages.
+    pub feeds: Vec<FeedAge>,
+    /// Runs of the pipeline, the newest first.
+    pub runs: Vec<Run>,
+    /// The directory that `calypte vex --all` wrote.
+    pub documents: Option<PathBuf>,
+    /// What could not be gathered, in sentences.
+    pub problems: Vec<String>,
+}
+
+/// A family as the catalog defines it.
+#[derive(Debug, Clone, Default)]
+pub struct Family {
+    /// The name of the software as its makers write it.
+    pub title: String,
+    /// What the images are for.
+    pub description: String,
+    /// The shelf on which it stands: one word.
+    pub category: String,
+    /// The home page of the software.
+    pub home: Option<String>,
+    /// The licences of the software, as an SPDX expression.
+    pub licence: Option<String>,
+    /// The page about it, in Markdown.
+    pub readme: String,
+    /// Its streams, newest first.
+    pub streams: Vec<Stream>,
+}
+
+/// A stream of a family.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// Its name; none in a family without streams.
+    pub name: Option<String>,
+    /// Until when its makers support it, in words.
+    pub support: String,
+    /// Whether that is over.
+    pub ended: bool,
+}
+
+/// What the factory knows of one machine's image.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Which image of the catalog it is: `python:3.14-builder`.
+    pub image: String,
+    /// The universe that its packages are of.
+    pub universe: String,
+    /// Until when its packages are supported, in words.
+    pub packages_support: String,
+    /// Documents about it, as blobs of the store.
+    pub documents: BTreeMap<Kind, Digest>,
+    /// What a scan found; none where no advisories were ever read.
+    pub scan: Option<Scan>,
+}
+
+/// What a scan found in an image.
+#[derive(Debug, Clone, Default)]
+pub struct Scan {
+    /// The findings, the worst first; those that do not count say why.
+    pub findings: Vec<Finding>,
+    /// Why there may be more, in sentences.
+    pub unknown: Vec<String>,
+}
+
+/// A kind of document about an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// SPDX 2.3.
+    Spdx,
+    /// CycloneDX 1.6.
+    Cyclonedx,
+    /// OpenVEX 0.2.
+    Openvex,
+    /// SLSA provenance 1.0.
+    Provenance,
+    /// Test results of in-toto.
+    Tests,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Spdx, Self::Cyclonedx, Self::Openvex, Self::Provenance, Self::Tests];
+
+    /// The address that says what a statement is.
+    #[must_use]
+    pub const fn predicate_type(self) -> &'static str {
+        match self {
+            Self::Spdx => "https://spdx.dev/Document",
+            Self::Cyclonedx => "https://cyclonedx.org/bom",
+            Self::Openvex => "https://openvex.dev/ns",
+            Self::Provenance => "https://slsa.dev/provenance/v1",
+            Self::Tests => "https://in-toto.io/attestation/test-result/v0.1",
+        }
+    }
+
+    /// The name of its file.
+    #[must_use]
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Spdx => "spdx.json",
+            Self::Cyclonedx => "cyclonedx.json",
+            Self::Openvex => "openvex.json",
+            Self::Provenance => "provenance.json",
+            Self::Tests => "tests.json",
+        }
+    }
+
+    /// What readers call it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Spdx => "SPDX 2.3",
+            Self::Cyclonedx => "CycloneDX 1.6",
+            Self::Openvex => "OpenVEX",
+            Self::Provenance => "SLSA provenance",
+            Self::Tests => "test results",
+        }
+    }
+}
+
+/// A run of the pipeline.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// When it began.
+    pub began: Epoch,
+    /// How long it took, in seconds; none while it goes on.
+    pub seconds: Option<u64>,
+    /// What it came to, in a word or two.
+    pub outcome: String,
+    /// What became of each image, in the order of the run.
+    pub images: Vec<(String, String)>,
+}
