@@ -8,7 +8,8 @@ use crate::needs::Need;
 use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, host_boot,
-    live_fedora, new, os, outputs, programs, publish, pull, readme, rebuild, sbom, scan, scanners, up, vex,
+    live_fedora, new, os, outputs, programs, publish, pull, readme, rebuild, sbom, scan, scanners, site, up,
+    vex,
 };
 
 /// One end-to-end case.
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Trial> {
         scan::CASES,
         vex::CASES,
         scanners::CASES,
+        site::CASES,
         differential::CASES,
         builder::CASES,
         catalog::CASES,

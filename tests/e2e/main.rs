@@ -30,6 +30,7 @@ mod sample;
 mod sbom;
 mod scan;
 mod scanners;
+mod site;
 mod small_system;
 mod synthetic;
 mod trivy;

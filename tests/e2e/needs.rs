@@ -25,6 +25,8 @@ pub enum Need {
     HostPackages,
     /// The judge of CSAF documents.
     CsafJudge,
+    /// A browser, and what drives and judges it.
+    Browser,
     /// A container engine that can run images.
     Engine,
     /// Kernel and modules for the machines of hosts.
@@ -55,6 +57,12 @@ impl Need {
                 let library = "node_modules/@secvisogram/csaf-validator-lib/basic.js";
                 let is_there = is_installed("node") && crate::vex::judges().join(library).is_file();
                 (!is_there).then(|| "csaf-validator-lib".to_owned())
+            }
+            Self::Browser => {
+                let is_there =
+                    is_installed("node") && crate::site::tools().join("node_modules/axe-core").is_dir();
+                (!(is_there && is_installed("chromium")))
+                    .then(|| "chromium, playwright-core and axe-core".to_owned())
             }
             Self::Engine => {
                 let any = ["podman", "crun", "runc"].into_iter().any(is_installed);

@@ -48,15 +48,15 @@ pub const CASES: &[Case] = &[
 const IMAGE: &str = "static";
 
 /// `calypte serve` on a free port, over the shared store. Ended when dropped.
-struct Served {
+pub struct Served {
     child: Child,
     /// `localhost:PORT`.
-    host: String,
-    token: String,
+    pub host: String,
+    pub token: String,
 }
 
 impl Served {
-    fn start(up: &Up) -> Result<Self> {
+    pub fn start(up: &Up) -> Result<Self> {
         let mut child = up
             .calypte(&["serve", "--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
@@ -80,7 +80,7 @@ impl Drop for Served {
 }
 
 /// An auth file for a registry.
-fn login(directory: &Path, host: &str, token: &str) -> Result<PathBuf> {
+pub fn login(directory: &Path, host: &str, token: &str) -> Result<PathBuf> {
     let file = directory.join("auth.json");
     let auth = base64::engine::general_purpose::STANDARD.encode(format!("ci:{token}"));
     fs_err::write(&file, format!(r#"{{"auths":{{"{host}":{{"auth":"{auth}"}}}}}}"#))?;

@@ -67,6 +67,9 @@ const TOOLS: &[Tool] = &[
     Tool { program: "fsverity", package: "fsverity" },
     Tool { program: "sbverify", package: "sbsigntool" },
     Tool { program: "objdump", package: "binutils" },
+    // What shows the catalog site.
+    Tool { program: "chromium", package: "chromium" },
+    Tool { program: "curl", package: "curl" },
 ];
 
 /// Installs what is missing where this is root on Debian, and gives the names of the programs still missing.
@@ -145,21 +148,42 @@ fn install_python_tools() {
     }
 }
 
-/// The judge of CSAF documents, from npm: below `target/tools/node`.
-const CSAF_JUDGE: &str = "@secvisogram/csaf-validator-lib";
+/// Programs from npm, each set in a directory of its own below `target/tools`.
+struct NodeTools {
+    directory: &'static str,
+    /// A file that is there once they are installed.
+    mark: &'static str,
+    packages: &'static [&'static str],
+}
 
-/// Installs it where there is npm and it is not there yet; the test that needs it says so where it is missing.
+const NODE_TOOLS: &[NodeTools] = &[
+    // The judge of CSAF documents.
+    NodeTools {
+        directory: "node",
+        mark: "node_modules/@secvisogram/csaf-validator-lib/basic.js",
+        packages: &["@secvisogram/csaf-validator-lib@2.0.10"],
+    },
+    // What drives a browser, and what judges whether everyone can use a page.
+    NodeTools {
+        directory: "browser",
+        mark: "node_modules/axe-core/axe.min.js",
+        packages: &["playwright-core@1.65.1", "axe-core@4.14.1"],
+    },
+];
+
+/// Installs them where there is npm and they are not there yet; the tests that need them say so where they are missing.
 fn install_node_tools() {
-    let directory = run::workspace().join("target/tools/node");
-    let is_there = directory.join("node_modules").join(CSAF_JUDGE).join("basic.js").is_file();
-    if is_there || !run::is_installed("npm") {
-        return;
-    }
-    let mut npm =
-        run::command("npm", &["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
-    npm.arg("--prefix").arg(&directory).arg(format!("{CSAF_JUDGE}@2.0.10"));
-    if let Err(error) = run::succeed(&mut npm) {
-        eprintln!("note: {error}");
+    for tools in NODE_TOOLS {
+        let directory = run::workspace().join("target/tools").join(tools.directory);
+        if directory.join(tools.mark).is_file() || !run::is_installed("npm") {
+            continue;
+        }
+        let mut npm =
+            run::command("npm", &["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]);
+        npm.arg("--prefix").arg(&directory).args(tools.packages);
+        if let Err(error) = run::succeed(&mut npm) {
+            eprintln!("note: {error}");
+        }
     }
 }
 

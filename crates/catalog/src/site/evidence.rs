@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use calypte_base::Digest;
-use calypte_formats::oci::Manifest;
+use calypte_formats::oci::{Descriptor, Manifest};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,11 +18,14 @@ use crate::registry::{Key, Problem, Registry};
 const LARGEST: u64 = 32 * 1024 * 1024;
 
 /// Most images whose evidence is kept, and most statements that are read of one.
-const KEPT: usize = 256;
+const KEPT: usize = 2048;
 const MOST: usize = 64;
 
-/// The media type of a bundle, and of an envelope as older tools attach it.
+/// The media type of a bundle.
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+/// The annotation with which a bundle announces what it holds.
+const PREDICATE: &str = "dev.sigstore.bundle.predicateType";
 
 /// The address of a signature's statement.
 const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -115,7 +118,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// All that is said of an image.
+    /// All that is said of an image; or, of `wanted`, that alone: bills of materials are large, and not looked at then.
     ///
     /// # Errors
     /// When the registry cannot be read.
@@ -125,9 +128,13 @@ impl Files {
         name: &str,
         manifest: &Digest,
         known: Option<&Known>,
+        wanted: Option<Kind>,
     ) -> Result<Arc<Evidence>, Problem> {
-        let referrers = registry.referrers(name, manifest)?;
-        let mut key = format!("{name} {manifest}");
+        let mut referrers = registry.referrers(name, manifest)?;
+        if let Some(wanted) = wanted {
+            referrers.retain(|referrer| may_be(referrer, wanted));
+        }
+        let mut key = format!("{name} {manifest} {}", wanted.map_or("", Kind::file));
         referrers.iter().for_each(|referrer| key.push_str(&referrer.digest.hex()));
         known
             .iter()
@@ -152,7 +159,7 @@ impl Files {
             evidence.statements.push(Said { kind, key, referrer: referrer.digest });
         }
         for (kind, digest) in known.iter().flat_map(|known| &known.documents) {
-            if seen.contains(kind) {
+            if seen.contains(kind) || wanted.is_some_and(|wanted| wanted != *kind) {
                 continue;
             }
             if let Some(document) =
@@ -187,13 +194,19 @@ pub(super) fn document(
     known: Option<&Known>,
     kind: Kind,
 ) -> Result<Option<Vec<u8>>, Problem> {
-    for referrer in registry.referrers(name, manifest)?.iter().take(MOST) {
+    let referrers = registry.referrers(name, manifest)?;
+    for referrer in referrers.iter().filter(|referrer| may_be(referrer, kind)).take(MOST) {
         let found = statement(registry, name, &referrer.digest, manifest);
         if let Some(found) = found.filter(|found| found.kind == kind.predicate_type()) {
             return Ok(serde_json::to_vec(&found.predicate).ok());
         }
     }
     Ok(known.and_then(|known| known.documents.get(&kind)).and_then(|digest| own(registry, digest)))
+}
+
+/// Whether a referrer may hold a statement of this kind: one that does not say what it holds may.
+fn may_be(referrer: &Descriptor, kind: Kind) -> bool {
+    referrer.annotations.get(PREDICATE).is_none_or(|announced| announced == kind.predicate_type())
 }
 
 /// A document that the factory made.

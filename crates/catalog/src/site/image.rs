@@ -191,7 +191,7 @@ fn vex(statements: &[Vex]) -> Markup {
     let rows = html! {
         @for statement in statements {
             tr {
-                th scope="row" { (statement.flaw) }
+                th scope="row" { (flaw_link(&statement.flaw)) }
                 td { (statement.status.replace('_', " ")) }
                 td { @if let Some(justification) = &statement.justification { (justification.replace('_', " ")) } }
                 td { @for package in &statement.packages { code { (package) } " " } }

@@ -198,7 +198,7 @@ impl Desk<'_> {
     }
 
     fn evidence(&self, name: &str, digest: &Digest) -> Result<Arc<Evidence>, Problem> {
-        self.site.files.of(self.registry, name, digest, self.known(digest))
+        self.site.files.of(self.registry, name, digest, self.known(digest), None)
     }
 
     fn image(&self, name: &str, key: &Key) -> Result<String, Problem> {
@@ -240,14 +240,16 @@ impl Desk<'_> {
         Ok(flaws::list(&shown, all.len(), &filter, scanned))
     }
 
-    fn flaw(&self, name: &str) -> Result<Option<Reply>, Problem> {
+    fn flaw(&self, flaw_name: &str) -> Result<Option<Reply>, Problem> {
         let all = self.flaws()?;
-        let flaw = all.get(name);
+        let flaw = all.get(flaw_name);
         let mut said = Vec::new();
         for repository in self.all()? {
             for platform in repository.images.iter().flat_map(|tagged| &tagged.image.platforms) {
-                let evidence = self.evidence(&repository.name, &platform.digest)?;
-                let about = evidence.vex.iter().filter(|vex| vex.flaw == name);
+                let (name, digest) = (&repository.name, &platform.digest);
+                let known = self.known(digest);
+                let evidence = self.site.files.of(self.registry, name, digest, known, Some(Kind::Openvex))?;
+                let about = evidence.vex.iter().filter(|vex| vex.flaw == flaw_name);
                 said.extend(about.map(|vex| {
                     (repository.name.clone(), evidence::Vex { packages: Vec::new(), ..vex.clone() })
                 }));
@@ -256,7 +258,7 @@ impl Desk<'_> {
         said.sort();
         said.dedup();
         let status = if flaw.is_none() && said.is_empty() { 404 } else { 200 };
-        Ok(Some(Reply { status, ..Reply::new(HTML, flaws::one(flaw, name, &said)) }))
+        Ok(Some(Reply { status, ..Reply::new(HTML, flaws::one(flaw, flaw_name, &said)) }))
     }
 
     fn feed(&self, feed: &Feed) -> Result<String, Problem> {

@@ -8,43 +8,60 @@ use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, 
 
 /// Renders a text. The first heading is left out: the page has it.
 pub(super) fn render(markdown: &str) -> Markup {
-    let mut first = true;
-    let mut in_title = false;
+    let mut titles = Titles::Ahead;
     let parser = Parser::new_ext(markdown, Options::ENABLE_TABLES);
-    let events = parser.filter_map(move |event| match event {
-        Event::Start(Tag::Heading { level: HeadingLevel::H1, .. }) if first => {
-            (first, in_title) = (false, true);
-            None
-        }
-        Event::End(TagEnd::Heading(HeadingLevel::H1)) if in_title => {
-            in_title = false;
-            None
-        }
-        _ if in_title => None,
-        // A block that scrolls by itself must be reached by keyboard.
-        Event::Start(Tag::CodeBlock(_)) => Some(Event::Html(CowStr::Borrowed("<pre tabindex=\"0\"><code>"))),
-        Event::End(TagEnd::CodeBlock) => Some(Event::Html(CowStr::Borrowed("</code></pre>\n"))),
-        Event::Html(_)
-        | Event::InlineHtml(_)
-        | Event::Start(Tag::HtmlBlock)
-        | Event::End(TagEnd::HtmlBlock) => None,
-        Event::Start(Tag::Heading { level, .. }) => Some(Event::Start(Tag::Heading {
-            level: lower(level),
-            id: None,
-            classes: Vec::new(),
-            attrs: Vec::new(),
-        })),
-        Event::End(TagEnd::Heading(level)) => Some(Event::End(TagEnd::Heading(lower(level)))),
-        Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
-            Some(Event::Start(Tag::Link { link_type, dest_url: address(dest_url), title, id }))
-        }
-        // Pictures of elsewhere are not loaded; their texts stay.
-        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => None,
-        other => Some(other),
-    });
+    let events = parser.filter(move |event| !titles.takes(event)).flat_map(shown);
     let mut text = String::new();
     html::push_html(&mut text, events);
     PreEscaped(without_styles(&text))
+}
+
+/// Where in the text the first heading is.
+enum Titles {
+    Ahead,
+    Here,
+    Behind,
+}
+
+impl Titles {
+    /// Whether an event is a part of it.
+    fn takes(&mut self, event: &Event<'_>) -> bool {
+        match (&self, event) {
+            (Self::Ahead, Event::Start(Tag::Heading { level: HeadingLevel::H1, .. })) => *self = Self::Here,
+            (Self::Here, Event::End(TagEnd::Heading(_))) => *self = Self::Behind,
+            (Self::Here, _) => {}
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// What is shown of an event. What scrolls by itself can be reached by keyboard.
+fn shown(event: Event<'_>) -> Vec<Event<'_>> {
+    let html = |text: &'static str| Event::Html(CowStr::Borrowed(text));
+    match event {
+        Event::Start(Tag::CodeBlock(_)) => vec![html("<pre tabindex=\"0\"><code>")],
+        Event::End(TagEnd::CodeBlock) => vec![html("</code></pre>\n")],
+        Event::Start(Tag::Table(alignments)) => {
+            let around = html("<div class=\"wide\" role=\"group\" aria-label=\"Table\" tabindex=\"0\">");
+            vec![around, Event::Start(Tag::Table(alignments))]
+        }
+        Event::End(TagEnd::Table) => vec![Event::End(TagEnd::Table), html("</div>\n")],
+        // Pictures of elsewhere are not loaded; their texts stay.
+        Event::Html(_)
+        | Event::InlineHtml(_)
+        | Event::Start(Tag::HtmlBlock | Tag::Image { .. })
+        | Event::End(TagEnd::HtmlBlock | TagEnd::Image) => Vec::new(),
+        Event::Start(Tag::Heading { level, .. }) => {
+            let level = lower(level);
+            vec![Event::Start(Tag::Heading { level, id: None, classes: Vec::new(), attrs: Vec::new() })]
+        }
+        Event::End(TagEnd::Heading(level)) => vec![Event::End(TagEnd::Heading(lower(level)))],
+        Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+            vec![Event::Start(Tag::Link { link_type, dest_url: address(dest_url), title, id })]
+        }
+        other => vec![other],
+    }
 }
 
 /// Alignments come as inline styles, which the site's policy forbids: they become classes.

@@ -31,7 +31,7 @@ pub(super) struct Repository {
 /// An image and its tags.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Tagged {
-    /// The tags, longest first: the most exact one.
+    /// The tags, longest first: the most exact one; `latest`, which says nothing, last.
     pub tags: Vec<String>,
     /// When the last of them was moved here, in seconds since 1970.
     pub moved: Option<Epoch>,
@@ -134,7 +134,7 @@ impl Shelf {
         for (digest, (mut tags, moved)) in groups {
             // What cannot be read is not shown: a tag that was deleted meanwhile, a document of another kind.
             let Ok(image) = self.image(registry, name, &Key::Digest(digest)) else { continue };
-            tags.sort_by(|left, right| (right.len(), left).cmp(&(left.len(), right)));
+            tags.sort_by_key(|tag| (tag.starts_with("latest"), std::cmp::Reverse(tag.len()), tag.clone()));
             images.push(Tagged { tags, moved, image });
         }
         let place = |tagged: &Tagged| {
