@@ -3,6 +3,7 @@
 
 mod provenance;
 mod results;
+mod summary;
 
 use calypte_base::Digest;
 use calypte_trust::sigstore::Statement;
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 pub use provenance::{Material, Provenance, Tool};
 pub use results::{Finding, TestRun, test_result, vulnerabilities};
+pub use summary::{Summary, verification_summary};
 
 /// How an image was made (<https://slsa.dev/spec/v1.0/provenance>).
 pub const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
@@ -23,6 +25,9 @@ pub const OPENVEX: &str = "https://openvex.dev/ns";
 pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 /// What a scan found (<https://github.com/in-toto/attestation/tree/main/spec/predicates/vuln.md>, version 0.2).
 pub const VULNERABILITIES: &str = "https://in-toto.io/attestation/vulns/v0.2";
+
+/// What a gate said of an image (<https://slsa.dev/spec/v1.0/verification_summary>).
+pub const VERIFICATION_SUMMARY: &str = "https://slsa.dev/verification_summary/v1";
 
 /// A statement about an image of this name; `manifest` is what is spoken of.
 #[must_use]

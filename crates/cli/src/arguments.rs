@@ -103,6 +103,8 @@ pub enum Command {
     Test(commands::test::Arguments),
     /// Fetch an image from a registry, without what is on the machine already
     Pull(commands::pull::Arguments),
+    /// Ask the policy whether an image may be published
+    Gate(commands::gate::Arguments),
     /// Publish images in a registry, under all their tags
     Push(commands::push::Arguments),
     /// Sign an image that is in a layout or a registry

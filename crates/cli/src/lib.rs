@@ -71,6 +71,7 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Test(arguments) => commands::test::run(session, arguments),
         Command::Pull(arguments) => commands::pull::run(session, arguments),
         Command::Push(arguments) => commands::push::run(session, arguments),
+        Command::Gate(arguments) => commands::gate::run(session, arguments),
         Command::Sign(arguments) => commands::sign::run(session, arguments),
         Command::Verify(arguments) => commands::verify::run(session, arguments),
         Command::Key(arguments) => commands::key::run(arguments),

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use calypte_advisory::FixState;
+use calypte_advisory::database::Database;
 use calypte_attest::{
-    CYCLONEDX, Material, OPENVEX, PROVENANCE, Provenance, SPDX, TEST_RESULT, TestRun, Tool, statement,
+    CYCLONEDX, Material, OPENVEX, PROVENANCE, Provenance, SPDX, Summary, TEST_RESULT, TestRun, Tool,
+    VERIFICATION_SUMMARY, VULNERABILITIES, statement, verification_summary,
 };
-use calypte_base::{Architecture, Digest};
+use calypte_base::{Architecture, Digest, Epoch};
 use calypte_definition::ImageId;
 use calypte_formats::oci::{Descriptor, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
 use calypte_image::Index;
+use calypte_policy::Verdict;
 use calypte_publish::{attach, attach_by_tag};
 use calypte_sbom::write::{cyclonedx16, spdx23};
 use calypte_store::Silent;
@@ -18,7 +22,7 @@ use calypte_trust::sigstore::{Bundle, Referrer, SigningKey, Statement};
 
 use crate::build::Inputs;
 use crate::factory::Factory;
-use crate::scan::Knowledge;
+use crate::scan::{Knowledge, ScanReport, scan};
 use crate::testing::TestReport;
 use crate::vex::Publisher;
 
@@ -35,9 +39,21 @@ pub struct Evidence {
     pub legacy: bool,
 }
 
+/// What was found out of an image once it was built.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The time that is written into statements which name one; none: the factory's.
+    pub at: Option<Epoch>,
+    /// The tests that were run, by architecture.
+    pub tests: BTreeMap<Architecture, TestReport>,
+    /// What scans found, by architecture; where none was made one is, if advisories were ever read.
+    pub scans: BTreeMap<Architecture, ScanReport>,
+    /// What the gate said.
+    pub verdict: Option<Verdict>,
+}
+
 impl Factory<'_> {
-    /// Signs an index and each of its images, and attaches all that is known of each; how many statements. `tests` are those
-    /// that were run, by architecture.
+    /// Signs an index and each of its images, and attaches all that is known of each; how many statements.
     ///
     /// # Errors
     /// When the image cannot be read again, or the registry does not take something.
@@ -48,32 +64,58 @@ impl Factory<'_> {
         registry: &Registry,
         repository: &str,
         evidence: &Evidence,
-        tests: &BTreeMap<Architecture, TestReport>,
+        facts: &Facts,
     ) -> Result<usize> {
-        let mut count = 0;
+        let (mut count, mut inputs) = (0, Vec::new());
         for made in index.images() {
             self.stop_if_interrupted()?;
             let architecture = made.architecture();
-            let tested = tests.get(&architecture);
-            let statements = self.statements(
-                (image, universe),
-                architecture,
-                &made.digest(),
-                repository,
-                evidence,
-                tested,
-            )?;
+            let about = (architecture, made.digest());
+            let statements = self.statements((image, universe), about, repository, evidence, facts)?;
             let manifest = made.manifest();
             let subject = descriptor(MEDIA_TYPE_MANIFEST, manifest.digest, manifest.size);
-            count += self.attach_all(registry, repository, &subject, &statements, evidence)?;
+            let attached = self.attach_all(registry, repository, &subject, &statements, evidence)?;
+            count += attached.len();
+            inputs.extend(attached);
         }
         let document = index.document();
         let subject = descriptor(MEDIA_TYPE_INDEX, document.digest, document.size);
-        count += self.attach_all(registry, repository, &subject, &[], evidence)?;
+        let said: Vec<Statement> = facts
+            .verdict
+            .iter()
+            .map(|verdict| self.summary(verdict, inputs.clone(), repository, evidence, facts))
+            .collect();
+        count += self.attach_all(registry, repository, &subject, &said, evidence)?.len();
         Ok(count)
     }
 
-    /// The signature of a manifest, and these statements about it.
+    /// The gate's verdict, which rests on these signed statements.
+    fn summary(
+        &self,
+        verdict: &Verdict,
+        inputs: Vec<Digest>,
+        repository: &str,
+        evidence: &Evidence,
+        facts: &Facts,
+    ) -> Statement {
+        let excepted = verdict.excepted.iter().map(|one| {
+            let what = one.refusal.term.as_ref().map_or_else(String::new, |term| format!(":{term}"));
+            (format!("{}{what}", one.refusal.rule), one.reason.clone(), one.until.clone())
+        });
+        let predicate = verification_summary(&Summary {
+            verifier: evidence.builder.clone(),
+            version: evidence.publisher.tool.version.clone(),
+            at: facts.at.unwrap_or(self.settings.now),
+            resource: format!("{repository}@{}", verdict.digest),
+            policy: verdict.policy,
+            inputs,
+            passed: verdict.passed,
+            excepted: excepted.collect(),
+        });
+        statement(repository, &verdict.digest, VERIFICATION_SUMMARY, predicate)
+    }
+
+    /// The signature of a manifest, and these statements about it; the digests of the bundles.
     fn attach_all(
         &self,
         registry: &Registry,
@@ -81,7 +123,7 @@ impl Factory<'_> {
         subject: &Descriptor,
         statements: &[Statement],
         evidence: &Evidence,
-    ) -> Result<usize> {
+    ) -> Result<Vec<Digest>> {
         let key = &evidence.key;
         let said: Vec<(&str, Bundle)> = statements
             .iter()
@@ -101,18 +143,17 @@ impl Factory<'_> {
             let said: Vec<(&str, &Bundle)> = said.iter().map(|(kind, bundle)| (*kind, bundle)).collect();
             attach_by_tag(registry, self.store(), repository, &subject.digest, &said, key, &Silent)?;
         }
-        Ok(bundles.len())
+        Ok(bundles.iter().map(|(_, bundle)| Digest::of(bundle)).collect())
     }
 
     /// All that is known of one machine's image.
-    fn statements(
+    pub(crate) fn statements(
         &self,
         (image, universe): (&ImageId, &str),
-        architecture: Architecture,
-        manifest: &Digest,
+        (architecture, manifest): (Architecture, Digest),
         repository: &str,
         evidence: &Evidence,
-        tested: Option<&TestReport>,
+        facts: &Facts,
     ) -> Result<Vec<Statement>> {
         let lock = self.current_lock(universe, &image.family)?;
         let inputs = self.inputs(&lock, image, architecture)?;
@@ -136,8 +177,19 @@ impl Factory<'_> {
             let knowledge = Knowledge::read(Some(&self.settings.catalog), &[], &[])?;
             let vex = self.vex(image, universe, architecture, &database, &knowledge, Some(repository))?;
             predicates.push((OPENVEX, json(evidence.publisher.openvex(&vex.decided))?));
+            let made;
+            let found = match facts.scans.get(&architecture) {
+                Some(found) => found,
+                None => {
+                    made = scan(&bill, &database, &knowledge, self.settings.now)?;
+                    &made
+                }
+            };
+            let at = facts.at.unwrap_or(self.settings.now).to_string();
+            predicates
+                .push((VULNERABILITIES, vulnerabilities(found, &tool.version, &state(&database)?, &at)));
         }
-        if let Some(report) = tested {
+        if let Some(report) = facts.tests.get(&architecture) {
             let runs = report.tests.iter().map(|test| TestRun {
                 name: test.name.clone(),
                 failure: test.failure.clone(),
@@ -145,7 +197,7 @@ impl Factory<'_> {
             });
             predicates.push((TEST_RESULT, calypte_attest::test_result(&runs.collect::<Vec<_>>())));
         }
-        let of = |(kind, predicate)| statement(repository, manifest, kind, predicate);
+        let of = |(kind, predicate)| statement(repository, &manifest, kind, predicate);
         Ok(predicates.into_iter().map(of).collect())
     }
 
@@ -193,6 +245,31 @@ impl Factory<'_> {
         let digest = Digest::of(text.as_bytes());
         Ok(Material { uri: format!("urn:calypte:catalog:{path}"), digest, annotations: BTreeMap::new() })
     }
+}
+
+/// A digest over the feeds of a database: two that are the same find the same.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn state(database: &Database) -> Result<String> {
+    let sources = database.sources()?;
+    let sources: Vec<String> =
+        sources.iter().map(|stored| format!("{} {}", stored.source.name, stored.source.digest)).collect();
+    Ok(Digest::of(sources.join("\n").as_bytes()).to_string())
+}
+
+/// What a scan found and counts.
+fn vulnerabilities(report: &ScanReport, version: &str, state: &str, at: &str) -> serde_json::Value {
+    let findings = report.counting().map(|finding| calypte_attest::Finding {
+        id: finding.vulnerability.clone(),
+        severity: finding.severity.clone(),
+        package: finding.purl.clone(),
+        fixed: match &finding.state {
+            FixState::Fixed(versions) => versions.iter().next_back().cloned(),
+            _ => None,
+        },
+    });
+    calypte_attest::vulnerabilities(version, state, at, &findings.collect::<Vec<_>>())
 }
 
 fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descriptor {

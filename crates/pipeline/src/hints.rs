@@ -4,6 +4,7 @@ use anyhow::Error;
 use calypte_definition::UnknownImage;
 use calypte_delta::DeltaError;
 use calypte_image::{ImageError, OutputError, ReadError};
+use calypte_policy::PolicyError;
 use calypte_publish::PublishError;
 use calypte_resolve::{LockError, ResolveError};
 use calypte_rootfs::assemble::AssembleError;
@@ -39,6 +40,7 @@ pub fn hint(error: &Error) -> Option<String> {
             .or_else(|| cause.downcast_ref::<ReferenceError>()?.hint())
             .or_else(|| cause.downcast_ref::<RegistryError>()?.hint())
             .or_else(|| cause.downcast_ref::<PublishError>()?.hint())
+            .or_else(|| cause.downcast_ref::<PolicyError>()?.hint())
             .or_else(|| cause.downcast_ref::<KeyFileError>()?.hint())
             .or_else(|| cause.downcast_ref::<UniverseError>()?.hint())
             .or_else(|| cause.downcast_ref::<ResolveError>()?.hint())

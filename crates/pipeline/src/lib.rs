@@ -17,12 +17,14 @@ pub mod evidence;
 pub mod factory;
 #[cfg(test)]
 mod fixture;
+pub mod gate;
 mod hints;
 pub mod layers;
 pub mod lifecycle;
 pub mod lock;
 pub mod os;
 pub mod overview;
+pub mod propose;
 pub mod publish;
 pub mod pull;
 pub mod readme;

@@ -190,7 +190,7 @@ impl Factory<'_> {
 
     /// Chooses the packages of every image of a family; the packages' dates are not known yet. Adds what the indexes say
     /// of them to `records`.
-    fn resolve_family<'u>(
+    pub(crate) fn resolve_family<'u>(
         &self,
         family: &str,
         universe: &'u Universe,
@@ -228,7 +228,12 @@ impl Factory<'_> {
     }
 
     /// Unpacks every package, to learn its date and to look up its maintainer scripts.
-    fn inspect(&self, locks: &mut [Lock], definition: &UniverseDefinition, rules: &Rules) -> Result<()> {
+    pub(crate) fn inspect(
+        &self,
+        locks: &mut [Lock],
+        definition: &UniverseDefinition,
+        rules: &Rules,
+    ) -> Result<()> {
         self.settings.reporter.step("reading packages");
         let all: BTreeMap<Digest, &LockedPackage> = locks
             .iter()

@@ -1,9 +1,7 @@
 //! An image of the catalog into a registry: built, pushed, its tags moved.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result};
-use calypte_base::{Architecture, Digest};
+use calypte_base::Digest;
 use calypte_definition::ImageId;
 use calypte_publish::{Move, Published, move_tag, push_index};
 use calypte_store::Silent;
@@ -11,10 +9,9 @@ use calypte_store::registry::{Mount, Reference, Registry, RegistrySettings};
 use serde::Serialize;
 
 use crate::build::BuildRequest;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Facts};
 use crate::factory::Factory;
 use crate::hints::hinted;
-use crate::testing::TestReport;
 
 /// Where images are published.
 #[derive(Debug)]
@@ -85,7 +82,7 @@ impl Factory<'_> {
         image: &ImageId,
         universe: &str,
         target: &Target,
-        tests: &BTreeMap<Architecture, TestReport>,
+        facts: &Facts,
     ) -> Result<PublishedImage> {
         let request = BuildRequest {
             image: image.clone(),
@@ -107,7 +104,7 @@ impl Factory<'_> {
         let statements = match &target.evidence {
             None => 0,
             Some(evidence) => self
-                .attach_evidence((image, universe), &built.index, &registry, &repository, evidence, tests)
+                .attach_evidence((image, universe), &built.index, &registry, &repository, evidence, facts)
                 .with_context(context)?,
         };
         let mut moved = Vec::new();

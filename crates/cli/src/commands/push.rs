@@ -1,21 +1,18 @@
 //! `calypte push`: images of the catalog to a registry.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use calypte_base::Architecture;
 use calypte_definition::ImageId;
 use calypte_pipeline::Factory;
-use calypte_pipeline::evidence::Evidence;
+use calypte_pipeline::evidence::Facts;
 use calypte_pipeline::publish::{PublishedImage, Target};
-use calypte_pipeline::testing::{Probe, TestReport};
-use calypte_pipeline::vex::Publisher;
-use calypte_sbom::write::Tool;
+use calypte_pipeline::testing::Probe;
 use calypte_store::registry::RegistrySettings;
 use serde::Serialize;
 
 use super::DEFAULT_UNIVERSE;
+use super::signing::Signing;
 use crate::Verdict;
 use crate::output::{self, Table};
 use crate::session::Session;
@@ -45,57 +42,23 @@ pub struct Arguments {
     /// Ask a registry on this machine over http
     #[arg(long)]
     plain_http: bool,
-    /// Sign each image with this private key (P-256, PEM), and attach what is known of it
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
-    /// Also attach signatures and statements in the form that cosign had before version 3
-    #[arg(long, requires = "key")]
-    legacy_signatures: bool,
+    #[command(flatten)]
+    signing: Signing,
     /// Run the tests of the images for this machine first: an image that fails one is not published, and the outcome is
     /// attached
     #[arg(long, requires = "key")]
     test: bool,
-    /// Who answers for the builder, in the provenance: an address, or a name of its own
-    #[arg(long, value_name = "ID", default_value = "urn:calypte:local", requires = "key")]
-    builder: String,
-    /// Who answers for the documents
-    #[arg(long, value_name = "NAME", default_value = "Calypte", requires = "key")]
-    author: String,
-}
-
-impl Arguments {
-    fn evidence(&self, key: &Path) -> Result<Evidence> {
-        Ok(Evidence {
-            key: super::key::signing_key(key)?,
-            publisher: Publisher {
-                name: self.author.clone(),
-                namespace: super::vex::NAMESPACE.to_owned(),
-                tool: Tool {
-                    name: "calypte".to_owned(),
-                    version: env!("CARGO_PKG_VERSION").to_owned(),
-                    organization: self.author.clone(),
-                },
-                repositories: Some(self.to.trim_end_matches('/').to_owned()),
-            },
-            builder: self.builder.clone(),
-            legacy: self.legacy_signatures,
-        })
-    }
 }
 
 /// Runs the tests of an image for this machine; a failed one is an error.
-fn test(
-    factory: &Factory<'_>,
-    image: &ImageId,
-    universe: &str,
-) -> Result<BTreeMap<Architecture, TestReport>> {
+fn test(factory: &Factory<'_>, image: &ImageId, universe: &str) -> Result<Facts> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let architecture = super::native_architecture();
     let report = factory.test(image, universe, architecture, None, &Probe { program: &program })?;
     if let Some(failed) = report.tests.iter().find(|test| test.failure.is_some()) {
         bail!("its test `{}` failed: {}", failed.name, failed.failure.as_deref().unwrap_or_default());
     }
-    Ok(BTreeMap::from([(architecture, report)]))
+    Ok(Facts { tests: BTreeMap::from([(architecture, report)]), ..Facts::default() })
 }
 
 #[derive(Debug, Serialize)]
@@ -124,14 +87,14 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
             plain_http: arguments.plain_http,
             auth_files: session.auth_files()?,
         },
-        evidence: arguments.key.as_deref().map(|file| arguments.evidence(file)).transpose()?,
+        evidence: arguments.signing.evidence(&arguments.to)?,
         same_store: false,
     };
     let mut report = Report { images: Vec::new(), failures: Vec::new() };
     for image in images {
         let tested =
-            if arguments.test { test(&factory, &image, &arguments.universe) } else { Ok(BTreeMap::new()) };
-        match tested.and_then(|tests| factory.publish(&image, &arguments.universe, &target, &tests)) {
+            if arguments.test { test(&factory, &image, &arguments.universe) } else { Ok(Facts::default()) };
+        match tested.and_then(|facts| factory.publish(&image, &arguments.universe, &target, &facts)) {
             Ok(published) => report.images.push(published),
             Err(_) if session.was_interrupted() => bail!("interrupted"),
             Err(error) => report.failures.push(calypte_pipeline::up::Failure::of(&image.to_string(), &error)),

@@ -1,12 +1,13 @@
 //! `calypte up`: everything at once: lock what is not locked, build all images, test them, show them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use calypte_base::Architecture;
 use calypte_pipeline::Factory;
+use calypte_pipeline::evidence::Facts;
 use calypte_pipeline::testing::Probe;
 use calypte_pipeline::up::{UpReport, UpRequest};
 
@@ -101,7 +102,7 @@ fn serve(session: &Session, factory: &Factory<'_>, request: &UpRequest, listen: 
                 if session.was_interrupted() {
                     break;
                 }
-                match factory.publish(&image, &request.universe, &target, &BTreeMap::new()) {
+                match factory.publish(&image, &request.universe, &target, &Facts::default()) {
                     Ok(image) => published.push(image),
                     Err(error) => crate::failure::line(&format!("warning: {error:#}")),
                 }

@@ -16,13 +16,16 @@ use calypte_base::Architecture;
 use calypte_definition::ImageId;
 use calypte_definition::test::Test;
 use calypte_image::Output;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use engine::{EngineKind, ImageUnderTest};
 pub use runner::{Probe, TestOutcome};
 
 use crate::build::BuildRequest;
 use crate::factory::Factory;
+
+/// With what the reason begins why a test was not run on a machine of another kind, where its definition says so.
+pub const NOT_EMULATED: &str = "cannot be emulated: ";
 
 /// Whether this machine's processor runs the architecture's programs itself.
 fn is_native(architecture: Architecture) -> bool {
@@ -36,7 +39,7 @@ fn unique_tag() -> String {
 }
 
 /// What an image's tests came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestReport {
     /// The image.
     pub image: String,
@@ -115,7 +118,7 @@ impl Factory<'_> {
                 continue;
             }
             if let Some(why) = test.sandbox.native.as_deref().filter(|_| !is_native(architecture)) {
-                tests.push(TestOutcome::skipped(test, &format!("cannot be emulated: {why}")));
+                tests.push(TestOutcome::skipped(test, &format!("{NOT_EMULATED}{why}")));
                 continue;
             }
             let directory = scratch.path().join(format!("test-{number}"));

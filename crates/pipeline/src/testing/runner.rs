@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use calypte_base::TreePath;
 use calypte_definition::test::{Start, Step, Test, TextCheck, Wait};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::engine::{Container, ContainerSpec, Engine, ImageUnderTest};
 use super::process::{self, Finished};
 
 /// What came of one test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestOutcome {
     /// The test's name in the definition.
     pub name: String,
     /// Why it failed; `None` when it passed.
     pub failure: Option<String>,
     /// Why it was not run.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
 }
 

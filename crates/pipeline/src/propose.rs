@@ -1,0 +1,80 @@
+//! What locks would be if families were locked now: nothing is written. A family that cannot be locked is told, and does not
+//! stop the others. Whatever a proposed lock names is in the store, and was looked into: a lock that is accepted can be built.
+
+use anyhow::Result;
+use calypte_base::{Architecture, Digest};
+use calypte_definition::ImageId;
+use calypte_resolve::Lock;
+
+use crate::factory::Factory;
+
+/// What locking a family would give.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The family.
+    pub family: String,
+    /// The lock that the catalog has, where it is what the definition asks for.
+    pub current: Option<Lock>,
+    /// The lock that it would get; why it gets none.
+    pub proposed: Result<Lock>,
+}
+
+impl Factory<'_> {
+    /// Proposes a lock for each of these families, out of the newest state of a universe.
+    ///
+    /// # Errors
+    /// When the universe cannot be had, or the user wants it to stop.
+    pub fn propose(&self, universe: &str, families: &[String]) -> Result<Vec<Proposal>> {
+        let (definition, rules) = self.universe(universe)?;
+        let universe = self.load_universe(universe)?;
+        let fetcher = universe.fetcher(&self.fetcher(definition));
+        let keys = self.keys(definition)?;
+        let mut all = Vec::new();
+        for family in families {
+            self.stop_if_interrupted()?;
+            let propose = || -> Result<Lock> {
+                let mut records = Vec::new();
+                let lock = self.resolve_family(family, &universe, &mut records)?;
+                // Fetched before it is accepted: a mirror that lists what it does not have breaks no build later.
+                self.fetch_with(&fetcher, definition, lock.packages.values().flatten())?;
+                calypte_universe::vouch(definition, &keys, self.store(), &records, self.settings.now)?;
+                let mut locks = [lock];
+                self.inspect(&mut locks, definition, rules)?;
+                let [mut lock] = locks;
+                lock.images = self.seals(&lock)?;
+                Ok(lock)
+            };
+            let proposed = propose();
+            self.stop_if_interrupted()?;
+            let current = self.settings.catalog.read_lock(&definition.universe, family).ok().flatten();
+            let current = current.filter(|lock| matches!(self.lock_problem(lock), Ok(None)));
+            all.push(Proposal { family: family.clone(), current, proposed });
+        }
+        Ok(all)
+    }
+
+    /// Writes a proposed lock into the catalog.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn accept(&self, lock: &Lock) -> Result<()> {
+        self.settings.catalog.write_lock(lock)?;
+        Ok(())
+    }
+
+    /// The lock that the catalog has of a family.
+    ///
+    /// # Errors
+    /// When there is none, or it is out of date.
+    pub fn lock_of(&self, universe: &str, family: &str) -> Result<Lock> {
+        self.current_lock(universe, family)
+    }
+
+    /// The digest of all that an image of a lock is made from: two that are the same are the same image.
+    ///
+    /// # Errors
+    /// When the lock does not have the image.
+    pub fn build_key(&self, lock: &Lock, image: &ImageId, architecture: Architecture) -> Result<Digest> {
+        self.key(&self.inputs(lock, image, architecture)?, &self.layer_options())
+    }
+}
