@@ -36,6 +36,8 @@ const LINE: &[&str] = &[
     "calypte-publish",
     "calypte-pipeline",
     "calypte-catalog",
+    // After the catalog for its tests, which publish to its registry.
+    "calypte-refresh",
     "calypte-host",
     "calypte-cli",
     "calypte-tests",
@@ -59,7 +61,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("ureq", &["calypte-store"]),
     ("resolvo", &["calypte-resolve"]),
     ("regorus", &["calypte-policy"]),
-    ("rusqlite", &["calypte-rpmdb", "calypte-advisory"]),
+    ("rusqlite", &["calypte-rpmdb", "calypte-advisory", "calypte-refresh"]),
     ("granit-parser", &["calypte-definition", "calypte-formats"]),
     ("indicatif", &["calypte-cli"]),
     ("tokio", &["calypte-catalog", "calypte-host"]),

@@ -13,7 +13,7 @@ use calypte_advisory::vex::{self, Scanned, Statement, derive, reviewed};
 use calypte_advisory::{Finding, FixState};
 use calypte_base::{Digest, Epoch};
 use calypte_definition::yaml;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::bill::Bill;
 use crate::catalog::{CatalogDirectory, Mistakes};
@@ -78,7 +78,7 @@ fn rules(file: &str, text: &str) -> Result<Vec<IgnoreRule>> {
 }
 
 /// What a scan found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ScanReport {
     /// What was scanned.
     pub subject: String,

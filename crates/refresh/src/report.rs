@@ -1,0 +1,176 @@
+//! What a run came to: one JSON document a run, written after each image, so that a run that was killed left one too.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use calypte_base::{Architecture, Digest, Epoch};
+use calypte_pipeline::catalog::write_whole;
+use calypte_policy::Refusal;
+use serde::{Deserialize, Serialize};
+
+use crate::risk::Class;
+
+/// What a run came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The schema: `calypte.pipeline-run/1`.
+    pub schema: String,
+    /// Its name: when it began, and the number of its process.
+    pub id: String,
+    /// The universe.
+    pub universe: String,
+    /// When it began.
+    pub started: Epoch,
+    /// When it ended; none while it runs, and for one that was killed.
+    pub ended: Option<Epoch>,
+    /// The families that were looked at.
+    pub families: usize,
+    /// The families whose locks changed.
+    pub locked: Vec<String>,
+    /// The families that keep their old locks, and why.
+    pub held: Vec<Held>,
+    /// The images that were worked on.
+    pub images: Vec<ImageReport>,
+    /// Images that are up to date.
+    pub fresh: usize,
+    /// Why the pipeline paused itself.
+    pub paused: Option<String>,
+}
+
+/// A family that keeps its old lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The family.
+    pub family: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What became of an image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImageReport {
+    /// The image.
+    pub image: String,
+    /// Why it was to be made anew.
+    pub reason: String,
+    /// How urgent that was.
+    pub class: Class,
+    /// The machines whose images changed.
+    pub architectures: Vec<Architecture>,
+    /// How it ended.
+    pub ended: Ended,
+    /// Digest of the index, where it was built.
+    pub digest: Option<Digest>,
+    /// Where it was published, with its tags.
+    pub references: Vec<String>,
+    /// What the gate refused.
+    pub refusals: Vec<Refusal>,
+    /// Why it could not be done, with the cure.
+    pub error: Option<String>,
+    /// The flaws that it lost.
+    pub fixed: Vec<Fixed>,
+}
+
+/// How work on an image ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// It was published.
+    Published,
+    /// It came out as it is published already.
+    Unchanged,
+    /// The gate said no.
+    Refused,
+    /// It cannot be made; not tried again before something changes.
+    Broken,
+    /// Something around it failed; tried again later.
+    Postponed,
+    /// What refused it or broke it is as it was, or its time has not come.
+    Waiting,
+}
+
+/// A flaw that an image lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fixed {
+    /// The flaw.
+    pub flaw: String,
+    /// In which package.
+    pub package: String,
+    /// The version that had it.
+    pub version: String,
+    /// How bad it was.
+    pub severity: String,
+    /// The machine.
+    pub architecture: Architecture,
+    /// Since when a fix was available.
+    pub available: Epoch,
+    /// When the image with it was published.
+    pub published: Option<Epoch>,
+}
+
+impl Ended {
+    /// As it is shown.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+            Self::Broken => "broken",
+            Self::Postponed => "postponed",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+impl Fixed {
+    /// Seconds from the fix to the image.
+    #[must_use]
+    pub fn seconds(&self) -> Option<i64> {
+        self.published.map(|published| published.0.saturating_sub(self.available.0).max(0))
+    }
+}
+
+impl RunReport {
+    /// Whether nothing was refused, broken or paused.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        let is_well = |image: &ImageReport| matches!(image.ended, Ended::Published | Ended::Unchanged);
+        self.paused.is_none() && self.held.is_empty() && self.images.iter().all(is_well)
+    }
+
+    /// Where the reports of a store's runs lie.
+    #[must_use]
+    pub fn directory(store: &Path) -> PathBuf {
+        store.join("pipeline/runs")
+    }
+
+    /// Writes it, whole.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, store: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        write_whole(&Self::directory(store).join(format!("{}.json", self.id)), &text)
+    }
+
+    /// The newest report of a store.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn newest(store: &Path) -> Result<Option<Self>> {
+        let directory = Self::directory(store);
+        if !directory.is_dir() {
+            return Ok(None);
+        }
+        let mut names = Vec::new();
+        for entry in fs_err::read_dir(&directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "json") {
+                names.push(path);
+            }
+        }
+        names.sort();
+        names.pop().map(|path| Ok(serde_json::from_str(&fs_err::read_to_string(path)?)?)).transpose()
+    }
+}

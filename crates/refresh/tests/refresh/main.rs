@@ -1,0 +1,161 @@
+//! The loop over a small universe that is signed, served on the loopback, and changes; and what a kill leaves of it.
+
+mod killed;
+mod mirror;
+mod world;
+
+use std::collections::BTreeMap;
+
+use calypte_refresh::{Class, Ended, State};
+use world::World;
+
+/// The world, or why there is none here.
+fn world() -> Option<World> {
+    match World::new() {
+        Ok(world) => Some(world),
+        Err(why) => {
+            #[expect(clippy::print_stderr, reason = "what is skipped is told")]
+            {
+                eprintln!("skipped: {why}");
+            }
+            None
+        }
+    }
+}
+
+#[test]
+fn a_fix_reaches_exactly_the_images_that_it_concerns() {
+    let Some(world) = world() else { return };
+    world.release(1);
+    let first = world.run().unwrap();
+    let ended: Vec<_> = first.images.iter().map(|image| (image.image.as_str(), image.ended)).collect();
+    assert!(first.succeeded() && first.images.len() == 10, "{ended:?} {:#?}", first.images.first());
+    assert!(first.images.iter().all(|image| image.reason == "not published yet"));
+    let before = world.tags();
+    assert_eq!(before.len(), 10);
+
+    // Nothing changed: nothing is done.
+    let again = world.run().unwrap();
+    assert!(again.images.is_empty() && again.fresh == 10 && again.locked.is_empty(), "{again:#?}");
+
+    world.release(2);
+    let second = world.run().unwrap();
+    assert!(second.succeeded(), "{second:#?}");
+    let rebuilt: Vec<&str> = second.images.iter().map(|image| image.image.as_str()).collect();
+    assert_eq!(rebuilt, ["f0", "f1", "f2", "f3"]);
+    for image in &second.images {
+        assert_eq!((image.ended, image.class), (Ended::Published, Class::High));
+        assert_eq!(image.reason, "fixes CVE-2026-0007");
+        let seconds = image.fixed[0].seconds().unwrap();
+        assert!((3600..7200).contains(&seconds), "{seconds}");
+    }
+    let after = world.tags();
+    for (tag, digest) in &before {
+        let is_rebuilt = rebuilt.contains(&tag.split(':').next().unwrap());
+        assert_eq!(after[tag] != *digest, is_rebuilt, "{tag}");
+    }
+    let state = State::read_only(&world.store()).unwrap().unwrap();
+    let summary = state.summary(world::UNIVERSE, world::now()).unwrap();
+    assert_eq!((summary.published.len(), summary.dirty.len(), summary.time_to_fix.count), (10, 0, 4));
+    let times: BTreeMap<_, _> = summary.published.iter().map(|one| (one.image.as_str(), one.times)).collect();
+    assert_eq!((times["f0"], times["f9"]), (2, 1));
+    // What is published is signed, and the gate's verdict is attached to it.
+    let told = world.referrers("f0");
+    for kind in ["sign/v1", "verification_summary/v1", "test-result/v0.1", "vulns/v0.2", "provenance/v1"] {
+        assert!(told.keys().any(|name| name.ends_with(kind)), "{kind} in {told:?}");
+    }
+}
+
+#[test]
+fn what_the_gate_refuses_stays_as_it_was_and_is_asked_again_when_something_changes() {
+    let Some(world) = world() else { return };
+    world.release(1);
+    assert!(world.run().unwrap().succeeded());
+    let before = world.tags();
+    // The feed knows of a fix that the universe does not have.
+    world.advisories(Some("3"));
+    world.release_packages(2);
+    let refused = world.run().unwrap();
+    let image = &refused.images[0];
+    assert_eq!((image.ended, refused.images.len()), (Ended::Refused, 4), "{image:#?}");
+    assert!(refused.images.iter().all(|image| image.refusals[0].rule == "cve.cve_blockers"), "{image:#?}");
+    assert_eq!(world.tags(), before);
+    // As long as nothing changes nobody asks again.
+    let waiting = world.run().unwrap();
+    assert!(waiting.images.iter().all(|image| image.ended == Ended::Waiting));
+    assert!(
+        waiting.images[0].error.as_ref().unwrap().contains("cve.cve_blockers"),
+        "{:?}",
+        waiting.images[0]
+    );
+    // An exception does.
+    world.write(
+        "policy/exceptions.yaml",
+        "exceptions:\n  - rule: cve.cve_blockers:CVE-2026-0007\n    reason: not reachable in these images\n    until: \"2099-01-01\"\n",
+    );
+    let passed = world.run().unwrap();
+    assert!(passed.images.iter().all(|image| image.ended == Ended::Published), "{passed:#?}");
+}
+
+#[test]
+fn one_that_is_broken_stops_no_other_and_many_pause_it() {
+    let Some(world) = world() else { return };
+    world.write("images/f2.yaml", &world::family("f2", &["release", "missing"]));
+    world.release(1);
+    let report = world.run().unwrap();
+    let published = report.images.iter().filter(|image| image.ended == Ended::Published).count();
+    assert_eq!((published, report.held.len(), report.paused.as_deref()), (9, 1, None));
+    assert!(report.held[0].reason.contains("missing"), "{:?}", report.held);
+
+    for name in ["f0", "f1", "f3", "f4", "f5"] {
+        world.write(&format!("images/{name}.yaml"), &world::family(name, &["release", "missing"]));
+    }
+    let report = world.run().unwrap();
+    assert_eq!(report.paused.as_deref(), Some("6 of 10 families cannot be locked"));
+    let error = world.run().unwrap_err().to_string();
+    assert!(error.contains("paused itself: 6 of 10") && error.contains("--resume"), "{error}");
+}
+
+#[test]
+fn a_blocked_version_goes_nowhere() {
+    let Some(world) = world() else { return };
+    world.release(1);
+    world.run().unwrap();
+    let before = world.tags();
+    world.write(
+        "policy/blocked.yaml",
+        "blocked:\n  - package: common\n    version: \"2\"\n    reason: breaks the start\n",
+    );
+    world.release(2);
+    let report = world.run().unwrap();
+    assert_eq!(report.held.len(), 4, "{report:#?}");
+    assert_eq!(report.held[0].reason, "common 2 is blocked: breaks the start");
+    assert!(report.images.is_empty());
+    assert_eq!(world.tags(), before);
+}
+
+#[test]
+fn a_registry_that_is_down_is_tried_again_later() {
+    let Some(mut world) = world() else { return };
+    world.release(1);
+    let registry = world.stop_registry();
+    let report = world.run().unwrap();
+    // After three in a row it goes no further.
+    let ended: Vec<_> = report.images.iter().map(|image| image.ended).collect();
+    assert_eq!(ended, [Ended::Postponed; 3], "{:#?}", report.images[0]);
+    world.start_registry(registry);
+    let later = world.run_at(120).unwrap();
+    assert!(later.succeeded() && later.images.len() == 10, "{later:#?}");
+}
+
+#[test]
+fn two_at_once_are_one() {
+    let Some(world) = world() else { return };
+    world.release(1);
+    fs_err::create_dir_all(world.store().join("pipeline")).unwrap();
+    let single = calypte_refresh::Single::take(&world.store().join("pipeline/lock")).unwrap();
+    let error = world.run().unwrap_err().to_string();
+    assert!(error.contains("another pipeline is at work over this store (process "), "{error}");
+    drop(single);
+    assert!(world.run().unwrap().succeeded());
+}
