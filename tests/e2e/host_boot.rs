@@ -54,11 +54,22 @@ pub fn kernel() -> PathBuf {
 }
 
 /// An initramfs as the factory makes it, with the init of the workspace.
-fn initramfs(directory: &Path) -> Result<PathBuf> {
+pub fn initramfs(directory: &Path) -> Result<PathBuf> {
     let tree = directory.join("initramfs");
     fs_err::create_dir_all(tree.join("modules"))?;
     fs_err::copy(machine::static_program("calypte-init")?, tree.join("init"))?;
-    let modules = ["virtio_blk.ko", "erofs.ko", "overlay.ko", "efivarfs.ko"];
+    let modules = [
+        "virtio_blk.ko",
+        "erofs.ko",
+        "overlay.ko",
+        "efivarfs.ko",
+        // Which a whole system would load from its root.
+        "fat.ko",
+        "nls_ucs2_utils.ko",
+        "vfat.ko",
+        "nls_cp437.ko",
+        "nls_ascii.ko",
+    ];
     for module in modules {
         fs_err::copy(kernel().join("modules").join(module), tree.join("modules").join(module))?;
     }

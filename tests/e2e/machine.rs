@@ -189,6 +189,8 @@ impl Machine {
     pub fn meet_guest(&mut self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
         let path = self.directory.path().join("orders");
+        // QEMU takes one connection at a time.
+        self.orders = None;
         let line = loop {
             match UnixStream::connect(&path) {
                 Ok(line) => break line,
@@ -250,6 +252,16 @@ impl Machine {
         self.process.kill()?;
         self.process.wait()?;
         Ok(())
+    }
+
+    /// Whether the machine runs, and what QEMU complained of.
+    fn state(&mut self) -> String {
+        let state = match self.process.try_wait() {
+            Ok(Some(status)) => format!("QEMU ended with {status}"),
+            Ok(None) => "the machine runs".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        format!("{state}; {}", self.errors().trim())
     }
 
     fn errors(&self) -> String {

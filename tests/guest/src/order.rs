@@ -16,6 +16,7 @@ pub fn obey(order: &[String]) -> Result<String, String> {
         ["write", path, contents] => fs_err::write(path, contents).map(|()| String::new()).map_err(text),
         ["remove", path] => fs_err::remove_file(path).map(|()| String::new()).map_err(text),
         ["list", path] => list(Path::new(path)).map_err(text),
+        ["mount", kind, device, place] => mount(kind, device, place).map_err(text),
         ["sync"] => {
             rustix::fs::sync();
             Ok(String::new())
@@ -34,6 +35,15 @@ fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(said) } else { Err(format!("{}\n{said}", output.status)) }
 }
 
+/// Mounts a device at a directory, which is made where it can be.
+fn mount(kind: &str, device: &str, place: &str) -> std::io::Result<String> {
+    if !Path::new(place).is_dir() {
+        fs_err::create_dir_all(place)?;
+    }
+    rustix::mount::mount(device, place, kind, rustix::mount::MountFlags::empty(), c"")?;
+    Ok(String::new())
+}
+
 fn list(path: &Path) -> std::io::Result<String> {
     let mut names = Vec::new();
     for entry in fs_err::read_dir(path)? {
@@ -43,8 +53,10 @@ fn list(path: &Path) -> std::io::Result<String> {
     Ok(names.join("\n"))
 }
 
-/// Ends the machine at once, as a person would who holds its button; what was written is on the disk.
+/// Ends the machine without asking anybody; the boot partition is unmounted, as systemd would do.
 fn end(command: RebootCommand) -> Result<String, String> {
+    // It may not be mounted.
+    let _ = rustix::mount::unmount("/boot", rustix::mount::UnmountFlags::DETACH);
     rustix::fs::sync();
     reboot(command).map_err(text)?;
     Ok(String::new())
