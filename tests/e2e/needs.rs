@@ -51,7 +51,7 @@ impl Need {
             Self::Judges => (!crate::sbom::judge("sbomcheck").is_file()).then(|| "sbomcheck".to_owned()),
             Self::HostPackages => {
                 let index = crate::os::packages().join("deb/dists/calypte/Release");
-                (!index.is_file()).then(|| "cargo xtask package".to_owned())
+                (!index.is_file()).then(|| "the packages of hosts' programs".to_owned())
             }
             Self::CsafJudge => {
                 let library = "node_modules/@secvisogram/csaf-validator-lib/basic.js";

@@ -1,5 +1,5 @@
 //! The host's image: that its indexes are those of its own tools, that it passes its own rules, runs as a container, and
-//! becomes the same disk twice. The packages of the programs of hosts must have been made (`cargo xtask package`).
+//! becomes the same disk twice. `cargo xtask test` makes the packages of the programs of hosts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,9 +41,9 @@ pub const CASES: &[Case] = &[
     },
 ];
 
-/// The repositories that `cargo xtask package` writes.
+/// The repositories of the packages that `cargo xtask test` makes.
 pub fn packages() -> PathBuf {
-    World::target().join("packages")
+    World::target().join("tools/packages")
 }
 
 /// The image, built once: catalog, store, and a layout.

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::{bench, check, cross, entrypoint, generate, package, reproduce, test};
+use crate::{bench, check, cross, entrypoint, generate, machines, package, reproduce, test};
 
 /// The project's chores.
 #[derive(Debug, Parser)]
@@ -14,6 +14,7 @@ enum Chore {
     Generate(generate::Arguments),
     Entrypoint(entrypoint::Arguments),
     Cross(cross::Arguments),
+    Machines(machines::Arguments),
     Package(package::Arguments),
     Reproduce(reproduce::Arguments),
 }
@@ -27,6 +28,7 @@ pub fn run() -> anyhow::Result<()> {
         Chore::Generate(arguments) => generate::run(&arguments),
         Chore::Entrypoint(arguments) => entrypoint::run(&arguments),
         Chore::Cross(arguments) => cross::run(&arguments),
+        Chore::Machines(arguments) => machines::run(&arguments),
         Chore::Package(arguments) => package::run(&arguments),
         Chore::Reproduce(arguments) => reproduce::run(&arguments),
     }

@@ -14,6 +14,8 @@ mod cross;
 mod dependencies;
 mod entrypoint;
 mod generate;
+mod kernel;
+mod machines;
 mod package;
 mod reproduce;
 mod run;

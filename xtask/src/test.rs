@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{run, tools};
+use crate::{machines, run, tools};
 
 /// Runs all tests: unit, snapshot, oracle and end-to-end against real tools and the live Debian mirror.
 #[derive(Debug, clap::Args)]
@@ -76,6 +76,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         tally.add(&mut tests(&["--workspace", "--exclude", "calypte-tests"], oracles, arguments))?;
         run::succeed(&mut run::cargo(&["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml"]))?;
         run::succeed(&mut run::cargo(&["build", "--release", "--package", "calypte-cli"]))?;
+        if arguments.filter.as_deref().is_none_or(|filter| filter.contains("host") || filter.contains("os")) {
+            machines::prepare();
+        }
         // One at a time: engines and emulation share the cores, and tests have time limits.
         tally.add(&mut tests(&["--package", "calypte-tests"], &["--test-threads=1"], arguments))?;
     }

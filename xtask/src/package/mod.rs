@@ -8,7 +8,7 @@ mod deb_repository;
 mod rpm;
 mod rpm_repository;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -21,6 +21,9 @@ const MAINTAINER: &str = "The Calypte maintainers <maintainers@calypte.example>"
 const HOMEPAGE: &str = "https://github.com/calypte/calypte";
 const LICENCE: &str = "MIT OR Apache-2.0";
 const RELEASE: &str = "1";
+
+/// The time of what tests make packages of.
+const TIME_OF_TESTS: i64 = 1_790_000_000;
 
 /// Makes .deb and .rpm packages of the programs of hosts, and the repositories that hold them.
 #[derive(Debug, clap::Args)]
@@ -51,16 +54,29 @@ struct Made {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let output = run::workspace().join(&arguments.output);
     let targets = match &arguments.arch {
         Some(architecture) => vec![cross::target(architecture)?],
         None => cross::TARGETS.to_vec(),
     };
-    let version = arguments.version.clone().unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned());
-    let time = time()?;
+    let version = arguments.version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
+    write(&run::workspace().join(&arguments.output), &targets, &arguments.profile, version, time()?)
+}
+
+/// The packages that end-to-end cases make hosts of, in a place of their own.
+///
+/// # Errors
+/// When a program does not compile, or cannot for this architecture.
+pub fn for_tests(architectures: &[&str]) -> Result<()> {
+    let targets = architectures.iter().map(|name| cross::target(name)).collect::<Result<Vec<_>>>()?;
+    let output = run::workspace().join("target/tools/packages");
+    // One time whatever was committed last: what did not change is the same package.
+    write(&output, &targets, "small", env!("CARGO_PKG_VERSION"), TIME_OF_TESTS)
+}
+
+fn write(output: &Path, targets: &[Target], profile: &str, version: &str, time: i64) -> Result<()> {
     let (mut debs, mut rpms) = (Vec::new(), Vec::new());
-    for target in &targets {
-        for package in contents::packages(*target, &arguments.profile, &version, time)? {
+    for target in targets {
+        for package in contents::packages(*target, profile, version, time)? {
             debs.push(deb::make(package.clone(), *target)?);
             rpms.push(rpm::make(package, *target)?);
         }
@@ -71,8 +87,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             fs_err::remove_dir_all(&directory)?;
         }
     }
-    deb_repository::write(&output.join("deb"), &debs, &targets, time)?;
-    rpm_repository::write(&output.join("rpm"), &rpms, &targets, time)?;
+    deb_repository::write(&output.join("deb"), &debs, targets, time)?;
+    rpm_repository::write(&output.join("rpm"), &rpms, targets, time)?;
     for made in debs.iter().chain(&rpms) {
         println!("{} {} bytes", made.file, made.bytes.len());
     }
