@@ -38,6 +38,7 @@ pub struct Machine {
     process: Child,
     directory: TempDir,
     began: Instant,
+    last_step: Instant,
     orders: Option<Orders>,
     _one: MutexGuard<'static, ()>,
 }
@@ -83,6 +84,17 @@ impl Plan {
     pub fn disk(self, image: &Path) -> Self {
         let drive = format!("if=virtio,format=raw,cache=writeback,file={}", image.display());
         self.argument("-drive").argument(&drive)
+    }
+
+    /// The same, of QEMU's own format.
+    pub fn qcow2(self, image: &Path) -> Self {
+        let drive = format!("if=virtio,format=qcow2,cache=writeback,file={}", image.display());
+        self.argument("-drive").argument(&drive)
+    }
+
+    /// A text for the system, which systemd and its boot programs look for (SMBIOS, type 11).
+    pub fn smbios(self, text: &str) -> Self {
+        self.argument("-smbios").argument(&format!("type=11,value={}", text.replace(',', ",,")))
     }
 
     /// Goes off in place of restarting.
@@ -138,7 +150,8 @@ impl Plan {
         qemu.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null());
         qemu.stderr(fs_err::File::create(directory.path().join("errors"))?.into_file());
         let process = qemu.spawn().with_context(|| format!("{qemu:?} could not be started"))?;
-        Ok(Machine { process, directory, began: Instant::now(), orders: None, _one: one })
+        let began = Instant::now();
+        Ok(Machine { process, directory, began, last_step: began, orders: None, _one: one })
     }
 }
 
@@ -147,6 +160,12 @@ impl Machine {
     pub fn console(&self) -> String {
         let bytes = fs_err::read(self.directory.path().join("console")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Prints what was done, and how long that took.
+    pub fn step(&mut self, what: &str) {
+        println!("  {:6.1} s  {what}", self.last_step.elapsed().as_secs_f64());
+        self.last_step = Instant::now();
     }
 
     /// Waits until a text has been on the console so many times, and says how long after the start that was.
@@ -242,7 +261,11 @@ impl Machine {
             Ok(1..) => Ok(text),
             Ok(0) => bail!("the machine went off:\n{}", tail(&self.console())),
             Err(error) => {
-                bail!("no answer from the guest program: {error}; {text}\n{}", tail(&self.console()))
+                bail!(
+                    "no answer from the guest program: {error}; {text}; {}\n{}",
+                    self.state(),
+                    tail(&self.console())
+                )
             }
         }
     }

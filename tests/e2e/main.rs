@@ -21,6 +21,7 @@ mod machine;
 mod needs;
 mod new;
 mod os;
+mod os_boot;
 mod outputs;
 mod programs;
 mod publish;

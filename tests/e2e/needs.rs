@@ -31,6 +31,8 @@ pub enum Need {
     Engine,
     /// Kernel and modules for the machines of hosts.
     HostKernel,
+    /// The wish to start machines for a long time.
+    ManyMachines,
     /// The kernel runs arm64 programs through qemu-user.
     ForeignPrograms,
 }
@@ -70,6 +72,10 @@ impl Need {
             }
             Self::HostKernel => {
                 (!crate::host_boot::kernel().join("vmlinuz").is_file()).then(|| "a host's kernel".to_owned())
+            }
+            Self::ManyMachines => {
+                let wished = std::env::var_os("CALYPTE_TEST_MACHINES").is_some();
+                (!wished).then(|| "CALYPTE_TEST_MACHINES=1, and an hour".to_owned())
             }
             Self::ForeignPrograms => {
                 let registered = Path::new("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists();

@@ -47,13 +47,13 @@ pub fn packages() -> PathBuf {
 }
 
 /// The image, built once: catalog, store, and a layout.
-struct Os {
+pub struct Os {
     directory: TempDir,
     digest: String,
 }
 
 impl Os {
-    fn get() -> Result<&'static Self> {
+    pub fn get() -> Result<&'static Self> {
         static OS: OnceLock<Result<Os, String>> = OnceLock::new();
         let made = OS.get_or_init(|| Self::new().map_err(|error| format!("{error:#}")));
         made.as_ref().map_err(|error| anyhow::anyhow!("the host's image cannot be made: {error}"))
@@ -66,17 +66,24 @@ impl Os {
         let universe = catalog.join("universes/debian-sid.yaml");
         let text = fs_err::read_to_string(&universe)?;
         fs_err::write(&universe, text.replace("architectures: [amd64, arm64]", "architectures: [amd64]"))?;
+        // What the machine is upgraded to: the same packages, and one file.
+        let family = catalog.join("os/os.yaml");
+        let text = fs_err::read_to_string(&family)?;
+        let next = "variants:\n  next:\n    description: The next version, in tests.\n    fs:\n      \
+                    - file: /usr/share/next\n        content: |\n          next\n";
+        ensure!(text.contains("\nvariants:\n"), "the host has no variants");
+        fs_err::write(&family, text.replacen("variants:\n", next, 1))?;
         let mut os = Self { directory, digest: String::new() };
         run(&mut os.calypte(&["lock", "os"]))?;
         os.digest = os.build("os", &["--output", &format!("oci:{}", os.path("os").display())])?;
         Ok(os)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn calypte(&self, arguments: &[&str]) -> Command {
+    pub fn calypte(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(World::program());
         command
             .arg("--quiet")
@@ -89,7 +96,7 @@ impl Os {
         command
     }
 
-    fn build(&self, image: &str, more: &[&str]) -> Result<String> {
+    pub fn build(&self, image: &str, more: &[&str]) -> Result<String> {
         let mut command = self.calypte(&["build", image, "--arch", "amd64", "--format", "json"]);
         let report: Value = serde_json::from_str(&stdout(command.args(more))?)?;
         Ok(report["digest"].as_str().context("no digest")?.to_owned())

@@ -2,6 +2,7 @@
 //! guest program in the place of systemd, and the real `calypte-host`. Written as OCI layouts, and as disks that hold one.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -220,7 +221,9 @@ fn add(tree: &mut calypte_disk::Tree, name: &str, directory: &Path) -> Result<()
         if entry.file_type()?.is_dir() {
             add(tree, &below, &entry.path())?;
         } else {
-            let node = Node::file(0o644, FileContent::whole(entry.path())?);
+            let runs = entry.metadata()?.permissions().mode() & 0o100 != 0;
+            let mode = if runs { 0o755 } else { 0o644 };
+            let node = Node::file(mode, FileContent::whole(entry.path())?);
             tree.insert(TreePath::new(&below)?, node)?;
         }
     }

@@ -1,27 +1,31 @@
 //! Where the EFI system partition is on a running system.
+//!
+//! systemd mounts it when somebody looks and unmounts it when nobody does; while the machine goes down it does neither. So
+//! we mount it for ourselves, at no place: nobody else sees that, and it is gone with us however we end.
 
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use crate::{HostError, disk_changes};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
-/// Where we mount it when nobody else did.
-const MOUNT_POINT: &str = "/run/calypte/esp";
+use crate::HostError;
 
-/// Where it is mounted by custom (and by systemd's own generator), and where a run of ours that was killed left it.
-const PLACES: [&str; 4] = ["/efi", "/boot", "/boot/efi", MOUNT_POINT];
+/// Where it is mounted by custom (and by systemd's own generator).
+const PLACES: [&str; 3] = ["/efi", "/boot", "/boot/efi"];
 
-/// Where the partition is. What was mounted for that is unmounted when this goes.
+/// Where the partition is.
 #[derive(Debug)]
 pub struct FoundEsp {
     path: PathBuf,
-    mounted: bool,
+    /// A mount of ours, which ends with it.
+    _mount: Option<OwnedFd>,
 }
 
 impl FoundEsp {
     /// A directory that somebody named.
     #[must_use]
     pub const fn named(path: PathBuf) -> Self {
-        Self { path, mounted: false }
+        Self { path, _mount: None }
     }
 
     /// The directory.
@@ -31,45 +35,51 @@ impl FoundEsp {
     }
 }
 
-impl Drop for FoundEsp {
-    fn drop(&mut self) {
-        if self.mounted {
-            let _ = rustix::mount::unmount(&self.path, rustix::mount::UnmountFlags::empty());
-        }
-    }
-}
-
 /// The variable in which systemd-boot says from which partition it came (Boot Loader interface).
 const LOADER_DEVICE: &str =
     "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
-/// Finds the partition: where it is mounted; else the one that the boot loader came from is mounted.
+/// Finds the partition: the one that the boot loader came from is mounted; where nothing tells which that was, it is the one
+/// that is mounted already.
 ///
 /// # Errors
 /// When no partition can be found or mounted.
 pub fn find() -> Result<FoundEsp, HostError> {
-    let mount_point = Path::new(MOUNT_POINT);
+    let uuid = fs_err::read(LOADER_DEVICE).ok().and_then(|bytes| partition(&bytes));
+    let device = uuid.map(|uuid| PathBuf::from(format!("/dev/disk/by-partuuid/{uuid}")));
+    if let Some(device) = device.as_ref().filter(|device| device.exists()) {
+        let mount = mount(device)
+            .map_err(|error| HostError::Esp(format!("{} cannot be mounted: {error}", device.display())))?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd()));
+        return Ok(FoundEsp { path, _mount: Some(mount) });
+    }
     for place in PLACES {
         // Looking into it makes an automount happen.
         drop(fs_err::read_dir(place).map(|mut entries| entries.next().is_some()));
     }
     let mounts = fs_err::read_to_string("/proc/self/mountinfo")
         .map_err(HostError::io("read", "/proc/self/mountinfo"))?;
-    if let Some(place) = PLACES.iter().find(|place| is_mounted(&mounts, place)) {
-        return Ok(FoundEsp { path: PathBuf::from(place), mounted: *place == MOUNT_POINT });
-    }
-    let uuid = fs_err::read(LOADER_DEVICE).ok().and_then(|bytes| partition(&bytes));
-    let uuid = uuid.ok_or_else(|| {
-        HostError::Esp("it is mounted nowhere, and the boot loader does not say which one it was".to_owned())
-    })?;
-    let device = PathBuf::from(format!("/dev/disk/by-partuuid/{uuid}"));
-    disk_changes::make_directories(mount_point)?;
-    let flags = rustix::mount::MountFlags::NOSUID
-        | rustix::mount::MountFlags::NODEV
-        | rustix::mount::MountFlags::NOEXEC;
-    rustix::mount::mount(&device, mount_point, c"vfat", flags, c"umask=0077")
-        .map_err(|error| HostError::Esp(format!("{} cannot be mounted: {error}", device.display())))?;
-    Ok(FoundEsp { path: mount_point.to_owned(), mounted: true })
+    let place = PLACES.iter().find(|place| is_mounted(&mounts, place));
+    place.map(|place| FoundEsp::named(PathBuf::from(place))).ok_or_else(|| {
+        let reason = device.map_or_else(
+            || "the boot loader does not say which one it was".to_owned(),
+            |device| format!("{}, which the boot loader came from, is not there", device.display()),
+        );
+        HostError::Esp(format!("it is mounted nowhere, and {reason}"))
+    })
+}
+
+/// Mounts a device without giving it a place.
+fn mount(device: &Path) -> rustix::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen(c"vfat", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&context, c"source", device)?;
+    // What it is mounted with already stays.
+    rustix::mount::fsconfig_set_string(&context, c"umask", c"0077")?;
+    rustix::mount::fsconfig_create(&context)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }
 
 /// Whether a FAT file system is mounted at this place.

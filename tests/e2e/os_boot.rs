@@ -1,0 +1,154 @@
+//! The host's image in a machine, as it is: by UEFI, the boot loader, the unified kernel image and systemd to where its boot
+//! counts as good; upgraded at a shutdown, and rolled back. Nothing of a test is in it: the guest program lies on a disk of
+//! its own, and systemd starts it by a credential that the machine's firmware holds.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::case::Case;
+use crate::machine::{self, Machine, Plan};
+use crate::needs::Need;
+use crate::os::Os;
+use crate::small_image;
+use crate::world::{World, run};
+
+pub const CASES: &[Case] = &[Case {
+    name: "os_boots_upgrades_and_rolls_back",
+    needs: &[
+        Need::Mirror,
+        Need::Root,
+        Need::HostPackages,
+        Need::Program("qemu-system-x86_64"),
+        Need::Program("/usr/share/OVMF/OVMF_CODE_4M.fd"),
+    ],
+    run: boots_upgrades_and_rolls_back,
+}];
+
+/// How long a start of the whole system may take, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(480);
+
+/// Starts the guest program when the boot was found good or bad.
+const GUEST: &str = "[Unit]\nDescription=Takes the orders of a test\nDefaultDependencies=no\n\
+    After=multi-user.target calypte-health.service calypte-boot-good.service\n\
+    [Service]\nExecStartPre=/usr/bin/mkdir -p /run/images\nExecStartPre=/usr/bin/mount -o ro /dev/vdb /run/images\n\
+    ExecStart=/run/images/guest/calypte-guest\n";
+
+/// Units without which a boot is not good, or would not be found so.
+const UNITS: &[&str] = &[
+    "multi-user.target",
+    "boot-complete.target",
+    "calypte-health.service",
+    "calypte-boot-good.service",
+    "calypte-host-finalize.service",
+    "ssh.service",
+    "systemd-networkd.service",
+];
+
+/// The machine with a disk of the image, and another with the guest program and the next image.
+fn plan(os: &Os) -> Result<Plan> {
+    let guest = os.path("guest");
+    fs_err::create_dir_all(&guest)?;
+    fs_err::copy(machine::static_program("calypte-guest")?, guest.join("calypte-guest"))?;
+    os.build("os-next", &["--output", &format!("oci:{}", os.path("next").display())])?;
+    let key = os.path("key");
+    run(&mut os.calypte(&["key", &key.display().to_string()]))?;
+    fs_err::create_dir_all(os.path("signed"))?;
+    run(Command::new("cp").arg("-r").arg(os.path("next")).arg(os.path("signed/next")))?;
+    let signed = format!("oci:{}", os.path("signed/next").display());
+    run(&mut os.calypte(&["sign", "--key", &key.display().to_string(), &signed]))?;
+    let unsigned = ("unsigned", os.path("next"));
+    small_image::write_disk(
+        &os.path("images"),
+        &[("guest", guest), unsigned, ("signed", os.path("signed/next"))],
+    )?;
+    let disk = os.path("machine.qcow2");
+    let output = disk.display().to_string();
+    run(&mut os.calypte(&["disk", "os", "--arch", "amd64", "--as", "qcow2", "--output", &output]))?;
+    let credential = |name: &str, text: &str| {
+        let text = base64::engine::general_purpose::STANDARD.encode(text);
+        format!("io.systemd.credential.binary:{name}={text}")
+    };
+    Ok(Plan::new()
+        .memory(1024)
+        .uefi()
+        .qcow2(&disk)
+        .disk(&os.path("images"))
+        // The image's own command line is sealed, and names no console.
+        .smbios(&format!("io.systemd.stub.kernel-cmdline-extra=console=ttyS0 {}", machine::QUICK))
+        .smbios(&credential("systemd.extra-unit.guest.service", GUEST))
+        .smbios(&credential("systemd.unit-dropin.multi-user.target", "[Unit]\nWants=guest.service\n")))
+}
+
+fn host(machine: &mut Machine, arguments: &[&str]) -> Result<String> {
+    let order: Vec<&str> =
+        ["run", "/usr/bin/calypte-host", "--quiet"].iter().chain(arguments).copied().collect();
+    machine.order_within(&order, LIMIT)
+}
+
+/// Waits until the boot is good, and looks whether everything runs that should; the booted deployment.
+fn meet(machine: &mut Machine, what: &str) -> Result<Value> {
+    machine.meet_guest(LIMIT)?;
+    machine.step(&format!("{what}: started, and its boot is good"));
+    let journal = "run\t/usr/bin/journalctl\t--no-pager\t--boot\t--unit=calypte*";
+    for unit in UNITS {
+        let active = machine.order(&["run", "/usr/bin/systemctl", "is-active", unit]);
+        if let Err(error) = active {
+            let order: Vec<&str> = journal.split('\t').collect();
+            let said = machine.order_within(&order, LIMIT)?;
+            return Err(error.context(format!("{what}: {unit} is not active\n{said}")));
+        }
+    }
+    let failed = machine.order(&["run", "/usr/bin/systemctl", "--failed", "--plain", "--no-legend"])?;
+    ensure!(failed.is_empty(), "{what}: units failed:\n{failed}");
+    let text = host(machine, &["status", "--format", "json"])?;
+    let status: Value = serde_json::from_str(&text).with_context(|| text.clone())?;
+    let status = status["status"].clone();
+    ensure!(status["running"] == true && status["health"]["good"] == true, "{what}: {status:#}");
+    // It lost its counter.
+    ensure!(status["booted"]["entry"]["tries"].is_null(), "{what}: {status:#}");
+    machine.step("units, health and status are as they should be");
+    Ok(status)
+}
+
+fn boots_upgrades_and_rolls_back(_: &World) -> Result<()> {
+    let os = Os::get()?;
+    let plan = plan(os)?;
+    let variables = os.path("variables");
+    let mut machine = plan.start(Some(&variables))?;
+    let first = meet(&mut machine, "the image")?;
+    let refused = machine.order(&["write", "/usr/share/next", "changed"]).unwrap_err();
+    ensure!(format!("{refused:#}").contains("Read-only file system"), "{refused:#}");
+    // The automount of the boot partition ends when nobody looks at it; nothing may end with it.
+    machine.order(&["run", "/usr/bin/systemctl", "stop", "boot.mount"])?;
+    machine.order(&["run", "/usr/bin/systemctl", "is-active", "calypte-host-finalize.service"])?;
+    let refused = host(&mut machine, &["switch", "oci:/run/images/signed"]).unwrap_err();
+    ensure!(format!("{refused:#}").contains("no key"), "{refused:#}");
+    let key = fs_err::read_to_string(os.path("key.pub"))?;
+    machine.order(&["run", "/usr/bin/mkdir", "-p", "/etc/calypte/keys.d"])?;
+    machine.order(&["write", "/etc/calypte/keys.d/test.pem", &key])?;
+    let refused = host(&mut machine, &["switch", "oci:/run/images/unsigned"]).unwrap_err();
+    ensure!(format!("{refused:#}").contains("signature"), "{refused:#}");
+    machine.step("unsigned images, and keys that nobody trusts, are refused");
+    host(&mut machine, &["switch", "oci:/run/images/signed"])?;
+    machine.step("switched to the next image");
+    machine.order(&["write", "/var/lib/kept", "kept\n"])?;
+    machine.order(&["run", "/usr/bin/systemctl", "--no-block", "reboot"])?;
+    let second = meet(&mut machine, "the next image")?;
+    ensure!(machine.order(&["read", "/usr/share/next"])? == "next\n");
+    ensure!(machine.order(&["read", "/var/lib/kept"])? == "kept\n");
+    ensure!(machine.order(&["read", "/etc/calypte/keys.d/test.pem"])? == key);
+    let digest = |status: &Value, slot: &str| status[slot]["image"]["imageDigest"].clone();
+    ensure!(digest(&second, "rollback") == digest(&first, "booted"), "{second:#}");
+    host(&mut machine, &["rollback"])?;
+    machine.order(&["run", "/usr/bin/systemctl", "--no-block", "reboot"])?;
+    let third = meet(&mut machine, "the image again")?;
+    ensure!(digest(&third, "booted") == digest(&first, "booted"), "{third:#}");
+    machine.order(&["run", "/usr/bin/systemctl", "--no-block", "poweroff"])?;
+    machine.wait_for_end(LIMIT)?;
+    machine.step("powered off");
+    Ok(())
+}
