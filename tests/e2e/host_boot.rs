@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use calypte_base::TreePath;
+use calypte_base::{Architecture, TreePath};
 use tempfile::TempDir;
 
 use crate::case::Case;
@@ -23,6 +23,13 @@ const UEFI: &[Need] = &[
     Need::Program("cpio"),
     Need::Program("mdir"),
     Need::HostKernel,
+];
+
+const ARM: &[Need] = &[
+    Need::Program("qemu-system-aarch64"),
+    Need::Program("/usr/share/AAVMF/AAVMF_CODE.fd"),
+    Need::Program("cpio"),
+    Need::HostKernelArm,
 ];
 
 pub const CASES: &[Case] = &[
@@ -43,6 +50,7 @@ pub const CASES: &[Case] = &[
         needs: UEFI,
         run: falls_back_to_the_last_good_entry,
     },
+    Case { name: "host_boot_on_arm64", needs: ARM, run: on_arm },
 ];
 
 /// How long the smallest system may take to start, on a busy machine.
@@ -50,14 +58,27 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Kernel and modules that hosts use.
 pub fn kernel() -> PathBuf {
-    World::target().join("tools/kernel")
+    kernel_for(Architecture::Amd64)
+}
+
+/// The same for an architecture.
+pub fn kernel_for(architecture: Architecture) -> PathBuf {
+    World::target().join(match architecture {
+        Architecture::Amd64 => "tools/kernel",
+        Architecture::Arm64 => "tools/kernel-arm64",
+    })
 }
 
 /// An initramfs as the factory makes it, with the init of the workspace.
 pub fn initramfs(directory: &Path) -> Result<PathBuf> {
+    initramfs_for(directory, Architecture::Amd64)
+}
+
+fn initramfs_for(directory: &Path, architecture: Architecture) -> Result<PathBuf> {
     let tree = directory.join("initramfs");
     fs_err::create_dir_all(tree.join("modules"))?;
-    fs_err::copy(machine::static_program("calypte-init")?, tree.join("init"))?;
+    fs_err::copy(machine::static_program_for("calypte-init", architecture)?, tree.join("init"))?;
+    let kernel = kernel_for(architecture);
     let modules = [
         "virtio_blk.ko",
         "erofs.ko",
@@ -71,7 +92,7 @@ pub fn initramfs(directory: &Path) -> Result<PathBuf> {
         "nls_ascii.ko",
     ];
     for module in modules {
-        fs_err::copy(kernel().join("modules").join(module), tree.join("modules").join(module))?;
+        fs_err::copy(kernel.join("modules").join(module), tree.join("modules").join(module))?;
     }
     fs_err::write(tree.join("modules.list"), modules.join("\n"))?;
     let archive = directory.join("initramfs.cpio");
@@ -232,7 +253,8 @@ fn falls_back_to_the_last_good_entry(_: &World) -> Result<()> {
     ];
     let disk = boot.directory.path().join("whole");
     let other = boot.directory.path().join("other");
-    boot.system.write_whole(&esp(&boot.initramfs, &entries)?, "this one", &disk)?;
+    let esp = esp(Architecture::Amd64, &boot.initramfs, &entries)?;
+    boot.system.write_whole(&esp, "this one", &disk)?;
     boot.system.write_whole(&calypte_disk::Tree::new(), "the other one", &other)?;
     let mut machine = Plan::new().memory(512).uefi().disk(&other).disk(&disk).start(None)?;
     machine.meet_guest(Duration::from_secs(400))?;
@@ -259,22 +281,53 @@ fn falls_back_to_the_last_good_entry(_: &World) -> Result<()> {
     Ok(())
 }
 
+/// The same way up on a machine with Arm's processor: firmware, boot loader, kernel, and the small system.
+fn on_arm(_: &World) -> Result<()> {
+    let directory = TempDir::new()?;
+    let initramfs = initramfs_for(directory.path(), Architecture::Arm64)?;
+    let system = SmallSystem::new_for(Architecture::Arm64, Flaws::default())?;
+    let line =
+        format!("composefs={} init=/usr/bin/calypte-guest calypte.init.wait=1 -- /dev/ttyS0", system.digest);
+    let disk = directory.path().join("whole");
+    let esp = esp(Architecture::Arm64, &initramfs, &[("os_1", line)])?;
+    system.write_whole(&esp, "arm", &disk)?;
+    let mut machine = Plan::arm().memory(768).uefi().disk(&disk).start(None)?;
+    machine.meet_guest(LIMIT * 4)?;
+    machine.step("a system on arm64 started");
+    let large = machine.order(&["read", "/usr/share/large"])?;
+    ensure!(
+        large == String::from_utf8_lossy(&small_system::large()),
+        "a large file is not as it was written"
+    );
+    let mounts = machine.order(&["read", "/proc/self/mounts"])?;
+    ensure!(mounts.contains(" / overlay ro,") && mounts.contains("verity=require"), "{mounts}");
+    machine.cut_power()
+}
+
 /// The ESP with the distribution's boot loader and these entries, all of one kernel.
-fn esp(initramfs: &Path, entries: &[(&str, String)]) -> Result<calypte_disk::Tree> {
+fn esp(
+    architecture: Architecture,
+    initramfs: &Path,
+    entries: &[(&str, String)],
+) -> Result<calypte_disk::Tree> {
     use calypte_disk::{FileContent, Node, Tree};
 
+    let kernel = kernel_for(architecture);
+    let (loader, default, console) = match architecture {
+        Architecture::Amd64 => ("systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI", "ttyS0"),
+        Architecture::Arm64 => ("systemd-bootaa64.efi", "EFI/BOOT/BOOTAA64.EFI", "ttyAMA0"),
+    };
     let mut tree = Tree::new();
     let mut add = |path: &str, node: Node| -> Result<()> {
         Ok(tree.insert_below(TreePath::new(path)?, node, &Node::directory(0o755))?)
     };
-    let loader = kernel().join("systemd-bootx64.efi");
-    add("EFI/BOOT/BOOTX64.EFI", Node::file(0o644, FileContent::whole(loader)?))?;
-    add("EFI/calypte/vmlinuz", Node::file(0o644, FileContent::whole(kernel().join("vmlinuz"))?))?;
+    add(default, Node::file(0o644, FileContent::whole(kernel.join(loader))?))?;
+    add("EFI/calypte/vmlinuz", Node::file(0o644, FileContent::whole(kernel.join("vmlinuz"))?))?;
     add("EFI/calypte/initrd", Node::file(0o644, FileContent::whole(initramfs)?))?;
     add("loader/loader.conf", Node::file(0o644, b"timeout 0\n".to_vec()))?;
     for (name, line) in entries {
         let version = name.split(['_', '+']).nth(1).unwrap_or_default();
-        let options = format!("console=ttyS0 {} {line}", machine::QUICK);
+        let options = format!("console={console} {} {line}", machine::QUICK);
         let text = format!(
             "title Small system\nversion {version}\nlinux /EFI/calypte/vmlinuz\ninitrd /EFI/calypte/initrd\n\
              options {options}\n"

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use calypte_base::Architecture;
 use tempfile::TempDir;
 
 /// Words for the kernel's command line: no waiting for what emulation makes slow.
@@ -56,7 +57,6 @@ impl Plan {
     }
 
     /// A machine with 64-bit Arm processor.
-    #[expect(dead_code, reason = "no case boots an image for arm64 yet")]
     pub fn arm() -> Self {
         Self { arm: true, ..Self::new() }
     }
@@ -139,11 +139,11 @@ impl Plan {
         let console = directory.path().join("console");
         qemu.arg("-serial").arg(format!("file:{}", console.display()));
         let orders = directory.path().join("orders");
-        if !self.arm {
-            qemu.arg("-chardev")
-                .arg(format!("socket,id=orders,path={},server=on,wait=off", orders.display()));
-            qemu.args(["-serial", "chardev:orders"]);
-        }
+        qemu.arg("-chardev").arg(format!("socket,id=orders,path={},server=on,wait=off", orders.display()));
+        // A board of Arm has one serial line; another one comes as a card.
+        let line =
+            if self.arm { ["-device", "pci-serial,chardev=orders"] } else { ["-serial", "chardev:orders"] };
+        qemu.args(line);
         if self.stays_off {
             qemu.arg("-no-reboot");
         }
@@ -207,23 +207,27 @@ impl Machine {
     /// Waits for the guest program, which greets once it listens; after each start of the system once.
     pub fn meet_guest(&mut self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
-        let path = self.directory.path().join("orders");
-        // QEMU takes one connection at a time.
-        self.orders = None;
-        let line = loop {
-            match UnixStream::connect(&path) {
-                Ok(line) => break line,
-                Err(error) => ensure!(Instant::now() < end, "no line to the guest program: {error}"),
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        self.orders = Some(Orders { answers: BufReader::new(line.try_clone()?), line });
+        // The line stays when the system restarts; QEMU would lose what is on its way if it did not.
+        if self.orders.is_none() {
+            self.orders = Some(self.connect(end)?);
+        }
         loop {
             let left = end.saturating_duration_since(Instant::now());
             // Firmware and kernel may say something on this line too.
             if self.answer(left.max(Duration::from_millis(1)))?.ends_with("ready") {
                 return Ok(());
             }
+        }
+    }
+
+    fn connect(&self, end: Instant) -> Result<Orders> {
+        let path = self.directory.path().join("orders");
+        loop {
+            match UnixStream::connect(&path) {
+                Ok(line) => return Ok(Orders { answers: BufReader::new(line.try_clone()?), line }),
+                Err(error) => ensure!(Instant::now() < end, "no line to the guest program: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -329,8 +333,15 @@ fn unescape(text: &str) -> String {
 
 /// The programs of hosts and of tests, built statically by the project's own chore.
 pub fn static_program(package: &str) -> Result<PathBuf> {
+    static_program_for(package, Architecture::Amd64)
+}
+
+/// The same for an architecture.
+pub fn static_program_for(package: &str, architecture: Architecture) -> Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["xtask", "cross", "--arch", "amd64", package]).current_dir(crate::world::World::repository());
+    cargo
+        .args(["xtask", "cross", "--arch", architecture.deb(), "--profile", "machines", package])
+        .current_dir(crate::world::World::repository());
     let output = cargo.output()?;
     ensure!(output.status.success(), "{cargo:?}: {}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout)?;

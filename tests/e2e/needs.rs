@@ -31,6 +31,8 @@ pub enum Need {
     Engine,
     /// Kernel and modules for the machines of hosts.
     HostKernel,
+    /// The same for machines with Arm's processor.
+    HostKernelArm,
     /// The wish to start machines for a long time.
     ManyMachines,
     /// The kernel runs arm64 programs through qemu-user.
@@ -72,6 +74,11 @@ impl Need {
             }
             Self::HostKernel => {
                 (!crate::host_boot::kernel().join("vmlinuz").is_file()).then(|| "a host's kernel".to_owned())
+            }
+            Self::HostKernelArm => {
+                let kernel = crate::host_boot::kernel_for(calypte_base::Architecture::Arm64);
+                (!kernel.join("vmlinuz").is_file())
+                    .then(|| "CALYPTE_TEST_MACHINES=1 for arm64's kernel".to_owned())
             }
             Self::ManyMachines => {
                 let wished = std::env::var_os("CALYPTE_TEST_MACHINES").is_some();

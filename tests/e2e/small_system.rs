@@ -24,6 +24,7 @@ pub fn large() -> Vec<u8> {
 pub struct SmallSystem {
     directory: TempDir,
     root: calypte_disk::Tree,
+    architecture: Architecture,
     /// The image's digest.
     pub digest: VerityDigest,
 }
@@ -42,7 +43,12 @@ pub struct Flaws {
 impl SmallSystem {
     /// Writes the system, whole but for these flaws.
     pub fn new(flaws: Flaws) -> Result<Self> {
-        let guest = fs_err::read(machine::static_program("calypte-guest")?)?;
+        Self::new_for(Architecture::Amd64, flaws)
+    }
+
+    /// The same for an architecture.
+    pub fn new_for(architecture: Architecture, flaws: Flaws) -> Result<Self> {
+        let guest = fs_err::read(machine::static_program_for("calypte-guest", architecture)?)?;
         let mut tree = Tree::default();
         for directory in
             ["dev", "etc", "proc", "run", "sys", "sysroot", "tmp", "usr", "usr/bin", "usr/share", "var"]
@@ -63,7 +69,7 @@ impl SmallSystem {
         let named = if flaws.replaced_image { VerityDigest::of(&objects[1]) } else { made.digest };
         objects.push(made.bytes);
         let root = root_tree(objects, made.digest, named, flaws)?;
-        let system = Self { directory: TempDir::new()?, root, digest: made.digest };
+        let system = Self { directory: TempDir::new()?, root, architecture, digest: made.digest };
         system.write_root()?;
         Ok(system)
     }
@@ -90,7 +96,7 @@ impl SmallSystem {
     /// Writes a disk with partition table, ESP and root to this file; its UUIDs come from the seed.
     pub fn write_whole(&self, esp: &calypte_disk::Tree, seed: &str, path: &Path) -> Result<()> {
         let options = image::Options {
-            architecture: Architecture::Amd64,
+            architecture: self.architecture,
             seed: Digest::of(seed.as_bytes()),
             sector: 512,
             size: None,

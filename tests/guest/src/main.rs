@@ -12,7 +12,7 @@ mod order;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The serial line of the orders: the first one is the console.
+/// The serial line of the orders, unless an argument names another: the first one is the console.
 const LINE: &str = "/dev/ttyS1";
 
 fn main() -> ExitCode {
@@ -30,7 +30,8 @@ fn main() -> ExitCode {
         let done = if has("reboot") { order::obey(&["reboot".to_owned()]).is_ok() } else { true };
         return if done { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let Err(error) = line::serve(LINE, order::obey);
-    eprintln!("calypte-guest: {LINE}: {error}");
+    let line = words.iter().find(|word| word.starts_with("/dev/")).map_or(LINE, String::as_str);
+    let Err(error) = line::serve(line, order::obey);
+    eprintln!("calypte-guest: {line}: {error}");
     ExitCode::FAILURE
 }

@@ -15,6 +15,7 @@ pub fn obey(order: &[String]) -> Result<String, String> {
         }
         ["write", path, contents] => fs_err::write(path, contents).map(|()| String::new()).map_err(text),
         ["remove", path] => fs_err::remove_file(path).map(|()| String::new()).map_err(text),
+        ["rename", from, to] => fs_err::rename(from, to).map(|()| String::new()).map_err(text),
         ["list", path] => list(Path::new(path)).map_err(text),
         ["mount", kind, device, place] => mount(kind, device, place).map_err(text),
         ["sync"] => {
