@@ -1,96 +1,18 @@
 //! The registry over HTTP: our own client, and clients that break rules.
 
+mod conformance;
+mod server;
+
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::net::TcpStream;
 use std::time::Duration;
 
-use base64::Engine as _;
 use calypte_base::Digest;
-use calypte_catalog::registry::Registry as Served;
-use calypte_catalog::server::{Access, Limits, Service};
-use calypte_store::registry::{Arrival, Mount, Registry, RegistryError, RegistrySettings, Version};
+use calypte_store::registry::{Arrival, Mount, RegistryError, Version};
 use calypte_store::{Silent, Store};
-use tempfile::TempDir;
+use server::{LIMIT, Server};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const LIMIT: u64 = 32 * 1024 * 1024;
-
-struct Server {
-    directory: TempDir,
-    address: SocketAddr,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let store = Store::open(directory.path().join("served")).unwrap();
-        let registry = Served::new(store, directory.path().join("registry"), LIMIT);
-        let limits = Limits { connections: 64, idle: Duration::from_millis(800) };
-        let service = Service::new(
-            registry,
-            Access::new(Some("secret".into())),
-            limits,
-            Box::new(|text| panic!("{text}")),
-        );
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            service.run(listener, || stopped.load(Ordering::Relaxed)).unwrap();
-        });
-        Self { directory, address, stop, thread: Some(thread) }
-    }
-
-    fn store(&self) -> Store {
-        Store::open(self.directory.path().join("own")).unwrap()
-    }
-
-    fn settings(&self, password: &str) -> RegistrySettings {
-        let auth = base64::engine::general_purpose::STANDARD.encode(format!("ci:{password}"));
-        let file = format!(r#"{{"auths":{{"{}":{{"auth":"{auth}"}}}}}}"#, self.address);
-        let auth_files = if password.is_empty() { Vec::new() } else { vec![file.into_bytes()] };
-        RegistrySettings { plain_http: true, auth_files, ..RegistrySettings::default() }
-    }
-
-    fn client(&self, name: &str, password: &str) -> Registry {
-        let reference = format!("{}/{name}", self.address).parse().unwrap();
-        let mounts = ["library/base".to_owned()];
-        Registry::for_push(&reference, self.settings(password), &mounts).unwrap()
-    }
-
-    /// Sends bytes as they are; what comes back until the connection is closed.
-    fn raw(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        drop(stream.read_to_end(&mut answer));
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    /// One request without a body; the head of the answer.
-    fn ask(&self, method: &str, path: &str, headers: &str) -> String {
-        self.raw(&format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
-            self.address
-        ))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
-    }
-}
 
 fn manifest(config: &Digest, size: usize, subject: Option<&Digest>) -> Vec<u8> {
     let subject = subject.map_or(String::new(), |digest| {
@@ -279,4 +201,81 @@ fn slow_clients_are_cut_off() {
         .collect();
     assert!(server.ask("GET", "/v2/_catalog", "").starts_with("HTTP/1.1 200 "));
     drop(slow);
+}
+
+#[test]
+fn a_body_without_a_length_is_bounded_too() {
+    let server = Server::new();
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(
+        stream,
+        "POST /v2/a/blobs/uploads/?digest={} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer secret\r\n\
+         Transfer-Encoding: chunked\r\n\r\n",
+        Digest::of(b"")
+    )
+    .unwrap();
+    let piece = vec![0; 1024 * 1024];
+    let mut sent = 0;
+    // Goes on for ever, as far as it is let.
+    while sent < 2 * LIMIT {
+        let written = write!(stream, "{:x}\r\n", piece.len())
+            .and_then(|()| stream.write_all(&piece))
+            .and_then(|()| stream.write_all(b"\r\n"));
+        if written.is_err() {
+            break;
+        }
+        sent += piece.len() as u64;
+    }
+    assert!(sent < 2 * LIMIT, "the server took {sent} bytes");
+    let uploads = server.directory.path().join("registry/_uploads");
+    let left = || fs_err::read_dir(&uploads).unwrap().filter_map(Result::ok).collect::<Vec<_>>();
+    let is_gone = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        left().is_empty()
+    });
+    assert!(is_gone, "{:?}", left());
+}
+
+#[test]
+fn heads_that_are_too_large_are_refused() {
+    let server = Server::new();
+    let long = format!("X-Long: {}\r\n", "a".repeat(200 * 1024));
+    let answer = server.ask("GET", "/v2/_catalog", &long);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{:.60}", answer);
+    let many: String = (0..2000).map(|number| format!("X-{number}: 1\r\n")).collect();
+    let answer = server.ask("GET", "/v2/_catalog", &many);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{:.60}", answer);
+    let long = format!("/v2/{}/tags/list", "a/".repeat(30_000));
+    let answer = server.ask("GET", &long, "");
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{:.60}", answer);
+    assert!(server.ask("GET", "/v2/_catalog", "").starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn refused_writes_leave_nothing() {
+    let server = Server::new();
+    let digest = Digest::of(b"blob");
+    for (method, path) in [
+        ("POST", format!("/v2/a/blobs/uploads/?digest={digest}")),
+        ("PUT", "/v2/a/manifests/1".to_owned()),
+        ("POST", "/v2/a/blobs/uploads/".to_owned()),
+    ] {
+        for token in [
+            "",
+            "Authorization: Bearer wrong\r\n",
+            "Authorization: Bearer anonymous\r\n",
+            "Authorization: Basic OnNlY3JldA\r\n",
+        ] {
+            let answer = server.raw(&format!(
+                "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{token}Content-Type: {MANIFEST}\r\nContent-Length: 4\r\n\r\nblob"
+            ));
+            assert!(answer.starts_with("HTTP/1.1 401 "), "{method} {path} {token}: {answer}");
+        }
+    }
+    let root = server.directory.path().join("registry");
+    let left: Vec<_> = fs_err::read_dir(&root).into_iter().flatten().filter_map(Result::ok).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(
+        !server.directory.path().join("served/blobs").join(&digest.hex()[..2]).join(digest.hex()).exists()
+    );
 }
