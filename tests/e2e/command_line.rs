@@ -69,7 +69,8 @@ fn documents(world: &World) -> Result<()> {
     Ok(())
 }
 
-fn console_lines(text: &str) -> impl Iterator<Item = &str> {
+/// The commands of a document's console blocks.
+pub fn console_lines(text: &str) -> impl Iterator<Item = &str> {
     let mut inside = false;
     text.lines().filter_map(move |line| {
         if line.starts_with("```") {

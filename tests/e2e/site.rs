@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::case::Case;
+use crate::command_line::console_lines;
 use crate::needs::Need;
 use crate::publish::{Served, login};
 use crate::scan::{OPEN, Scans};
@@ -65,6 +66,7 @@ fn browser(world: &World) -> Result<()> {
         );
         std::thread::sleep(Duration::from_secs(1));
     }
+    guide(&served)?;
     let image = data(&served, "/api/v1/images/nginx/-/latest")?;
     let machine = image["platforms"][0]["digest"].as_str().context("no machine")?;
     let machine = format!("/images/nginx/-/{machine}");
@@ -93,6 +95,20 @@ fn browser(world: &World) -> Result<()> {
             .args(addresses),
     )?;
     judge(&serde_json::from_str(&text)?)
+}
+
+/// Runs the commands of the guide that ask the server.
+fn guide(served: &Served) -> Result<()> {
+    let text = fs_err::read_to_string(World::repository().join("docs/guides/site.md"))?;
+    let mut count = 0;
+    for line in console_lines(&text).filter(|line| line.starts_with("curl ")) {
+        let line = line.replace("localhost:5080", &served.host);
+        let output = run(Command::new("curl").args(line.split_whitespace().skip(1)))?;
+        ensure!(!output.stdout.is_empty(), "`{line}` prints nothing");
+        count += 1;
+    }
+    ensure!(count >= 9, "the guide shows {count} commands only");
+    Ok(())
 }
 
 /// What the browser saw, held against what readers may expect.

@@ -7,6 +7,7 @@ mod evidence;
 mod layers;
 mod measure;
 mod rawhide;
+mod registry;
 mod rpm;
 mod sizes;
 mod startup;
@@ -16,7 +17,7 @@ use anyhow::{Result, bail};
 /// Measures a part of the factory beside a peer.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to measure: build, catalog, evidence, layers, rpm, sizes, startup
+    /// What to measure: build, catalog, evidence, layers, registry, rpm, sizes, startup
     name: String,
 }
 
@@ -26,11 +27,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "catalog" => catalog::run(),
         "evidence" => evidence::run(),
         "layers" => layers::run(),
+        "registry" => registry::run(),
         "rpm" => rpm::run(),
         "sizes" => sizes::run(),
         "startup" => startup::run(),
         other => bail!(
-            "no benchmark is called `{other}`; there are: build, catalog, evidence, layers, rpm, sizes, startup"
+            "no benchmark is called `{other}`; there are: build, catalog, evidence, layers, registry, rpm, sizes, startup"
         ),
     }
 }
