@@ -182,6 +182,11 @@ fn an_image_shows_all_that_is_said_of_it() {
     ] {
         assert!(page.contains(text), "{text} is not in {page}");
     }
+    let repository = site.get("/images/team/sample").body;
+    assert!(
+        repository.contains("Known flaws over time") && repository.contains("<svg class=\"chart\""),
+        "{repository}"
+    );
     let flaw = site.get("/flaws/CVE-2026-1");
     assert!(flaw.body.contains("team/sample") && flaw.body.contains("counts"), "{}", flaw.body);
     assert_eq!(site.get("/flaws/CVE-1999-1").status, 404);

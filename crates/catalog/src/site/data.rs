@@ -69,6 +69,9 @@ pub(super) fn images(shown: &[&Summary]) -> Value {
 pub(super) fn repository(repository: &Repository, given: &Given) -> Value {
     let mut value = json!(repository);
     value["summary"] = json!(Summary::of(repository, given));
+    let names = repository.images.iter().map(|tagged| super::repository::name(tagged, given));
+    let history = names.filter_map(|name| given.history.get(&name).map(|days| (name, json!(days))));
+    value["history"] = Value::Object(history.collect());
     if let Some(family) = given.families.get(&repository.name) {
         let streams = family.streams.iter();
         let streams = streams

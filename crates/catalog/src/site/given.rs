@@ -8,6 +8,7 @@ use std::sync::Arc;
 use calypte_advisory::Finding;
 use calypte_advisory::matching::FeedAge;
 use calypte_base::{Digest, Epoch};
+use serde::{Deserialize, Serialize};
 
 /// Where the site's knowledge comes from. Asked for each page, so it answers at once, with what it has.
 pub trait Source: Send + Sync {
@@ -26,6 +27,8 @@ pub struct Given {
     pub manifests: BTreeMap<Digest, Arc<Known>>,
     /// The feeds of advisories, with their ages.
     pub feeds: Vec<FeedAge>,
+    /// How many flaws counted on each day, by the image's name in the catalog, oldest first.
+    pub history: BTreeMap<String, Vec<DayCount>>,
     /// Runs of the pipeline, the newest first.
     pub runs: Vec<Run>,
     /// The directory that `calypte vex --all` wrote.
@@ -86,6 +89,33 @@ pub struct Scan {
     pub findings: Vec<Finding>,
     /// Why there may be more, in sentences.
     pub unknown: Vec<String>,
+}
+
+/// How many flaws counted in an image on a day.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayCount {
+    /// The day: `2026-10-31`.
+    pub day: String,
+    /// By severity; those of which there were none are left out.
+    pub by_severity: BTreeMap<String, usize>,
+}
+
+impl DayCount {
+    /// What counts of these findings.
+    #[must_use]
+    pub fn of(day: String, findings: &[Finding]) -> Self {
+        let mut by_severity = BTreeMap::new();
+        for finding in findings.iter().filter(|finding| finding.suppressed.is_none()) {
+            *by_severity.entry(finding.severity.clone()).or_default() += 1;
+        }
+        Self { day, by_severity }
+    }
+
+    /// All severities together.
+    #[must_use]
+    pub fn all(&self) -> usize {
+        self.by_severity.values().fold(0, |all, count| all.saturating_add(*count))
+    }
 }
 
 /// A kind of document about an image.

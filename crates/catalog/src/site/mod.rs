@@ -15,6 +15,7 @@ mod files;
 mod flaws;
 mod frame;
 mod given;
+mod history;
 mod home;
 mod image;
 mod readme;
@@ -32,7 +33,7 @@ use crate::registry::{Key, Problem, Registry};
 use address::{Badge, Data, Feed, Page};
 use evidence::{Evidence, Files};
 use flaws::FlawFilter;
-pub use given::{Family, Given, Kind, Known, Run, Scan, Source, Stream};
+pub use given::{DayCount, Family, Given, Kind, Known, Run, Scan, Source, Stream};
 use shelf::{Image, Platform, Repository, Shelf};
 use view::{Filter, Flaw, Summary};
 

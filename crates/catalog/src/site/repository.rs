@@ -7,7 +7,7 @@ use super::frame::{self, Part};
 use super::given::{Family, Given};
 use super::shelf::{Repository, Tagged};
 use super::view::{self, Summary};
-use super::{Asked, readme};
+use super::{Asked, history, readme};
 
 /// The page.
 pub(super) fn page(repository: &Repository, given: &Given, asked: &Asked<'_>) -> String {
@@ -24,6 +24,10 @@ pub(super) fn page(repository: &Repository, given: &Given, asked: &Asked<'_>) ->
         h2 id="tags" { "Images and tags" }
         (images(repository, given))
         p { a href=(feed) { "Feed of changes" } " · " a href=(format!("/api/v1/images/{}", repository.name)) { "As JSON" } }
+        @if let Some(main) = repository.images.first() {
+            @let image = name(main, given);
+            (history::part(&image, given.history.get(&image).map_or(&[], Vec::as_slice)))
+        }
         @if let Some(family) = family {
             @if family.streams.iter().any(|stream| stream.name.is_some()) { (streams(family)) }
             @if !family.readme.is_empty() {

@@ -11,7 +11,7 @@ use calypte_advisory::database::Database;
 use calypte_advisory::matching::FeedAge;
 use calypte_base::{Architecture, Digest};
 use calypte_catalog::registry::Registry;
-use calypte_catalog::site::{Family, Given, Kind, Known, Scan, Source, Stream};
+use calypte_catalog::site::{DayCount, Family, Given, Kind, Known, Scan, Source, Stream};
 use calypte_definition::{Catalog, ImageId};
 use calypte_pipeline::scan::{Knowledge, scan};
 use calypte_pipeline::vex::{Publisher, decide};
@@ -26,6 +26,12 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// After how long all is gathered again, since days go by and feeds grow old.
 const SOON: i64 = 3600;
+
+/// Where the counts of days are kept, beside the registry's token.
+const HISTORY: &str = "flaws-by-day.json";
+
+/// How many days are kept.
+const DAYS: usize = 400;
 
 /// What the site shows now.
 #[derive(Debug, Clone, Default)]
@@ -136,9 +142,40 @@ impl Gatherer<'_> {
                 }
             }
         }
+        given.history = self.history(&given)?;
         given.at = Some(self.session.now());
         self.shown.set(given);
         Ok(())
+    }
+
+    /// What was counted on days before, and today: kept beside the registry. Of an image's machines the one with most flaws counts.
+    fn history(&self, given: &Given) -> Result<BTreeMap<String, Vec<DayCount>>> {
+        let file = self.session.store_directory()?.join("registry").join(HISTORY);
+        // One that cannot be read is begun anew: it is no more than a picture.
+        let text = fs_err::read_to_string(&file).unwrap_or_default();
+        let before: BTreeMap<String, Vec<DayCount>> = serde_json::from_str(&text).unwrap_or_default();
+        let today = self.session.now().to_string().chars().take(10).collect::<String>();
+        let mut counted = BTreeMap::new();
+        for known in given.manifests.values() {
+            if let Some(scan) = &known.scan {
+                let count = DayCount::of(today.clone(), &scan.findings);
+                let most: &mut DayCount = counted.entry(known.image.clone()).or_default();
+                if most.day.is_empty() || most.all() < count.all() {
+                    *most = count;
+                }
+            }
+        }
+        let mut history = before.clone();
+        for (image, count) in counted {
+            let days = history.entry(image).or_default();
+            days.retain(|day| day.day < today);
+            days.push(count);
+            days.drain(..days.len().saturating_sub(DAYS));
+        }
+        if history != before {
+            calypte_pipeline::catalog::write_whole(&file, &serde_json::to_string(&history)?)?;
+        }
+        Ok(history)
     }
 
     fn families(
