@@ -17,7 +17,7 @@ pub trait Source: Send + Sync {
 }
 
 /// What is known.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Given {
     /// When it was gathered; none: it is not gathered yet.
     pub at: Option<Epoch>,

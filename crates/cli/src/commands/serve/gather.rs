@@ -4,15 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use calypte_advisory::database::Database;
 use calypte_advisory::matching::FeedAge;
 use calypte_base::{Architecture, Digest};
-use calypte_catalog::registry::Registry;
+use calypte_catalog::registry::{Key, Registry};
 use calypte_catalog::site::{DayCount, Family, Given, Kind, Known, Scan, Source, Stream};
 use calypte_definition::{Catalog, ImageId};
+use calypte_formats::oci::Index;
 use calypte_pipeline::scan::{Knowledge, scan};
 use calypte_pipeline::vex::{Publisher, decide};
 use calypte_pipeline::{Factory, Reporter};
@@ -83,19 +84,33 @@ struct State {
 impl Gatherer<'_> {
     /// Gathers until the user interrupts. What cannot be gathered is told on the status page.
     pub(super) fn run(&self) {
-        let mut seen = None;
+        let mut seen: Option<State> = None;
         while !self.session.was_interrupted() {
             let state = self.state();
             if state.is_some() && state != seen {
-                if let Err(error) = self.gather() {
-                    let mut given = self.given();
-                    given.problems.push(format!("{error:#}"));
+                let is_same = |state: &State, seen: &State| {
+                    state.advisories == seen.advisories && state.hour == seen.hour
+                };
+                let keeps =
+                    state.as_ref().zip(seen.as_ref()).is_some_and(|(state, seen)| is_same(state, seen));
+                if let Err(error) = self.gather(keeps) {
+                    let mut given = Given::clone(&self.shown.given());
+                    given.problems = vec![format!("{error:#}")];
                     given.at = Some(self.session.now());
+                    given.documents.clone_from(&self.documents);
                     self.shown.set(given);
                 }
                 seen = state;
             }
-            std::thread::sleep(PAUSE);
+            self.wait();
+        }
+    }
+
+    /// Waits, and not for long where the user interrupts.
+    fn wait(&self) {
+        let end = Instant::now() + PAUSE;
+        while Instant::now() < end && !self.session.was_interrupted() {
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 
@@ -117,7 +132,9 @@ impl Gatherer<'_> {
         Given { documents: self.documents.clone(), ..Given::default() }
     }
 
-    fn gather(&self) -> Result<()> {
+    /// Gathers all once; `keeps`: what was scanned before needs no new scan.
+    fn gather(&self, keeps: bool) -> Result<()> {
+        let before = self.shown.given();
         let factory = self.session.quiet_factory(&Quiet)?;
         let catalog = self.session.catalog()?.images()?;
         let here: BTreeSet<String> = self.registry.names()?.into_iter().collect();
@@ -136,6 +153,9 @@ impl Gatherer<'_> {
             for image in factory.images_of(family, &self.universe) {
                 if self.session.was_interrupted() {
                     return Ok(());
+                }
+                if keeps && self.keep(&factory, &image, &before, &mut given) {
+                    continue;
                 }
                 if let Err(error) = self.image(&factory, &image, database.as_ref(), &knowledge, &mut given) {
                     given.problems.push(format!("{image}: {error:#}"));
@@ -212,6 +232,32 @@ impl Gatherer<'_> {
         Ok(families)
     }
 
+    /// Takes over what is known of an image, if all that its tags lead to is known; whether it did.
+    fn keep(&self, factory: &Factory<'_>, image: &ImageId, before: &Given, given: &mut Given) -> bool {
+        let tags = self.tags(factory, image).unwrap_or_default();
+        let digests: Vec<Digest> = tags.iter().flat_map(|tag| self.machines(&image.family, tag)).collect();
+        let known: Option<Vec<_>> =
+            digests.iter().map(|digest| Some((*digest, Arc::clone(before.manifests.get(digest)?)))).collect();
+        let Some(known) = known.filter(|known| !known.is_empty()) else { return false };
+        given.manifests.extend(known);
+        feeds(&mut given.feeds, before.feeds.clone());
+        true
+    }
+
+    /// The tags of an image as its lock gives them; none where it is not locked.
+    fn tags(&self, factory: &Factory<'_>, image: &ImageId) -> Result<Vec<String>> {
+        let lock = self.session.catalog()?.read_lock(&self.universe, &image.family)?;
+        let lock = lock.filter(|lock| lock.images.contains_key(&image.key()));
+        lock.map_or_else(|| Ok(Vec::new()), |lock| Ok(factory.locked_tags(&lock, image)?.tags))
+    }
+
+    /// The manifests that a tag's index lists.
+    fn machines(&self, name: &str, tag: &str) -> Vec<Digest> {
+        let found = self.registry.manifest(name, &Key::Tag(tag.to_owned()));
+        let index = found.ok().and_then(|found| serde_json::from_slice::<Index>(&found.bytes).ok());
+        index.into_iter().flat_map(|index| index.manifests).map(|entry| entry.digest).collect()
+    }
+
     /// What is known of the machines' images of one image of the catalog, where they are what the registry has.
     fn image(
         &self,
@@ -227,7 +273,7 @@ impl Gatherer<'_> {
         if !lock.images.contains_key(&image.key()) {
             return Ok(());
         }
-        let tags = factory.locked_tags(&lock, image)?.tags;
+        let tags = self.tags(factory, image)?;
         let is_here = tags
             .iter()
             .any(|tag| self.registry.tagged(&image.family, tag).is_ok_and(|found| found.is_some()));
