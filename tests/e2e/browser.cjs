@@ -13,7 +13,7 @@ const axe = need.resolve("axe-core/axe.min.js");
 const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 360, height: 740 };
 
-const name = (address) => address.replace(/^\//, "").replace(/[^A-Za-z0-9.]+/g, "-").slice(0, 60) || "home";
+const name = (address) => address.replace(/[^A-Za-z0-9.]+/g, "-").replace(/^-/, "").slice(0, 60) || "home";
 
 // The pages forbid scripts, and these contexts do not run theirs: axe is brought in from outside.
 async function judged(context, address) {
@@ -50,7 +50,7 @@ async function searched(context, word) {
     const ring = getComputedStyle(at).outlineStyle;
     return { id: at.id, tag: at.tagName, href: at.getAttribute("href"), ring, inMain: !!at.closest("main") };
   });
-  let seen = [];
+  const seen = [];
   const until = async (wanted) => {
     for (let step = 0; step < 40; step++) {
       await page.keyboard.press("Tab");
@@ -78,11 +78,10 @@ async function searched(context, word) {
 
 (async () => {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
-  const without = { javaScriptEnabled: false };
   const light = await browser.newContext({ viewport: DESKTOP, colorScheme: "light" });
   const dark = await browser.newContext({ viewport: DESKTOP, colorScheme: "dark" });
   const phone = await browser.newContext({ viewport: PHONE, colorScheme: "light", isMobile: true, hasTouch: true });
-  const plain = await browser.newContext({ ...without, viewport: DESKTOP });
+  const plain = await browser.newContext({ javaScriptEnabled: false, viewport: DESKTOP });
   const report = { pages: [], links: [] };
   const links = new Set();
   for (const address of addresses) {
@@ -104,9 +103,7 @@ async function searched(context, word) {
     const answer = await light.request.get(link);
     report.links.push({ address: link.slice(base.length), status: answer.status() });
   }
-  const keyboard = await browser.newContext({ ...without, viewport: DESKTOP });
   report.search = await searched(light, process.env.SEARCH || "nginx");
-  await keyboard.close();
   await browser.close();
   console.log(JSON.stringify(report));
 })().catch((error) => { console.error(error.stack || error); process.exit(1); });
