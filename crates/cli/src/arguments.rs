@@ -107,6 +107,8 @@ pub enum Command {
     Gate(commands::gate::Arguments),
     /// Publish images in a registry, under all their tags
     Push(commands::push::Arguments),
+    /// Keep what is published fresh: rebuild, test and publish what a change concerns
+    Pipeline(commands::pipeline::Arguments),
     /// Sign an image that is in a layout or a registry
     Sign(commands::sign::Arguments),
     /// Check who signed an image in a registry, and what is said of it

@@ -72,6 +72,7 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Pull(arguments) => commands::pull::run(session, arguments),
         Command::Push(arguments) => commands::push::run(session, arguments),
         Command::Gate(arguments) => commands::gate::run(session, arguments),
+        Command::Pipeline(arguments) => commands::pipeline::run(session, arguments),
         Command::Sign(arguments) => commands::sign::run(session, arguments),
         Command::Verify(arguments) => commands::verify::run(session, arguments),
         Command::Key(arguments) => commands::key::run(arguments),

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use calypte_advisory::FixState;
 use calypte_advisory::database::Database;
-use calypte_base::{Architecture, Epoch};
+use calypte_advisory::{Finding, FixState};
+use calypte_base::version::{DebVersion, RpmVersion};
+use calypte_base::{Architecture, Epoch, PackageFormat};
 use calypte_definition::ImageId;
 use calypte_pipeline::Factory;
 use calypte_pipeline::gate::Blocked;
 use calypte_pipeline::propose::Proposal;
-use calypte_resolve::Lock;
+use calypte_resolve::{Lock, LockedPackage};
 
 use crate::report::{Fixed, Held};
 use crate::risk::Class;
@@ -185,11 +186,14 @@ impl Planner<'_> {
         let report = self.factory.scanned(image, self.universe, architecture, database)?;
         // A fix that no feed dates was there when the index that brings it was made, at the latest.
         let index = lock.repositories.iter().map(|it| it.date).max().unwrap_or(self.now);
-        let with_fix = report
-            .findings
-            .iter()
-            .filter(|finding| changed.contains(&finding.name) && matches!(finding.state, FixState::Fixed(_)));
-        let fix = |finding: &calypte_advisory::Finding| {
+        let format = self.factory.universe(self.universe)?.0.format;
+        let name = image.key();
+        let with_fix = report.findings.iter().filter(|finding| {
+            let mut packages = lock.packages_of(architecture, &name);
+            changed.contains(&finding.name)
+                && packages.any(|package| package.id == finding.name && has_fix(finding, package, format))
+        });
+        let fix = |finding: &Finding| {
             let fix = Fixed {
                 flaw: finding.vulnerability.clone(),
                 package: finding.name.clone(),
@@ -203,6 +207,23 @@ impl Planner<'_> {
         };
         Ok(with_fix.map(fix).collect())
     }
+}
+
+/// Whether a package has the fix of a finding: by the version that the finding compared, its own or its source's.
+fn has_fix(finding: &Finding, package: &LockedPackage, format: PackageFormat) -> bool {
+    let FixState::Fixed(versions) = &finding.state else { return false };
+    let own = if finding.matched == package.id { &package.version } else { &package.source_version };
+    let is_at_least = |fixed: &String| match format {
+        PackageFormat::Deb => match (own.parse::<DebVersion>(), fixed.parse::<DebVersion>()) {
+            (Ok(own), Ok(fixed)) => own >= fixed,
+            _ => false,
+        },
+        PackageFormat::Rpm => match (RpmVersion::parse(own), RpmVersion::parse(fixed)) {
+            (Ok(own), Ok(fixed)) => own >= fixed,
+            _ => false,
+        },
+    };
+    versions.iter().any(is_at_least)
 }
 
 fn reason(is_new: bool, fixes: &[(Fixed, bool)], changed: &BTreeSet<String>) -> String {

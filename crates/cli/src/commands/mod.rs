@@ -15,6 +15,7 @@ pub mod list;
 pub mod lock;
 pub mod new;
 pub mod os;
+pub mod pipeline;
 pub mod probe;
 pub mod pull;
 pub mod push;

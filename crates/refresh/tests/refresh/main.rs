@@ -79,6 +79,7 @@ fn what_the_gate_refuses_stays_as_it_was_and_is_asked_again_when_something_chang
     let image = &refused.images[0];
     assert_eq!((image.ended, refused.images.len()), (Ended::Refused, 4), "{image:#?}");
     assert!(refused.images.iter().all(|image| image.refusals[0].rule == "cve.cve_blockers"), "{image:#?}");
+    assert_eq!((image.reason.as_str(), image.class), ("new: common", Class::Schedule));
     assert_eq!(world.tags(), before);
     // As long as nothing changes nobody asks again.
     let waiting = world.run().unwrap();
