@@ -229,7 +229,7 @@ fn has_fix(finding: &Finding, package: &LockedPackage, format: PackageFormat) ->
 fn reason(is_new: bool, fixes: &[(Fixed, bool)], changed: &BTreeSet<String>) -> String {
     let names: BTreeSet<&str> = fixes.iter().map(|(fix, _)| fix.flaw.as_str()).collect();
     let join = |names: Vec<&str>| match names.as_slice() {
-        [few @ ..] if few.len() <= 4 => few.join(", "),
+        few if few.len() <= 4 => few.join(", "),
         [first, second, rest @ ..] => format!("{first}, {second} and {} more", rest.len()),
         _ => String::new(),
     };

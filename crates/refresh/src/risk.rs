@@ -86,7 +86,7 @@ mod tests {
     fn the_worst_first_then_the_widest_then_the_oldest() {
         let now = Epoch(1_000_000);
         let risk = |class, fan_out, ago: i64| Risk { class, fan_out, since: Epoch(now.0 - ago) };
-        let mut all = vec![
+        let mut all = [
             risk(Class::Schedule, 90, 0),
             risk(Class::High, 1, 0),
             risk(Class::Exploited, 1, 0),
