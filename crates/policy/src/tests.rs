@@ -235,3 +235,31 @@ fn what_was_asked_is_told_by_its_digest() {
     assert_eq!(digest(&Settings::default()), digest(&Settings::default()));
     assert_ne!(digest(&Settings::default()), digest(&changed));
 }
+
+/// The blocks of this language in the guide.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let guide = include_str!("../../../docs/guides/pipeline.md");
+    let fence = format!("```{language}\n");
+    guide.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn the_guide_s_files_are_what_it_says() {
+    let [rule] = blocks("rego")[..] else { panic!("one rule") };
+    let yaml = blocks("yaml");
+    let settings: Settings = calypte_definition::yaml::from_str("settings.yaml", yaml[0]).unwrap();
+    assert_eq!(settings, Settings::default());
+    let exceptions = exceptions("exceptions.yaml", yaml[1]).unwrap();
+    assert_eq!(exceptions.len(), 2);
+    let files = BTreeMap::from([("ours.rego".to_owned(), rule.to_owned())]);
+    let policy = Policy::new(&files, &settings, exceptions).unwrap();
+    assert!(policy.judge(&good()).unwrap().passed);
+    let mut heavy = good();
+    (heavy.images[0].size, heavy.images[0].size_before) = (100_000_001, None);
+    assert_eq!(policy.judge(&heavy).unwrap().refusals[0].rule, "ours.small");
+    // The guide names every package.
+    let guide = include_str!("../../../docs/guides/pipeline.md");
+    for package in policy.judge(&good()).unwrap().packages.iter().filter(|name| *name != "ours") {
+        assert!(guide.contains(&format!("`{package}.")), "{package}");
+    }
+}

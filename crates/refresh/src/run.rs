@@ -247,7 +247,7 @@ impl Refresh<'_> {
         let waiting = state.waiting(about.0, about.1)?;
         let now = (self.clock)();
         if let Some(waiting) = &waiting
-            && (waiting.inputs == Some(inputs) || waiting.not_before > now)
+            && (waiting.inputs == Some(inputs) || is_ahead(waiting.not_before, now))
         {
             report.error = state.why_not(about.0, about.1)?;
             return Ok(report);
@@ -396,6 +396,11 @@ fn is_around(error: &anyhow::Error) -> bool {
         })
 }
 
+/// Whether a time has not come. One that is further away than any pause was noted by a clock that was wrong.
+fn is_ahead(time: Epoch, now: Epoch) -> bool {
+    (1..=LONGEST_PAUSE).contains(&(time.0.saturating_sub(now.0)))
+}
+
 /// Seconds until the next time.
 fn pause(attempts: u32) -> i64 {
     FIRST_PAUSE.saturating_mul(1_i64 << attempts.saturating_sub(1).min(20)).min(LONGEST_PAUSE)
@@ -418,6 +423,10 @@ mod tests {
     fn pauses_double_up_to_a_limit() {
         assert_eq!([1, 2, 3].map(pause), [60, 120, 240]);
         assert_eq!(pause(u32::MAX), LONGEST_PAUSE);
+        let now = Epoch(1_000_000);
+        assert!(is_ahead(Epoch(now.0 + LONGEST_PAUSE), now) && !is_ahead(now, now));
+        // A clock that was set back makes nobody wait for it.
+        assert!(!is_ahead(Epoch(now.0 + 86_400), now));
     }
 
     #[test]

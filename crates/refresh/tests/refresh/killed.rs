@@ -49,9 +49,19 @@ impl Line {
             for client in listener.incoming().flatten() {
                 let Ok(server) = TcpStream::connect(&to) else { continue };
                 let (mut back, mut client_out) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-                std::thread::spawn(move || std::io::copy(&mut back, &mut client_out).map(drop));
+                std::thread::spawn(move || {
+                    drop(std::io::copy(&mut back, &mut client_out));
+                    // The other side must not wait for what does not come.
+                    client_out.shutdown(std::net::Shutdown::Both)
+                });
                 let (left, victim) = (Arc::clone(&left), Arc::clone(&victim));
-                std::thread::spawn(move || drop(pass(client, server, &left, &victim)));
+                std::thread::spawn(move || {
+                    let (client_end, server_end) = (client.try_clone(), server.try_clone());
+                    drop(pass(client, server, &left, &victim));
+                    for end in [client_end, server_end].into_iter().flatten() {
+                        drop(end.shutdown(std::net::Shutdown::Both));
+                    }
+                });
             }
         });
         line
@@ -63,7 +73,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64, victim: &Atomi
     loop {
         let count = from.read(&mut piece)?;
         if count == 0 {
-            return to.shutdown(std::net::Shutdown::Write);
+            return Ok(());
         }
         if left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) == Ok(1) {
             let process = i32::try_from(victim.load(Ordering::SeqCst)).ok().and_then(Pid::from_raw);
@@ -189,9 +199,9 @@ fn a_run_that_is_killed_anywhere_is_completed_by_the_next() {
         assert_eq!(tags, undisturbed.0);
         assert_eq!(said, undisturbed.1);
         is_consistent(&world.store());
-    }
-    #[expect(clippy::print_stderr, reason = "what was measured is told")]
-    {
-        eprintln!("killed {killed} times in {rounds} rounds of up to {steps} steps");
+        #[expect(clippy::print_stderr, reason = "what was measured is told")]
+        {
+            eprintln!("killed {killed} times in {rounds} rounds of up to {steps} steps");
+        }
     }
 }

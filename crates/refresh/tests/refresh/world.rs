@@ -198,7 +198,7 @@ impl World {
             let store = Store::open(root.join("store")).unwrap();
             let registry = Served::new(store, root.join("repositories"), 1 << 30);
             let access = Access::new(Some(TOKEN.to_owned()));
-            let limits = Limits { idle: Duration::from_secs(2), ..Limits::default() };
+            let limits = Limits { idle: Duration::from_secs(20), ..Limits::default() };
             let service = Service::new(registry, access, limits, Box::new(|_| {}));
             service.run(listener, move || stop.load(Ordering::Relaxed)).unwrap();
         }));
@@ -221,7 +221,11 @@ impl Place {
         let auths =
             serde_json::json!({ "auths": { &self.registry: { "auth": encoded(&format!("ci:{TOKEN}")) } } });
         RegistrySettings {
-            network: FetchSettings { attempts: 1, pause: Duration::ZERO, ..FetchSettings::default() },
+            network: FetchSettings {
+                attempts: 3,
+                pause: Duration::from_millis(100),
+                ..FetchSettings::default()
+            },
             plain_http: true,
             auth_files: vec![auths.to_string().into_bytes()],
         }
