@@ -198,7 +198,7 @@ fn switch(machine: &mut Machine, image: &str, once: bool) -> Result<()> {
 }
 
 fn update_and_rollback(_: &World) -> Result<()> {
-    let installed = Installed::new(&[("next", 2, Fault::None)])?;
+    let installed = Installed::new(&[("next", 2, Fault::None), ("replayed", 1, Fault::Unhealthy)])?;
     let mut machine = installed.start()?;
     meet(&mut machine)?;
     ensure!(version(&mut machine)? == "1");
@@ -227,6 +227,9 @@ fn update_and_rollback(_: &World) -> Result<()> {
     accept(&mut machine)?;
     host(&mut machine, &["fsck"])?;
     machine.step("every object was read and checked");
+    let refused = host(&mut machine, &["switch", "oci:/run/images/replayed"]).unwrap_err();
+    ensure!(format!("{refused:#}").contains("--allow-older"), "{refused:#}");
+    machine.step("an older build is refused");
     host(&mut machine, &["rollback"])?;
     machine.step("rolled back");
     machine.send(&["reboot"])?;
