@@ -86,10 +86,7 @@ impl Installed {
         ]);
         let output = install.arg("--config-root").arg(config).output()?;
         ensure!(output.status.success(), "{install:?}: {}", String::from_utf8_lossy(&output.stderr));
-        println!(
-            "  {:6.1} s  images made, and the first installed to an empty disk",
-            began.elapsed().as_secs_f64()
-        );
+        machine::say(began, "images made, and the first installed to an empty disk");
         Ok(installed)
     }
 
@@ -316,16 +313,15 @@ fn survives_power_cuts(_: &World) -> Result<()> {
         let after = Duration::from_millis(random.below(whole + whole / 10));
         let at = format!("cut {cut}, after {} ms of {whole}", after.as_millis());
         let running = cut_while_upgrading(&installed, after).with_context(|| at.clone())?;
-        println!("  {at}: version {running} started, all is well");
+        machine::say(began, &format!("{at}: version {running} started, all is well"));
         match running.as_str() {
             "1" => old += 1,
             "2" => new += 1,
             other => bail!("{at}: version {other} runs"),
         }
     }
-    println!(
-        "{CUTS} power cuts in {whole} ms of an upgrade: {old} times the old system started, {new} times the new one"
-    );
+    let sum = format!("{CUTS} power cuts: {old} times the old system started, {new} times the new one");
+    machine::say(began, &sum);
     Ok(())
 }
 

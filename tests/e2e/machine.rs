@@ -164,7 +164,7 @@ impl Machine {
 
     /// Prints what was done, and how long that took.
     pub fn step(&mut self, what: &str) {
-        println!("  {:6.1} s  {what}", self.last_step.elapsed().as_secs_f64());
+        say(self.last_step, what);
         self.last_step = Instant::now();
     }
 
@@ -296,6 +296,12 @@ impl Machine {
     }
 }
 
+/// Prints what was done since then.
+#[expect(clippy::print_stdout, reason = "the report of a test")]
+pub fn say(since: Instant, what: &str) {
+    println!("  {:6.1} s  {what}", since.elapsed().as_secs_f64());
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         // It may be off already.
@@ -340,7 +346,7 @@ pub fn static_program(package: &str) -> Result<PathBuf> {
 pub fn static_program_for(package: &str, architecture: Architecture) -> Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args(["xtask", "cross", "--arch", architecture.deb(), "--profile", "machines", package])
+        .args(["xtask", "cross", "--arch", architecture.deb(), package])
         .current_dir(crate::world::World::repository());
     let output = cargo.output()?;
     ensure!(output.status.success(), "{cargo:?}: {}", String::from_utf8_lossy(&output.stderr));

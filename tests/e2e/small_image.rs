@@ -78,7 +78,7 @@ pub fn write_layout(layout: &Path, programs: &Programs, version: u32, fault: Fau
         ..Manifest::default()
     };
     let image = put(oci::MEDIA_TYPE_MANIFEST, &serde_json::to_vec(&manifest)?)?;
-    let digest = image.digest.clone();
+    let digest = image.digest;
     let index = Index { schema_version: 2, manifests: vec![image], ..Index::default() };
     fs_err::write(layout.join("index.json"), serde_json::to_vec(&index)?)?;
     fs_err::write(layout.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;

@@ -70,7 +70,7 @@ pub fn for_tests(architectures: &[&str]) -> Result<()> {
     let targets = architectures.iter().map(|name| cross::target(name)).collect::<Result<Vec<_>>>()?;
     let output = run::workspace().join("target/tools/packages");
     // One time whatever was committed last: what did not change is the same package.
-    write(&output, &targets, "machines", env!("CARGO_PKG_VERSION"), TIME_OF_TESTS)
+    write(&output, &targets, "small", env!("CARGO_PKG_VERSION"), TIME_OF_TESTS)
 }
 
 fn write(output: &Path, targets: &[Target], profile: &str, version: &str, time: i64) -> Result<()> {
