@@ -180,15 +180,16 @@ fn accept(machine: &mut Machine) -> Result<()> {
     Ok(())
 }
 
-/// Takes an image and restarts into it. It has one try in place of three, where starts are to be saved.
-fn switch(machine: &mut Machine, image: &str, once: bool) -> Result<()> {
+/// Takes an image and restarts into it. It has fewer tries than three where starts are to be saved.
+fn switch(machine: &mut Machine, image: &str, tries: usize) -> Result<()> {
     host(machine, &["switch", &format!("oci:/run/images/{image}")])?;
     host(machine, &["finalize"])?;
     let entries = machine.order(&["list", "/boot/loader/entries"])?;
     let entry = entries.lines().find_map(|name| name.strip_suffix("+3.conf"));
     let entry = format!("/boot/loader/entries/{}", entry.context("no entry has three tries")?);
-    if once {
-        machine.order(&["rename", &format!("{entry}+3.conf"), &format!("{entry}+1.conf")])?;
+    if tries != 3 {
+        let fewer = format!("{entry}+{tries}.conf");
+        machine.order(&["rename", &format!("{entry}+3.conf"), &fewer])?;
     }
     machine.step(&format!("switched to the image `{image}`"));
     machine.send(&["reboot"])
@@ -240,18 +241,18 @@ fn update_and_rollback(_: &World) -> Result<()> {
 
 fn falls_back_from_bad_images(_: &World) -> Result<()> {
     let images =
-        [("no-init", 2, Fault::NoInit), ("panics", 3, Fault::Panic), ("unhealthy", 4, Fault::Unhealthy)];
+        [("unhealthy", 2, Fault::Unhealthy), ("no-init", 3, Fault::NoInit), ("panics", 4, Fault::Panic)];
     let installed = Installed::new(&images)?;
     let mut machine = installed.start()?;
     meet(&mut machine)?;
     accept(&mut machine)?;
     for (image, tried, sign, tries) in [
-        ("unhealthy", "4", "starting /usr/bin/calypte-guest", 1),
-        ("no-init", "2", "/usr/bin/none cannot be started", 3),
-        ("panics", "3", "] Kernel panic - not syncing", 1),
+        ("unhealthy", "2", "starting /usr/bin/calypte-guest", 2),
+        ("no-init", "3", "/usr/bin/none cannot be started", 3),
+        ("panics", "4", "] Kernel panic - not syncing", 1),
     ] {
         let before = machine.console().matches(sign).count();
-        switch(&mut machine, image, tries == 1)?;
+        switch(&mut machine, image, tries)?;
         let began = Instant::now();
         loop {
             meet(&mut machine)?;
@@ -266,8 +267,10 @@ fn falls_back_from_bad_images(_: &World) -> Result<()> {
             machine.send(&["run", "/usr/bin/calypte-host", "health", "run"])?;
         }
         // The start of the good one shows the first sign once more.
-        let shown = machine.console().matches(sign).count() - before - usize::from(image == "unhealthy");
-        ensure!(shown == tries, "{image}: {shown} signs of it on the console");
+        let console = machine.console();
+        let shown = console.matches(sign).count() - before - usize::from(image == "unhealthy");
+        // A kernel that emulation makes crash is a try as well.
+        ensure!((1..=tries).contains(&shown), "{image}: {shown} signs of it on the console:\n{console}");
         let status = status(&mut machine)?;
         ensure!(status["status"]["booted"]["image"]["version"] == "1", "{image}: {status:#}");
     }
