@@ -8,8 +8,8 @@ use crate::needs::Need;
 use crate::world::World;
 use crate::{
     bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, host_boot,
-    host_update, live_fedora, new, os, os_boot, outputs, programs, publish, pull, readme, rebuild, sbom,
-    scan, scanners, site, up, vex,
+    host_update, live_fedora, new, os, os_boot, outputs, pipeline, programs, publish, pull, readme, rebuild,
+    sbom, scan, scanners, site, up, vex,
 };
 
 /// One end-to-end case.
@@ -26,6 +26,7 @@ pub fn all() -> Vec<Trial> {
         up::CASES,
         outputs::CASES,
         publish::CASES,
+        pipeline::CASES,
         pull::CASES,
         readme::CASES,
         new::CASES,

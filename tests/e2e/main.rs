@@ -23,6 +23,7 @@ mod new;
 mod os;
 mod os_boot;
 mod outputs;
+mod pipeline;
 mod programs;
 mod publish;
 mod pull;

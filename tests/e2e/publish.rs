@@ -57,17 +57,19 @@ pub struct Served {
 
 impl Served {
     pub fn start(up: &Up) -> Result<Self> {
-        let mut child = up
-            .calypte(&["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("calypte serve could not be started")?;
+        Self::over(up.calypte(&["serve", "--listen", "127.0.0.1:0"]), &up.store())
+    }
+
+    /// Started by a command, over a store.
+    pub fn over(mut command: Command, store: &Path) -> Result<Self> {
+        let mut child =
+            command.stdout(Stdio::piped()).spawn().context("calypte serve could not be started")?;
         let mut line = String::new();
         let stdout = child.stdout.take().context("it has no standard output")?;
         BufReader::new(stdout).read_line(&mut line)?;
         let port = line.split(';').next().and_then(|text| text.rsplit(':').next()).unwrap_or_default();
         let host = format!("localhost:{port}");
-        let token = fs_err::read_to_string(up.store().join("registry/token"))?.trim().to_owned();
+        let token = fs_err::read_to_string(store.join("registry/token"))?.trim().to_owned();
         Ok(Self { child, host, token })
     }
 }
