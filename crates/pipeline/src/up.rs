@@ -234,10 +234,11 @@ impl Factory<'_> {
         tests: &mut Tests,
         report: &mut UpReport,
     ) -> Result<()> {
-        match self.test(image, &request.universe, architecture, None, probe) {
+        match self.test_unless_passed(image, &request.universe, architecture, probe) {
             Ok(outcome) => {
                 for test in &outcome.tests {
                     match &test.failure {
+                        None if test.skipped.is_some() => tests.skipped += 1,
                         None => tests.passed += 1,
                         Some(why) => {
                             tests.failed += 1;

@@ -22,7 +22,8 @@ use crate::session::Session;
 #[command(
     after_long_help = "Locks are kept as they are while the definitions want what is in them and the mirror still \
 has it; otherwise they are made anew. Each image is written to an OCI layout, from which engines run it. Tests run \
-for this machine's architecture; --arch adds others, emulated. In the end the images are served by a registry over the \
+for this machine's architecture; --arch adds others, emulated. What passed is not tested again while the image and its tests are the \
+same; `calypte test` always does. In the end the images are served by a registry over the \
 store, as `calypte serve` does, until Ctrl-C.\n\nExit code 1: an image could not be made, or a test \
 failed; the others are there."
 )]

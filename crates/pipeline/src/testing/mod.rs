@@ -27,6 +27,9 @@ use crate::factory::Factory;
 /// With what the reason begins why a test was not run on a machine of another kind, where its definition says so.
 pub const NOT_EMULATED: &str = "cannot be emulated: ";
 
+/// The kind of the store's cache under which reports of passed tests are kept.
+const PASSED: &str = "passed-tests";
+
 /// Whether this machine's processor runs the architecture's programs itself.
 fn is_native(architecture: Architecture) -> bool {
     architecture.rpm() == std::env::consts::ARCH
@@ -75,6 +78,31 @@ impl Factory<'_> {
         probe: &Probe<'_>,
     ) -> Result<TestReport> {
         self.test_except(image, universe, architecture, wanted, None, probe)
+    }
+
+    /// As [`Factory::test`], unless all tests of the very image passed before: then that report is given again. Tests are
+    /// part of what an image is made from.
+    ///
+    /// # Errors
+    /// As [`Factory::test`].
+    pub fn test_unless_passed(
+        &self,
+        image: &ImageId,
+        universe: &str,
+        architecture: Architecture,
+        probe: &Probe<'_>,
+    ) -> Result<TestReport> {
+        let lock = self.lock_of(universe, &image.family)?;
+        let key = self.build_key(&lock, image, architecture)?;
+        let kept = self.store().cache_get(PASSED, &key);
+        if let Some(report) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            return Ok(report);
+        }
+        let report = self.test(image, universe, architecture, None, probe)?;
+        if report.passed() {
+            self.store().cache_put(PASSED, &key, &serde_json::to_vec(&report)?)?;
+        }
+        Ok(report)
     }
 
     /// As [`Factory::test`]; the tests that need containers are skipped if there is a reason for it.
