@@ -51,7 +51,9 @@ pub struct Summary {
 }
 
 impl TimeToFix {
-    fn of(mut seconds: Vec<i64>) -> Self {
+    /// What these times come to, in seconds.
+    #[must_use]
+    pub fn of(mut seconds: Vec<i64>) -> Self {
         seconds.sort_unstable();
         // The smallest value that so many hundredths of all do not exceed.
         let at = |hundredths: usize| {

@@ -159,18 +159,27 @@ impl RunReport {
     /// # Errors
     /// When it cannot be read.
     pub fn newest(store: &Path) -> Result<Option<Self>> {
+        Ok(Self::latest(store, 1)?.pop())
+    }
+
+    /// The newest reports of a store, at most so many, the newest first.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn latest(store: &Path, most: usize) -> Result<Vec<Self>> {
         let directory = Self::directory(store);
         if !directory.is_dir() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let mut names = Vec::new();
+        let mut paths = Vec::new();
         for entry in fs_err::read_dir(&directory)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "json") {
-                names.push(path);
+                paths.push(path);
             }
         }
-        names.sort();
-        names.pop().map(|path| Ok(serde_json::from_str(&fs_err::read_to_string(path)?)?)).transpose()
+        paths.sort();
+        let newest = paths.iter().rev().take(most);
+        newest.map(|path| Ok(serde_json::from_str(&fs_err::read_to_string(path)?)?)).collect()
     }
 }

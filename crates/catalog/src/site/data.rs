@@ -1,4 +1,4 @@
-//! The JSON API, version 1, and its description in OpenAPI 3.1. What a page shows an answer holds.
+//! The JSON API, version 1. What a page shows an answer holds; `openapi` describes each field.
 
 use serde_json::{Value, json};
 
@@ -6,59 +6,6 @@ use super::evidence::Evidence;
 use super::given::{Given, Known};
 use super::shelf::{Image, Platform, Repository};
 use super::view::{self, Counts, Flaw, Summary};
-
-/// The description of the API.
-pub(super) fn description() -> Value {
-    let list = |summary: &str, parameters: Value, name: &str| {
-        json!({ "get": {
-            "summary": summary, "operationId": name, "parameters": parameters,
-            "responses": { "200": answer(name), "404": { "$ref": "#/components/responses/NotFound" } },
-        }})
-    };
-    let query = |name: &str, about: &str| json!({ "name": name, "in": "query", "description": about, "schema": { "type": "string" } });
-    let part = |name: &str, about: &str| json!({ "name": name, "in": "path", "required": true, "description": about, "schema": { "type": "string" } });
-    let repository = || part("name", "The repository; a name may have slashes in it.");
-    let object = |required: &[&str]| json!({ "type": "object", "required": required });
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Calypte catalog", "version": "1",
-            "description": "What is published here: images, what is in them, what is known of their flaws. Reading needs no login.",
-            "license": { "name": "MIT OR Apache-2.0" },
-        },
-        "servers": [{ "url": "/" }],
-        "paths": {
-            "/api/v1/images": list("All repositories", json!([
-                query("q", "Words that name, title or description must have."), query("category", "One shelf."),
-                query("architecture", "One architecture."), query("flaws", "`none`, `some` or `fixable`."),
-            ]), "images"),
-            "/api/v1/images/{name}": list("One repository with its images and tags", json!([repository()]), "repository"),
-            "/api/v1/images/{name}/-/{key}": list(
-                "One image; by the digest of one machine's manifest also its packages, flaws and statements",
-                json!([repository(), part("key", "A tag or a digest.")]), "image"),
-            "/api/v1/flaws": list("All flaws", json!([
-                query("q", "Words that flaw, package or image must have."),
-                json!({ "name": "severity", "in": "query", "schema": { "type": "string", "enum": super::flaws::severities() } }),
-            ]), "flaws"),
-            "/api/v1/flaws/{flaw}": list("One flaw, and where it is", json!([part("flaw", "Its name.")]), "flaw"),
-            "/api/v1/status": list("The state of things", json!([]), "status"),
-        },
-        "components": {
-            "responses": { "NotFound": { "description": "There is no such thing here.", "content": { "application/json": {
-                "schema": { "$ref": "#/components/schemas/problem" } } } } },
-            "schemas": {
-                "problem": object(&["error"]), "images": object(&["images"]), "repository": object(&["name", "images"]),
-                "image": object(&["digest"]), "flaws": object(&["flaws"]), "flaw": object(&["name"]),
-                "status": object(&["repositories", "runs", "feeds"]),
-            },
-        },
-    })
-}
-
-fn answer(schema: &str) -> Value {
-    json!({ "description": "Here it is.", "content": { "application/json": {
-        "schema": { "$ref": format!("#/components/schemas/{schema}") } } } })
-}
 
 /// All repositories that pass.
 pub(super) fn images(shown: &[&Summary]) -> Value {
@@ -92,11 +39,25 @@ pub(super) fn image(image: &Image, given: &Given) -> Value {
     {
         shown["flaws"] = json!(view::counts(platform, given));
     }
+    of_pipeline(&mut value, view::known(image, given), given);
     value
 }
 
+/// Adds what the pipeline knows of an image, where that is something.
+fn of_pipeline(value: &mut Value, known: Option<&Known>, given: &Given) {
+    let of = |known: &Known| given.pipeline.as_ref()?.images.get(&known.image);
+    if let Some(image) = known.and_then(of) {
+        value["pipeline"] = json!(image);
+    }
+}
+
 /// One machine's image with all that is said of it.
-pub(super) fn machine(platform: &Platform, evidence: &Evidence, known: Option<&Known>) -> Value {
+pub(super) fn machine(
+    platform: &Platform,
+    evidence: &Evidence,
+    known: Option<&Known>,
+    given: &Given,
+) -> Value {
     let mut value = json!(platform);
     value["evidence"] = json!(evidence);
     if let Some(known) = known {
@@ -107,6 +68,7 @@ pub(super) fn machine(platform: &Platform, evidence: &Evidence, known: Option<&K
             value["scan"] = json!({ "flaws": flaws, "findings": scan.findings, "unknown": scan.unknown });
         }
     }
+    of_pipeline(&mut value, known, given);
     value
 }
 
@@ -117,11 +79,8 @@ pub(super) fn flaws(shown: &[&Flaw]) -> Value {
 
 /// The state of things.
 pub(super) fn status(all: &[Summary], given: &Given) -> Value {
-    let runs = given.runs.iter().map(|run| {
-        json!({ "began": run.began, "seconds": run.seconds, "outcome": run.outcome, "images": run.images })
-    });
     json!({
         "repositories": all.len(), "gathered": given.at, "problems": given.problems,
-        "runs": runs.collect::<Vec<_>>(), "feeds": given.feeds,
+        "pipeline": given.pipeline.as_deref(), "feeds": given.feeds,
     })
 }

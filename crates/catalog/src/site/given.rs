@@ -10,6 +10,8 @@ use calypte_advisory::matching::FeedAge;
 use calypte_base::{Digest, Epoch};
 use serde::{Deserialize, Serialize};
 
+use super::pipeline::Pipeline;
+
 /// Where the site's knowledge comes from. Asked for each page, so it answers at once, with what it has.
 pub trait Source: Send + Sync {
     /// What is known now.
@@ -29,8 +31,8 @@ pub struct Given {
     pub feeds: Vec<FeedAge>,
     /// How many flaws counted on each day, by the image's name in the catalog, oldest first.
     pub history: BTreeMap<String, Vec<DayCount>>,
-    /// Runs of the pipeline, the newest first.
-    pub runs: Vec<Run>,
+    /// The pipeline; none where none ever ran.
+    pub pipeline: Option<Arc<Pipeline>>,
     /// The directory that `calypte vex --all` wrote.
     pub documents: Option<PathBuf>,
     /// What could not be gathered, in sentences.
@@ -172,17 +174,4 @@ impl Kind {
             Self::Tests => "test results",
         }
     }
-}
-
-/// A run of the pipeline.
-#[derive(Debug, Clone)]
-pub struct Run {
-    /// When it began.
-    pub began: Epoch,
-    /// How long it took, in seconds; none while it goes on.
-    pub seconds: Option<u64>,
-    /// What it came to, in a word or two.
-    pub outcome: String,
-    /// What became of each image, in the order of the run.
-    pub images: Vec<(String, String)>,
 }

@@ -8,6 +8,7 @@ use super::address;
 use super::evidence::{Evidence, Provenance, Vex};
 use super::frame::{self, Part, number};
 use super::given::{Kind, Known, Scan};
+use super::pipeline::{self, Pipeline};
 use super::shelf::{Image, Layer, Platform};
 use super::view;
 
@@ -21,6 +22,8 @@ pub(super) struct Machine<'a> {
     pub known: Option<&'a Known>,
     /// The documents that can be downloaded.
     pub documents: &'a [Kind],
+    /// The pipeline.
+    pub pipeline: Option<&'a Pipeline>,
 }
 
 /// The page of an index over several machines: what they have in common, and the way to each.
@@ -51,6 +54,7 @@ pub(super) fn index(
         h2 id="machines" { "Machines" }
         p { "Packages, flaws, statements and layers are those of one machine's image." }
         (frame::table("Machines", false, &["Machine", "#Download", "#Layers", "Flaws", "Digest"], &rows))
+        @if let (Some(known), Some(pipeline)) = (view::known(image, given), given.pipeline.as_deref()) { (pipeline::of_image(&known.image, pipeline)) }
         (annotations(image))
         p { a href=(format!("/api/v1/images/{name}/-/{key}")) { "As JSON" } }
     };
@@ -69,6 +73,7 @@ pub(super) fn machine(name: &str, key: &str, machine: &Machine<'_>, asked: &Aske
         (facts(machine))
         (pull(name, &platform.digest.to_string(), signed, asked))
         (flaws(scan))
+        @if let (Some(known), Some(pipeline)) = (machine.known, machine.pipeline) { (pipeline::of_image(&known.image, pipeline)) }
         (vex(&machine.evidence.vex))
         (packages(machine))
         (documents(name, machine))

@@ -18,6 +18,8 @@ mod given;
 mod history;
 mod home;
 mod image;
+mod openapi;
+pub mod pipeline;
 mod readme;
 mod repository;
 mod shelf;
@@ -33,7 +35,7 @@ use crate::registry::{Key, Problem, Registry};
 use address::{Badge, Data, Feed, Page};
 use evidence::{Evidence, Files};
 use flaws::FlawFilter;
-pub use given::{DayCount, Family, Given, Kind, Known, Run, Scan, Source, Stream};
+pub use given::{DayCount, Family, Given, Kind, Known, Scan, Source, Stream};
 use shelf::{Image, Platform, Repository, Shelf};
 use view::{Filter, Flaw, Summary};
 
@@ -210,7 +212,9 @@ impl Desk<'_> {
                 let evidence = self.evidence(name, &platform.digest)?;
                 let documents = self.documents(&evidence, &platform.digest);
                 let known = self.known(&platform.digest);
-                let machine = image::Machine { platform, evidence: &evidence, known, documents: &documents };
+                let pipeline = self.given.pipeline.as_deref();
+                let machine =
+                    image::Machine { platform, evidence: &evidence, known, documents: &documents, pipeline };
                 Ok(image::machine(name, &key, &machine, self.asked))
             }
             None => {
@@ -290,7 +294,7 @@ impl Desk<'_> {
 
     fn data(&self, data: Data) -> Result<Option<Reply>, Problem> {
         let value = match data {
-            Data::Description => data::description(),
+            Data::Description => openapi::description(),
             Data::Images => {
                 let filter = Filter::read(|name| self.asked.parameter(name));
                 let all = self.summaries()?;
@@ -302,7 +306,8 @@ impl Desk<'_> {
                 match only_machine(&image) {
                     Some(platform) => {
                         let evidence = self.evidence(&name, &platform.digest)?;
-                        data::machine(platform, &evidence, self.known(&platform.digest))
+                        let known = self.known(&platform.digest);
+                        data::machine(platform, &evidence, known, &self.given)
                     }
                     None => data::image(&image, &self.given),
                 }

@@ -94,9 +94,8 @@ fn images(repository: &Repository, given: &Given) -> Markup {
 
 /// What an image is called: as in the catalog, otherwise by its first tag.
 pub(super) fn name(tagged: &Tagged, given: &Given) -> String {
-    let known = tagged.image.platforms.iter().find_map(|platform| given.manifests.get(&platform.digest));
     let tag = || tagged.tags.first().cloned().unwrap_or_default();
-    known.map_or_else(tag, |known| known.image.clone())
+    view::known(&tagged.image, given).map_or_else(tag, |known| known.image.clone())
 }
 
 fn streams(family: &Family) -> Markup {

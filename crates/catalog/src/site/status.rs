@@ -1,13 +1,11 @@
-//! The state of things: runs of the pipeline, ages of the feeds, what could not be gathered.
+//! The state of things: the pipeline, ages of the feeds, what could not be gathered.
 
 use maud::{Markup, html};
 
 use super::frame::{self, Part, number};
 use super::given::Given;
+use super::pipeline;
 use super::view::Summary;
-
-/// Most runs that are shown.
-const RUNS: usize = 50;
 
 /// The page.
 pub(super) fn page(all: &[Summary], given: &Given) -> String {
@@ -24,29 +22,11 @@ pub(super) fn page(all: &[Summary], given: &Given) -> String {
             h2 { "What could not be gathered" }
             ul { @for problem in &given.problems { li { (problem) } } }
         }
-        (runs(given))
+        (pipeline::part(given.pipeline.as_deref()))
         (feeds(given))
         (documents(given))
     };
     frame::page(Part::Status, "Status", None, &content)
-}
-
-fn runs(given: &Given) -> Markup {
-    let rows = html! {
-        @for run in given.runs.iter().take(RUNS) {
-            tr {
-                th scope="row" { (frame::time(run.began)) }
-                td { (run.outcome) }
-                td.number { @match run.seconds { Some(seconds) => { (seconds) " s" } None => { "goes on" } } }
-                td { @for (image, outcome) in &run.images { (image) ": " (outcome) br; } }
-            }
-        }
-    };
-    html! {
-        h2 id="pipeline" { "Pipeline" }
-        @if given.runs.is_empty() { p { "No run of a pipeline is recorded here." } }
-        @else { (frame::table("Runs of the pipeline", true, &["Began", "Outcome", "#Took", "Images"], &rows)) }
-    }
 }
 
 fn feeds(given: &Given) -> Markup {

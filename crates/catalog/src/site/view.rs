@@ -8,7 +8,7 @@ use calypte_base::{Digest, Epoch};
 use serde::Serialize;
 
 use super::given::{Given, Known};
-use super::shelf::{Platform, Repository, Tagged};
+use super::shelf::{Image, Platform, Repository, Tagged};
 
 /// Severities, the worst first.
 pub(super) const SEVERITIES: [&str; 6] = ["critical", "high", "medium", "low", "negligible", "unknown"];
@@ -171,6 +171,11 @@ impl Filter {
             && (self.category.is_empty() || summary.category.as_deref() == Some(&self.category))
             && (self.architecture.is_empty() || summary.architectures.contains(&self.architecture))
     }
+}
+
+/// What the factory knows of an image: of the first of its machines that it knows.
+pub(super) fn known<'a>(image: &Image, given: &'a Given) -> Option<&'a Known> {
+    image.platforms.iter().find_map(|platform| given.manifests.get(&platform.digest)).map(Arc::as_ref)
 }
 
 /// A flaw, and where it is.

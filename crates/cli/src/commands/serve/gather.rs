@@ -20,6 +20,7 @@ use calypte_pipeline::{Factory, Reporter};
 use calypte_sbom::write::{Tool, cyclonedx16, spdx23};
 use calypte_store::Progress;
 
+use super::refresh::{self, Stamp};
 use crate::session::Session;
 
 /// How often it is asked whether something changed.
@@ -30,6 +31,9 @@ const SOON: i64 = 3600;
 
 /// Where the counts of days are kept, beside the registry's token.
 const HISTORY: &str = "flaws-by-day.json";
+
+/// How problems with the pipeline's state begin.
+const PIPELINE: &str = "the pipeline";
 
 /// How many days are kept.
 const DAYS: usize = 400;
@@ -85,7 +89,9 @@ impl Gatherer<'_> {
     /// Gathers until the user interrupts. What cannot be gathered is told on the status page.
     pub(super) fn run(&self) {
         let mut seen: Option<State> = None;
+        let mut told: Option<Stamp> = None;
         while !self.session.was_interrupted() {
+            self.look_at_pipeline(&mut told);
             let state = self.state();
             if state.is_some() && state != seen {
                 let is_same = |state: &State, seen: &State| {
@@ -104,6 +110,23 @@ impl Gatherer<'_> {
             }
             self.wait();
         }
+    }
+
+    /// Tells of the pipeline where it did something since it was `told` of last.
+    fn look_at_pipeline(&self, told: &mut Option<Stamp>) {
+        let Ok(store) = self.session.store_directory() else { return };
+        let stamp = refresh::stamp(&store);
+        if told.as_ref() == Some(&stamp) {
+            return;
+        }
+        let mut given = Given::clone(&self.shown.given());
+        given.problems.retain(|problem| !problem.starts_with(PIPELINE));
+        match refresh::read(&store, &self.universe, self.session.now()) {
+            Ok(pipeline) => given.pipeline = pipeline.map(Arc::new),
+            Err(error) => given.problems.push(format!("{PIPELINE}: {error:#}")),
+        }
+        self.shown.set(given);
+        *told = Some(stamp);
     }
 
     /// Waits, and not for long where the user interrupts.
@@ -129,7 +152,14 @@ impl Gatherer<'_> {
     }
 
     fn given(&self) -> Given {
-        Given { documents: self.documents.clone(), ..Given::default() }
+        let shown = self.shown.given();
+        let problems = shown.problems.iter().filter(|problem| problem.starts_with(PIPELINE)).cloned();
+        Given {
+            documents: self.documents.clone(),
+            pipeline: shown.pipeline.clone(),
+            problems: problems.collect(),
+            ..Given::default()
+        }
     }
 
     /// Gathers all once; `keeps`: what was scanned before needs no new scan.

@@ -1,6 +1,7 @@
 //! `calypte serve`: a registry over the store, and the pages about it.
 
 mod gather;
+mod refresh;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
