@@ -43,6 +43,7 @@ fn every_link_leads_somewhere() {
         "/-/1.0",
         "/style.css",
         "?category=",
+        "/changes",
     ] {
         assert!(seen.keys().any(|address| address.contains(part)), "{part}: {:?}", seen.keys());
     }
@@ -277,4 +278,60 @@ fn the_pipeline_is_shown_with_what_waits_and_how_long_fixes_took() {
     let status: Value = serde_json::from_str(&site.get("/api/v1/status").body).unwrap();
     assert_eq!(status["pipeline"]["waiting"][1]["image"], "shell");
     assert_eq!(status["pipeline"]["images"]["sample"]["fixes"][1]["seconds"], 90);
+}
+
+#[test]
+fn an_update_tells_what_it_changes_and_costs() {
+    let site = Site::new();
+    let machine = site.machine();
+    let get = |address: &str| -> Value { serde_json::from_str(&site.get(address).body).unwrap() };
+    let changes = get(&format!("/api/v1/images/team/sample/-/{machine}/changes"));
+    let only = &changes["machines"][0];
+    let expected = serde_json::json!([
+        { "name": "libgone", "before": ["7"], "after": [] },
+        { "name": "zlib1g", "before": ["1.2"], "after": ["1.3"] },
+    ]);
+    assert_eq!(only["packages"], expected, "{changes}");
+    // All but the layer that both have.
+    assert_eq!(only["size"].as_u64().unwrap() - only["update"].as_u64().unwrap(), 5000, "{changes}");
+    assert_eq!(only["layers"].as_array().unwrap().len(), 1);
+    // By the tag both machines; for one there was nothing before.
+    let changes = get("/api/v1/images/team/sample/-/1.0/changes");
+    assert_eq!(changes["machines"][1]["from"], Value::Null);
+    assert_eq!(changes["machines"][1]["size"], changes["machines"][1]["update"]);
+    let before = changes["earlier"][0]["digest"].as_str().unwrap();
+    assert_eq!(changes["from"], before);
+    // Backwards, and with itself.
+    let same = get("/api/v1/images/team/sample/-/1.0/changes?from=latest");
+    assert_eq!(
+        (&same["machines"][0]["update"], &same["machines"][0]["packages"]),
+        (&0.into(), &serde_json::json!([]))
+    );
+    let back = get(&format!("/api/v1/images/team/sample/-/{before}/changes?from=1.0"));
+    assert_eq!(back["machines"][0]["packages"][0]["after"], serde_json::json!(["7"]));
+    assert_eq!(back["earlier"], serde_json::json!([]));
+    for bad in ["?from=none", "?from=%3Cb%3E", "?from=sha256:00", "?from=../x"] {
+        let answer = site.get(&format!("/images/team/sample/-/1.0/changes{bad}"));
+        assert_eq!(answer.status, 404, "{bad}");
+        assert!(!answer.body.contains("<b>"), "{}", answer.body);
+    }
+    let page = site.get(&format!("/images/team/sample/-/{machine}/changes")).body;
+    for text in ["libgone", "removed", "1.2", "Whoever has the image before downloads", "Images before"] {
+        assert!(page.contains(text), "{text} is not in {page}");
+    }
+    let page = site.get(&format!("/images/team/sample/-/{machine}")).body;
+    assert!(page.contains("The last update") && page.contains("2 packages changed."), "{page}");
+    assert!(!site.get("/images/hostile/-/1.0/changes").body.contains(HOSTILE));
+}
+
+#[test]
+fn who_finds_a_flaw_learns_whom_to_tell() {
+    let site = Site::new();
+    let answer = site.get("/.well-known/security.txt");
+    assert_eq!((answer.status, answer.kind()), (200, "text/plain; charset=utf-8"));
+    assert!(
+        answer.body.contains("Contact: mailto:security@example.org\nExpires: 2027-01-15"),
+        "{}",
+        answer.body
+    );
 }

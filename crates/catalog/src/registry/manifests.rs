@@ -148,11 +148,36 @@ impl Registry {
         }
         // The tag last: from here on clients see it.
         if let Key::Tag(tag) = key {
+            self.keep_before(name, tag, &digest)?;
             let tagged = Tagged { digest, media_type: media_type.to_owned() };
             let tagged = serde_json::to_vec(&tagged).map_err(std::io::Error::from)?;
             files::put(&self.root, &repository.join("_tags").join(tag), &tagged)?;
         }
         Ok(Pushed { digest, subject: named.subject })
+    }
+
+    /// What a tag of a repository led to before it first led to this manifest, and when that was replaced; `None` where nothing
+    /// is known.
+    ///
+    /// # Errors
+    /// When there is no such repository.
+    pub fn before(&self, name: &str, digest: &Digest) -> Result<Option<(Digest, Option<Epoch>)>, Problem> {
+        let path = self.existing(name)?.join("_before").join(digest.hex());
+        let text = files::get(&path)?.and_then(|bytes| String::from_utf8(bytes).ok());
+        let before = text.and_then(|text| text.trim().parse().ok());
+        Ok(before.map(|before| (before, files::changed(&path))))
+    }
+
+    /// Remembers what a tag leads to before it is moved. What was first remembered of a manifest stays: an image that gets a
+    /// second tag, or its old place back, does not have another history for that.
+    fn keep_before(&self, name: &str, tag: &str, next: &Digest) -> Result<(), Problem> {
+        let path = self.repository(name)?.join("_before").join(next.hex());
+        match self.tagged(name, tag)? {
+            Some((digest, _)) if digest != *next && !path.exists() => {
+                Ok(files::put(&self.root, &path, digest.to_string().as_bytes())?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes a tag, or a manifest with every tag that leads to it and what it said of its subject.
@@ -179,6 +204,7 @@ impl Registry {
         if let Ok(Named { subject: Some(subject), .. }) = Named::read(&found.media_type, &found.bytes) {
             files::remove(&repository.join("_referrers").join(subject.hex()).join(digest.hex()))?;
         }
+        files::remove(&repository.join("_before").join(digest.hex()))?;
         files::remove(&repository.join("_manifests").join(digest.hex()))?;
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! NAME/_blobs/HEX              empty: the repository has this blob
 //! NAME/_manifests/HEX          media type of a manifest whose bytes are a blob
 //! NAME/_tags/TAG               digest and media type
+//! NAME/_before/HEX             digest of what a tag led to before it first led to this manifest
 //! NAME/_referrers/HEX/HEX      the descriptor of a manifest whose subject is the first
 //! _uploads/ID                  bytes of a blob that is being uploaded
 //! ```

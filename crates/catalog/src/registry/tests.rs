@@ -55,6 +55,34 @@ fn what_is_pushed_is_found() {
 }
 
 #[test]
+fn what_a_tag_led_to_before_is_remembered() {
+    let directory = TempDir::new().unwrap();
+    let registry = registry(&directory);
+    let put = |text: &[u8], tag: &str| {
+        let bytes = manifest(upload(&registry, "a/b", text), None);
+        registry.put_manifest("a/b", &Key::Tag(tag.into()), MEDIA_TYPE_MANIFEST, &bytes).unwrap().digest
+    };
+    let before = |digest| registry.before("a/b", digest).unwrap().map(|(digest, _)| digest);
+    let first = put(b"{}", "latest");
+    assert_eq!(before(&first), None);
+    assert_eq!(put(b"{}", "latest"), first);
+    assert_eq!(before(&first), None, "an image came before itself");
+    // A tag of its own was nowhere before; the moving one was.
+    let second = put(b"[]", "2");
+    assert_eq!(before(&second), None);
+    put(b"[]", "latest");
+    assert_eq!(before(&second), Some(first));
+    let third = put(b"1", "latest");
+    assert_eq!(before(&third), Some(second));
+    // Back and forth again: what was first remembered stays.
+    put(b"[]", "latest");
+    put(b"1", "latest");
+    assert_eq!((before(&second), before(&third)), (Some(first), Some(second)));
+    registry.delete_manifest("a/b", &Key::Digest(third)).unwrap();
+    assert_eq!(before(&third), None);
+}
+
+#[test]
 fn a_manifest_whose_parts_are_missing_is_refused() {
     let directory = TempDir::new().unwrap();
     let registry = registry(&directory);

@@ -16,6 +16,8 @@ pub(super) enum Page {
     Repository(String),
     /// An image by tag or digest.
     Image(String, Key),
+    /// What changed in an image.
+    Changes(String, Key),
     /// A document about one machine's image.
     Document(String, Digest, Kind),
     /// The list of flaws.
@@ -26,6 +28,8 @@ pub(super) enum Page {
     Status,
     /// What programs find here.
     Api,
+    /// Whom to tell of a flaw of ours.
+    Security,
     /// The style sheet.
     Style,
     /// The picture in the tab.
@@ -73,6 +77,8 @@ pub(super) enum Data {
     Repository(String),
     /// One image.
     Image(String, Key),
+    /// What changed in an image.
+    Changes(String, Key),
     /// All flaws.
     Flaws,
     /// One flaw.
@@ -94,6 +100,8 @@ impl Page {
             "flaws" => return Some(Self::Flaws),
             "status" => return Some(Self::Status),
             "api" => return Some(Self::Api),
+            // RFC 9116, section 3: there, and where it was looked for before.
+            ".well-known/security.txt" | "security.txt" => return Some(Self::Security),
             "style.css" => return Some(Self::Style),
             "icon.svg" => return Some(Self::Icon),
             "feeds/images.atom" => return Some(Self::Feed(Feed::Images)),
@@ -138,7 +146,11 @@ impl Data {
             "flaws" => flaw(rest).map(Self::Flaw),
             "images" => match rest.split_once("/-/") {
                 None => is_repository_name(rest).then(|| Self::Repository(rest.to_owned())),
-                Some((name, key)) => keyed(name, key).map(|(name, key)| Self::Image(name, key)),
+                Some((name, key)) => match key.split_once('/') {
+                    None => keyed(name, key).map(|(name, key)| Self::Image(name, key)),
+                    Some((key, "changes")) => keyed(name, key).map(|(name, key)| Self::Changes(name, key)),
+                    Some(_) => None,
+                },
             },
             _ => None,
         }
@@ -151,6 +163,7 @@ fn image(rest: &str) -> Option<Page> {
     };
     match rest.split_once('/') {
         None => keyed(name, rest).map(|(name, key)| Page::Image(name, key)),
+        Some((key, "changes")) => keyed(name, key).map(|(name, key)| Page::Changes(name, key)),
         Some((digest, file)) => match keyed(name, digest)? {
             (name, Key::Digest(digest)) => {
                 let kind = Kind::ALL.into_iter().find(|kind| kind.file() == file)?;
@@ -254,6 +267,12 @@ mod tests {
                 &format!("/images/nginx/-/sha256:{hex}/spdx.json"),
                 Page::Document("nginx".into(), digest, Kind::Spdx),
             ),
+            ("/images/nginx/-/1.0/changes", Page::Changes("nginx".into(), Key::Tag("1.0".into()))),
+            (
+                "/api/v1/images/nginx/-/1.0/changes",
+                Page::Data(Data::Changes("nginx".into(), Key::Tag("1.0".into()))),
+            ),
+            ("/.well-known/security.txt", Page::Security),
             ("/flaws/CVE-2026-1", Page::Flaw("CVE-2026-1".into())),
             ("/api/v1/images/a/b", Page::Data(Data::Repository("a/b".into()))),
             ("/csaf/2026/cve-2026-1.json", Page::File("csaf/2026/cve-2026-1.json".into())),
@@ -270,6 +289,8 @@ mod tests {
             "/images/nginx/-/",
             "/images/nginx/-/1.0/spdx.json",
             "/images/nginx/-/sha256:zz",
+            "/images/nginx/-/1.0/changes/x",
+            "/api/v1/images/nginx/-/1.0/x",
             "/flaws/",
             "/flaws/<b>",
             "/flaws/a%2fb",

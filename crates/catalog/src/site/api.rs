@@ -5,16 +5,20 @@ use maud::html;
 use super::Asked;
 use super::frame::{self, Part};
 
-const ADDRESSES: [(&str, &str); 6] = [
+const ADDRESSES: [(&str, &str); 7] = [
     ("/api/v1/images", "All repositories; narrowed by q, category, architecture and flaws, as the list is."),
     ("/api/v1/images/{name}", "One repository with its images and tags."),
     (
         "/api/v1/images/{name}/-/{tag or digest}",
         "One image; by a machine's digest also packages, flaws and statements.",
     ),
+    (
+        "/api/v1/images/{name}/-/{tag or digest}/changes",
+        "What changed since the image before, or since from, and what that update costs.",
+    ),
     ("/api/v1/flaws", "All flaws; narrowed by q and severity."),
     ("/api/v1/flaws/{flaw}", "One flaw, and where it is."),
-    ("/api/v1/status", "The state of things."),
+    ("/api/v1/status", "The state of things: the pipeline, the feeds."),
 ];
 
 /// The page.

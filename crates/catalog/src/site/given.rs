@@ -35,8 +35,19 @@ pub struct Given {
     pub pipeline: Option<Arc<Pipeline>>,
     /// The directory that `calypte vex --all` wrote.
     pub documents: Option<PathBuf>,
+    /// Whom to tell of flaws; none where nobody is named.
+    pub security: Option<Security>,
     /// What could not be gathered, in sentences.
     pub problems: Vec<String>,
+}
+
+/// Whom to tell of flaws in what is published here (RFC 9116).
+#[derive(Debug, Clone)]
+pub struct Security {
+    /// Where to tell: addresses of mail (`mailto:`), of pages (`https://`) or telephones (`tel:`), the preferred first.
+    pub contacts: Vec<String>,
+    /// Until when that holds.
+    pub expires: Epoch,
 }
 
 /// A family as the catalog defines it.

@@ -5,9 +5,10 @@ use maud::{Markup, html};
 
 use super::Asked;
 use super::address;
+use super::changes::{self, Changes};
 use super::evidence::{Evidence, Provenance, Vex};
 use super::frame::{self, Part, number};
-use super::given::{Kind, Known, Scan};
+use super::given::{Given, Kind, Known, Scan};
 use super::pipeline::{self, Pipeline};
 use super::shelf::{Image, Layer, Platform};
 use super::view;
@@ -24,17 +25,23 @@ pub(super) struct Machine<'a> {
     pub documents: &'a [Kind],
     /// The pipeline.
     pub pipeline: Option<&'a Pipeline>,
+    /// What its last update changed.
+    pub changes: &'a Changes,
+}
+
+/// An index over several machines with what is said of it.
+pub(super) struct Over<'a> {
+    /// The index.
+    pub image: &'a Image,
+    /// Whether somebody signed it.
+    pub signed: bool,
+    /// What its last update changed.
+    pub changes: &'a Changes,
 }
 
 /// The page of an index over several machines: what they have in common, and the way to each.
-pub(super) fn index(
-    name: &str,
-    key: &str,
-    image: &Image,
-    signed: bool,
-    given: &super::given::Given,
-    asked: &Asked<'_>,
-) -> String {
+pub(super) fn index(name: &str, key: &str, over: &Over<'_>, given: &Given, asked: &Asked<'_>) -> String {
+    let Over { image, signed, changes } = *over;
     let title = format!("{name} {}", shorter(key));
     let rows = html! {
         @for platform in &image.platforms {
@@ -55,6 +62,7 @@ pub(super) fn index(
         p { "Packages, flaws, statements and layers are those of one machine's image." }
         (frame::table("Machines", false, &["Machine", "#Download", "#Layers", "Flaws", "Digest"], &rows))
         @if let (Some(known), Some(pipeline)) = (view::known(image, given), given.pipeline.as_deref()) { (pipeline::of_image(&known.image, pipeline)) }
+        (changes::part(name, key, changes))
         (annotations(image))
         p { a href=(format!("/api/v1/images/{name}/-/{key}")) { "As JSON" } }
     };
@@ -74,6 +82,7 @@ pub(super) fn machine(name: &str, key: &str, machine: &Machine<'_>, asked: &Aske
         (pull(name, &platform.digest.to_string(), signed, asked))
         (flaws(scan))
         @if let (Some(known), Some(pipeline)) = (machine.known, machine.pipeline) { (pipeline::of_image(&known.image, pipeline)) }
+        (changes::part(name, key, machine.changes))
         (vex(&machine.evidence.vex))
         (packages(machine))
         (documents(name, machine))
@@ -84,7 +93,7 @@ pub(super) fn machine(name: &str, key: &str, machine: &Machine<'_>, asked: &Aske
     frame::page(Part::Images, &title, Some(&format!("/feeds/images/{name}.atom")), &content)
 }
 
-fn shorter(key: &str) -> String {
+pub(super) fn shorter(key: &str) -> String {
     if key.len() > 24 && key.starts_with("sha256:") {
         format!("{}…", key.get(..19).unwrap_or(key))
     } else {

@@ -8,6 +8,7 @@
 mod address;
 mod api;
 mod badge;
+mod changes;
 mod data;
 mod evidence;
 mod feed;
@@ -22,6 +23,7 @@ mod openapi;
 pub mod pipeline;
 mod readme;
 mod repository;
+mod security;
 mod shelf;
 mod status;
 mod view;
@@ -33,20 +35,26 @@ use calypte_base::Digest;
 
 use crate::registry::{Key, Problem, Registry};
 use address::{Badge, Data, Feed, Page};
+use changes::{Changes, Earlier};
 use evidence::{Evidence, Files};
 use flaws::FlawFilter;
-pub use given::{DayCount, Family, Given, Kind, Known, Scan, Source, Stream};
+pub use given::{DayCount, Family, Given, Kind, Known, Scan, Security, Source, Stream};
+pub use security::is_contact;
 use shelf::{Image, Platform, Repository, Shelf};
 use view::{Filter, Flaw, Summary};
 
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const SVG: &str = "image/svg+xml";
+const TEXT: &str = "text/plain; charset=utf-8";
 const ATOM: &str = "application/atom+xml; charset=utf-8";
 
 /// What a page may do: nothing but show itself. No scripts, no frames, nothing from elsewhere.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
                           frame-ancestors 'none'";
+
+/// Most images before one that are told.
+const EARLIER: usize = 20;
 
 /// Answers requests for pages.
 pub struct Site {
@@ -168,6 +176,13 @@ impl Desk<'_> {
                 let found = evidence::document(self.registry, &name, &digest, known, kind)?;
                 found.map(|bytes| Reply::new(JSON, bytes))
             }
+            Page::Changes(name, key) => {
+                let changes = self.changes(&name, &key, true)?;
+                let repository = self.repository(&name)?;
+                let tags = repository.images.iter().filter_map(|tagged| tagged.tags.first().cloned());
+                html(changes::page(&name, &shown(&key), &changes, &tags.collect::<Vec<_>>()))
+            }
+            Page::Security => security::text(&self.given, self.asked).map(|text| Reply::new(TEXT, text)),
             Page::Flaws => html(self.flaw_list()?),
             Page::Flaw(name) => self.flaw(&name)?,
             Page::Status => html(status::page(&self.summaries()?, &self.given)),
@@ -206,6 +221,7 @@ impl Desk<'_> {
 
     fn image(&self, name: &str, key: &Key) -> Result<String, Problem> {
         let image = self.site.shelf.image(self.registry, name, key)?;
+        let changes = &self.changes(name, key, false)?;
         let key = shown(key);
         match only_machine(&image) {
             Some(platform) => {
@@ -213,16 +229,79 @@ impl Desk<'_> {
                 let documents = self.documents(&evidence, &platform.digest);
                 let known = self.known(&platform.digest);
                 let pipeline = self.given.pipeline.as_deref();
-                let machine =
-                    image::Machine { platform, evidence: &evidence, known, documents: &documents, pipeline };
+                let (evidence, documents) = (&*evidence, &*documents);
+                let machine = image::Machine { platform, evidence, known, documents, pipeline, changes };
                 Ok(image::machine(name, &key, &machine, self.asked))
             }
             None => {
                 let evidence = self.evidence(name, &image.digest)?;
                 let signed = evidence.statements.iter().any(evidence::Said::is_signature);
-                Ok(image::index(name, &key, &image, signed, &self.given, self.asked))
+                let over = image::Over { image: &image, signed, changes };
+                Ok(image::index(name, &key, &over, &self.given, self.asked))
             }
         }
+    }
+
+    /// What changed in an image, since the one before or, where `asked` says so, since the one that the query names.
+    fn changes(&self, name: &str, key: &Key, asked: bool) -> Result<Changes, Problem> {
+        let image = self.site.shelf.image(self.registry, name, key)?;
+        let whole = self.whole(name, &image)?;
+        let earlier = self.earlier(name, whole)?;
+        let named = self.asked.parameter("from").filter(|from| asked && !from.is_empty());
+        let from = match named {
+            Some(from) => Some(self.site.shelf.image(self.registry, name, &Key::parse(&from)?)?),
+            // What is not here any more cannot be compared.
+            None => earlier
+                .first()
+                .and_then(|one| self.site.shelf.image(self.registry, name, &Key::Digest(one.digest)).ok()),
+        };
+        let mut machines = Vec::new();
+        for platform in &image.platforms {
+            let of = |from: &Arc<Image>| {
+                from.platforms.iter().find(|one| one.platform == platform.platform).cloned()
+            };
+            let before = match from.as_ref().and_then(of) {
+                Some(before) => Some((self.packages(name, &before.digest)?, before)),
+                None => None,
+            };
+            let now = self.packages(name, &platform.digest)?;
+            let before = before.as_ref().map(|(evidence, platform)| (platform, &**evidence));
+            machines.push(changes::Machine::of(before, (platform, &now)));
+        }
+        let from = from.map(|from| from.digest);
+        Ok(Changes { repository: name.to_owned(), from, to: image.digest, machines, earlier })
+    }
+
+    /// The image that tags lead to: of one machine's manifest the index that lists it.
+    fn whole(&self, name: &str, image: &Image) -> Result<Digest, Problem> {
+        if image.index || self.registry.before(name, &image.digest)?.is_some() {
+            return Ok(image.digest);
+        }
+        let lists = |whole: &Image| whole.platforms.iter().any(|platform| platform.digest == image.digest);
+        let all = self.repository(name)?.images;
+        Ok(all.iter().find(|tagged| lists(&tagged.image)).map_or(image.digest, |tagged| tagged.image.digest))
+    }
+
+    /// What tags led to before an image, the latest first.
+    fn earlier(&self, name: &str, digest: Digest) -> Result<Vec<Earlier>, Problem> {
+        let mut all: Vec<Earlier> = Vec::new();
+        let mut last = digest;
+        while let Some((before, replaced)) = self.registry.before(name, &last)? {
+            // Tags that went back lead in a circle.
+            if before == digest || all.iter().any(|one| one.digest == before) || all.len() >= EARLIER {
+                break;
+            }
+            if self.registry.has_manifest(name, &before)? {
+                all.push(Earlier { digest: before, replaced });
+            }
+            last = before;
+        }
+        Ok(all)
+    }
+
+    /// What is said of the packages of an image.
+    fn packages(&self, name: &str, digest: &Digest) -> Result<Arc<Evidence>, Problem> {
+        self.site.files.of(self.registry, name, digest, self.known(digest), Some(Kind::Spdx))
     }
 
     /// The documents that there are of an image.
@@ -312,6 +391,7 @@ impl Desk<'_> {
                     None => data::image(&image, &self.given),
                 }
             }
+            Data::Changes(name, key) => serde_json::json!(self.changes(&name, &key, true)?),
             Data::Flaws => {
                 let filter = FlawFilter::read(|name| self.asked.parameter(name));
                 data::flaws(&ranked(&self.flaws()?, &filter))

@@ -221,6 +221,44 @@ const SCHEMAS: &[(&str, &[Field])] = &[
             ("until", "time?", "Until when."),
         ],
     ),
+    (
+        "changes",
+        &[
+            ("repository", "text", "The repository."),
+            ("from", "digest?", "The earlier image; null where nothing earlier is known."),
+            ("to", "digest", "The later one."),
+            ("machines", "list machineChanges", "For each machine of the later one."),
+            ("earlier", "list earlier", "The images before the later one, the latest first."),
+        ],
+    ),
+    (
+        "machineChanges",
+        &[
+            ("platform", "text", "`linux/arm64`."),
+            ("from", "digest?", "The earlier manifest; null where there was none for this machine."),
+            ("to", "digest", "The later manifest."),
+            ("size", "integer", "Bytes to download of the whole image."),
+            ("update", "integer", "Bytes to download for whoever has the earlier one."),
+            ("layers", "list layer", "The layers that the earlier one does not have."),
+            (
+                "packages",
+                "list packageChange?",
+                "The packages that changed; null where one of the two has no bill of materials.",
+            ),
+        ],
+    ),
+    (
+        "packageChange",
+        &[
+            ("name", "text", "Its name."),
+            ("before", "list text", "The versions in the earlier image; empty where it was not there."),
+            ("after", "list text", "The versions in the later one; empty where it is not there any more."),
+        ],
+    ),
+    (
+        "earlier",
+        &[("digest", "digest", "The image."), ("replaced", "time?", "When the one after it took its place.")],
+    ),
     ("flaws", &[("flaws", "list flaw", "The flaws that pass, those that count first.")]),
     (
         "flaw",
@@ -410,6 +448,9 @@ fn paths() -> Value {
         "/api/v1/images/{name}/-/{key}": list(
             "One image; by the digest of one machine's manifest also its packages, flaws and statements",
             json!([repository(), part("key", "A tag or a digest.")]), "image"),
+        "/api/v1/images/{name}/-/{key}/changes": list("What changed since the image before, and what that update costs", json!([
+            repository(), part("key", "A tag or a digest."), query("from", "A tag or a digest to compare with instead."),
+        ]), "changes"),
         "/api/v1/flaws": list("All flaws", json!([
             query("q", "Words that flaw, package or image must have."),
             json!({ "name": "severity", "in": "query", "schema": { "type": "string", "enum": super::flaws::severities() } }),

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use calypte_advisory::database::Database;
 use calypte_advisory::matching::FeedAge;
-use calypte_base::{Architecture, Digest};
+use calypte_base::{Architecture, Digest, Epoch};
 use calypte_catalog::registry::{Key, Registry};
-use calypte_catalog::site::{DayCount, Family, Given, Kind, Known, Scan, Source, Stream};
+use calypte_catalog::site::{DayCount, Family, Given, Kind, Known, Scan, Security, Source, Stream};
 use calypte_definition::{Catalog, ImageId};
 use calypte_formats::oci::Index;
 use calypte_pipeline::scan::{Knowledge, scan};
@@ -31,6 +31,9 @@ const SOON: i64 = 3600;
 
 /// Where the counts of days are kept, beside the registry's token.
 const HISTORY: &str = "flaws-by-day.json";
+
+/// How long it is said that whom to tell of flaws holds, in seconds.
+const HALF_A_YEAR: i64 = 182 * 86_400;
 
 /// How problems with the pipeline's state begin.
 const PIPELINE: &str = "the pipeline";
@@ -74,6 +77,7 @@ pub(super) struct Gatherer<'a> {
     pub(super) registry: Registry,
     pub(super) universe: String,
     pub(super) documents: Option<PathBuf>,
+    pub(super) contacts: Vec<String>,
     pub(super) shown: Shown,
 }
 
@@ -90,6 +94,7 @@ impl Gatherer<'_> {
     pub(super) fn run(&self) {
         let mut seen: Option<State> = None;
         let mut told: Option<Stamp> = None;
+        self.shown.set(self.given());
         while !self.session.was_interrupted() {
             self.look_at_pipeline(&mut told);
             let state = self.state();
@@ -104,6 +109,7 @@ impl Gatherer<'_> {
                     given.problems = vec![format!("{error:#}")];
                     given.at = Some(self.session.now());
                     given.documents.clone_from(&self.documents);
+                    given.security = self.security();
                     self.shown.set(given);
                 }
                 seen = state;
@@ -156,10 +162,18 @@ impl Gatherer<'_> {
         let problems = shown.problems.iter().filter(|problem| problem.starts_with(PIPELINE)).cloned();
         Given {
             documents: self.documents.clone(),
+            security: self.security(),
             pipeline: shown.pipeline.clone(),
             problems: problems.collect(),
             ..Given::default()
         }
+    }
+
+    /// Whom to tell of flaws. That it holds is said for half a year from now: less than the year that it may be.
+    fn security(&self) -> Option<Security> {
+        let now = self.session.now().0;
+        let expires = Epoch(now.saturating_sub(now.rem_euclid(86_400)).saturating_add(HALF_A_YEAR));
+        (!self.contacts.is_empty()).then(|| Security { contacts: self.contacts.clone(), expires })
     }
 
     /// Gathers all once; `keeps`: what was scanned before needs no new scan.

@@ -51,6 +51,14 @@ pub struct Arguments {
     /// Also serve the documents that `calypte vex --all` wrote to this directory: CSAF, OSV, OpenVEX
     #[arg(long, value_name = "DIR")]
     documents: Option<PathBuf>,
+    /// Whom to tell of flaws, for /.well-known/security.txt: mailto:, https:// or tel:; may be given again
+    #[arg(long, value_name = "ADDRESS", value_parser = contact)]
+    security_contact: Vec<String>,
+}
+
+fn contact(text: &str) -> Result<String, &'static str> {
+    let is_sound = calypte_catalog::site::is_contact(text);
+    is_sound.then(|| text.to_owned()).ok_or("not an address that begins with mailto:, https:// or tel:")
 }
 
 /// Serves until it is interrupted.
@@ -61,6 +69,7 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     let mut server = Server::new(session, arguments.listen, arguments.token_file.as_deref())?;
     server.universe.clone_from(&arguments.universe);
     server.documents.clone_from(&arguments.documents);
+    server.contacts.clone_from(&arguments.security_contact);
     let address = server.address;
     output::print(&format!(
         "Serving http://{address}; the write token is in {}. Stop it with Ctrl-C.\n",
@@ -80,6 +89,8 @@ pub struct Server {
     pub universe: String,
     /// A directory that `calypte vex --all` wrote.
     pub documents: Option<PathBuf>,
+    /// Whom to tell of flaws.
+    pub contacts: Vec<String>,
     /// Where it listens.
     pub address: SocketAddr,
     /// Where the write token is kept.
@@ -109,7 +120,17 @@ impl Server {
         let service = Service::new(registry, access, Limits::default(), Box::new(crate::failure::line));
         let service = service.with_site(Site::new(Box::new(shown.clone())));
         let universe = DEFAULT_UNIVERSE.to_owned();
-        Ok(Self { service, listener, shown, universe, documents: None, address, token_file, token })
+        Ok(Self {
+            service,
+            listener,
+            shown,
+            universe,
+            documents: None,
+            contacts: Vec::new(),
+            address,
+            token_file,
+            token,
+        })
     }
 
     /// This server as what images are published to.
@@ -137,6 +158,7 @@ impl Server {
             registry: registry(&session.store_directory()?)?,
             universe: self.universe,
             documents: self.documents,
+            contacts: self.contacts,
             shown: self.shown,
         };
         std::thread::scope(|scope| {
