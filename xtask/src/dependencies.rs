@@ -38,6 +38,8 @@ const LINE: &[&str] = &[
     "calypte-catalog",
     // After the catalog for its tests, which publish to its registry.
     "calypte-refresh",
+    // Knows the protocol and nothing of ours.
+    "calypte-mcp",
     "calypte-host",
     "calypte-cli",
     "calypte-tests",
@@ -49,7 +51,6 @@ const BANNED: &[(&str, &str)] = &[
     ("openssl-sys", "links a system library; builds must not depend on the machine"),
     ("lzma-sys", "unmaintained, and clashes with liblzma-sys"),
     ("serde_yaml", "unmaintained; granit-parser reads the YAML here"),
-    ("chrono", "jiff is the one time library"),
     ("native-tls", "rustls is the one TLS library"),
 ];
 
@@ -64,7 +65,10 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rusqlite", &["calypte-rpmdb", "calypte-advisory", "calypte-refresh"]),
     ("granit-parser", &["calypte-definition", "calypte-formats"]),
     ("indicatif", &["calypte-cli"]),
-    ("tokio", &["calypte-catalog", "calypte-host"]),
+    // jiff is the one time library; this one comes with rmcp, and nobody names it.
+    ("chrono", &[]),
+    ("rmcp", &["calypte-mcp"]),
+    ("tokio", &["calypte-catalog", "calypte-mcp", "calypte-host"]),
     ("hyper", &["calypte-catalog"]),
 ];
 
@@ -122,7 +126,12 @@ fn direction_faults(package: &Value, faults: &mut BTreeSet<String>) {
         }
         let confined = CONFINED.iter().find(|(confined, homes)| *confined == used && !homes.contains(&name));
         if let Some((_, homes)) = confined {
-            faults.insert(format!("{name} uses {used}, which only {} may", homes.join(" and ")));
+            let who = if homes.is_empty() {
+                "nobody may".to_owned()
+            } else {
+                format!("only {} may", homes.join(" and "))
+            };
+            faults.insert(format!("{name} uses {used}, which {who}"));
         }
     }
 }
@@ -185,14 +194,15 @@ mod tests {
     #[test]
     fn an_edge_against_the_line_is_found() {
         let metadata = serde_json::json!({"packages": [
-            {"name": "calypte-formats", "source": null, "dependencies": [{"name": "calypte-image"}, {"name": "pgp"}]},
-            {"name": "chrono", "source": "registry", "license": "GPL-3.0", "dependencies": []},
+            {"name": "calypte-formats", "source": null, "dependencies": [{"name": "calypte-image"}, {"name": "pgp"}, {"name": "chrono"}]},
+            {"name": "native-tls", "source": "registry", "license": "GPL-3.0", "dependencies": []},
         ]});
         let found = faults(&metadata).join("\n");
         for expected in [
             "calypte-formats uses calypte-image",
             "only calypte-trust may",
-            "banned crate chrono",
+            "uses chrono, which nobody may",
+            "banned crate native-tls",
             "`GPL-3.0`",
         ] {
             assert!(found.contains(expected), "{expected} in {found}");

@@ -77,6 +77,7 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Verify(arguments) => commands::verify::run(session, arguments),
         Command::Key(arguments) => commands::key::run(arguments),
         Command::Serve(arguments) => commands::serve::run(session, arguments),
+        Command::Mcp(arguments) => commands::mcp::run(session, arguments),
         Command::Archive(arguments) => commands::archive::run(session, arguments),
         Command::Completions(arguments) => commands::completions::run(arguments),
         Command::Reference(arguments) => commands::reference::run(arguments),

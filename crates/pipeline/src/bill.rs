@@ -63,7 +63,10 @@ impl Factory<'_> {
     }
 
     /// The same without its files: all that is needed to look up flaws, and small.
-    pub(crate) fn bill_without_files(
+    ///
+    /// # Errors
+    /// As [`Factory::bill`].
+    pub fn bill_without_files(
         &self,
         image: &ImageId,
         universe: &str,

@@ -13,6 +13,7 @@ pub mod gate;
 pub mod key;
 pub mod list;
 pub mod lock;
+pub mod mcp;
 pub mod new;
 pub mod os;
 pub mod pipeline;

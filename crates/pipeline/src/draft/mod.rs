@@ -40,7 +40,7 @@ const NAMED: usize = 12;
 pub struct Draft {
     /// The family.
     pub family: String,
-    /// The file that was written.
+    /// The file that was written, or that is to be.
     pub file: PathBuf,
     /// The universe.
     pub universe: String,
@@ -75,6 +75,16 @@ impl Factory<'_> {
     /// # Errors
     /// When there is such a family already, the universe has no such package, or it cannot be had or resolved.
     pub fn draft(&self, request: DraftRequest<'_>) -> Result<Draft> {
+        let (draft, text) = self.sketch(request)?;
+        write_new(&draft.file, &text)?;
+        Ok(draft)
+    }
+
+    /// Makes a definition from a package, with its text, and writes nothing.
+    ///
+    /// # Errors
+    /// As [`Factory::draft`].
+    pub fn sketch(&self, request: DraftRequest<'_>) -> Result<(Draft, String)> {
         let DraftRequest { family, package, universe: universe_name } = request;
         check_name(family)?;
         let file = PathBuf::from(self.settings.catalog.shown(&format!("images/{family}.yaml")));
@@ -105,8 +115,7 @@ impl Factory<'_> {
         };
         let text = write::definition(&subject, &found);
         self.check_draft(family, text.clone())?;
-        write_new(&file, &text)?;
-        Ok(Draft {
+        let draft = Draft {
             family: family.to_owned(),
             file,
             universe: universe_name.to_owned(),
@@ -116,7 +125,8 @@ impl Factory<'_> {
             services: found.services.keys().cloned().collect(),
             notes: notes(&subject, &found),
             brings,
-        })
+        };
+        Ok((draft, text))
     }
 
     /// The packages that come with some.
