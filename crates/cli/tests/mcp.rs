@@ -24,14 +24,17 @@ struct Client {
 
 impl Client {
     fn start(options: &[&str]) -> Self {
-        let store = TempDir::new().unwrap();
+        Self::over(TempDir::new().unwrap(), &[&["mcp"], options].concat())
+    }
+
+    /// Over a store, with the words of its command line.
+    fn over(store: TempDir, words: &[&str]) -> Self {
         let mut server = Command::new(assert_cmd::cargo::cargo_bin("calypte"))
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
             .env_clear()
             .args(["--offline", "--store"])
             .arg(store.path())
-            .arg("mcp")
-            .args(options)
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -48,7 +51,11 @@ impl Client {
 
     /// A client whose server knows it.
     fn introduced(options: &[&str]) -> Self {
-        let mut client = Self::start(options);
+        Self::start(options).introduce()
+    }
+
+    fn introduce(self) -> Self {
+        let mut client = self;
         let answer = client.ask(
             "initialize",
             json!({ "protocolVersion": "2025-06-18", "capabilities": {},
@@ -273,4 +280,79 @@ fn who_does_not_introduce_himself_is_not_served() {
     let answer = client.lines.recv_timeout(PATIENCE).ok();
     let is_error = answer.as_ref().is_none_or(|line| line.contains("\"error\""));
     assert!(is_error, "{answer:?}");
+}
+
+/// What the feeds say of one flaw, as Debian's security tracker writes it.
+const TRACKER: &str = r#"{"nginx": {"CVE-2026-1": {"description": "It crashes.", "scope": "remote", "releases":
+    {"sid": {"status": "resolved", "repositories": {"sid": "1.30-1"}, "fixed_version": "1.29-2", "urgency": "high"}}}}}"#;
+
+#[test]
+fn a_flaw_is_explained_by_what_feeds_say() {
+    let store = TempDir::new().unwrap();
+    let feed = store.path().join("tracker.json");
+    fs_err::write(&feed, TRACKER).unwrap();
+    let status = Command::new(assert_cmd::cargo::cargo_bin("calypte"))
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .env_clear()
+        .args(["--offline", "--quiet", "--store"])
+        .arg(store.path())
+        .args(["advisories", "update", "--from"])
+        .arg(format!("debian-tracker:debian-tracker={}", feed.display()))
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let mut client = Client::over(store, &["mcp"]).introduce();
+    let known = client.call("explain_cve", json!({ "flaw": "CVE-2026-1" })).to_string();
+    assert!(known.contains("It crashes.") && known.contains("1.29-2"), "{known}");
+    let unknown = client.call("explain_cve", json!({ "flaw": "CVE-1999-1" })).to_string();
+    assert!(!unknown.contains("It crashes."), "{unknown}");
+}
+
+/// Whether a value has all that another names, at any depth.
+fn has(value: &Value, part: &Value) -> bool {
+    match (value, part) {
+        (Value::Object(value), Value::Object(part)) => {
+            part.iter().all(|(name, part)| value.get(name).is_some_and(|value| has(value, part)))
+        }
+        (Value::Array(value), Value::Array(part)) => {
+            value.len() == part.len() && value.iter().zip(part).all(|(value, part)| has(value, part))
+        }
+        _ => value == part,
+    }
+}
+
+#[test]
+fn the_guide_tells_what_happens() {
+    let guide =
+        fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guides/agents.md")).unwrap();
+    let block = |start: &str| guide.split(start).nth(1).unwrap().split("```").next().unwrap();
+    let settings: Value = serde_json::from_str(block("```json\n")).unwrap();
+    let server = &settings["mcpServers"]["calypte"];
+    assert_eq!(server["command"], "calypte");
+    let words: Vec<&str> =
+        server["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let mut client = Client::over(TempDir::new().unwrap(), &words);
+    let mut answers = 0;
+    for line in block("```text\n").lines() {
+        match line.split_at(2) {
+            ("> ", said) => client.write(said),
+            ("< ", expected) => {
+                let answer = client.lines.recv_timeout(PATIENCE).unwrap();
+                let expected = serde_json::from_str(expected).unwrap();
+                assert!(
+                    has(&serde_json::from_str(&answer).unwrap(), &expected),
+                    "{answer} instead of {expected}"
+                );
+                answers += 1;
+            }
+            _ => panic!("{line}"),
+        }
+    }
+    assert_eq!(answers, 4);
+    // Every tool stands in the guide.
+    drop(client);
+    for tool in Client::introduced(&["--allow-writes"]).tools() {
+        assert!(guide.contains(&format!("`{tool}`")), "{tool}");
+    }
 }
