@@ -23,7 +23,7 @@ mod state;
 pub use action::{Action, Executor, Outcome};
 pub use history::{Published, Summary, TimeToFix};
 pub use local::LocalExecutor;
-pub use overview::{DayTimes, Overview, Publication, Stopped};
+pub use overview::{DayTimes, Overview, Publication, Stopped, sentence};
 pub use report::{Ended, Fixed, Held, ImageReport, RunReport};
 pub use risk::{Class, Risk};
 pub use run::{Refresh, RunRequest};

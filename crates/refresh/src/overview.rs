@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use calypte_base::{Digest, Epoch};
-use calypte_policy::Verdict;
+use calypte_policy::{Refusal, Verdict};
 use rusqlite::Row;
 use serde::Serialize;
 
@@ -157,12 +157,16 @@ impl State {
 /// What the gate refused as sentences with their cures; otherwise what failed.
 fn reasons(verdict: Option<&str>, error: Option<String>) -> Vec<String> {
     let verdict = verdict.and_then(|text| serde_json::from_str::<Verdict>(text).ok());
-    let refused: Vec<String> = verdict
-        .into_iter()
-        .flat_map(|verdict| verdict.refusals)
-        .map(|refusal| format!("{}: {}; {}", refusal.rule, refusal.message, refusal.cure))
-        .collect();
+    let refused: Vec<String> =
+        verdict.into_iter().flat_map(|verdict| verdict.refusals).map(|refusal| sentence(&refusal)).collect();
     if refused.is_empty() { error.into_iter().collect() } else { refused }
+}
+
+/// A refusal as a sentence: the rule, the machine where it is about one, what is wrong, what to do.
+#[must_use]
+pub fn sentence(refusal: &Refusal) -> String {
+    let machine = refusal.architecture.map_or_else(String::new, |one| format!(" for {one}"));
+    format!("{}{machine}: {}; {}", refusal.rule, refusal.message, refusal.cure)
 }
 
 fn by_day<'a>(fixes: impl Iterator<Item = &'a Fixed>) -> Vec<DayTimes> {
@@ -177,12 +181,10 @@ fn by_day<'a>(fixes: impl Iterator<Item = &'a Fixed>) -> Vec<DayTimes> {
 
 #[cfg(test)]
 mod tests {
-    use calypte_base::Architecture;
-    use calypte_policy::Refusal;
-
     use super::*;
     use crate::risk::Class;
     use crate::state::{Dirty, Waiting};
+    use calypte_base::Architecture;
 
     const SID: &str = "sid";
 
@@ -257,7 +259,7 @@ mod tests {
         let refusal = Refusal {
             rule: "cve.cve_blockers".to_owned(),
             image: "web".to_owned(),
-            architecture: None,
+            architecture: Some(Architecture::Arm64),
             term: None,
             message: "CVE-1 has a fix".to_owned(),
             cure: "lock again".to_owned(),
@@ -277,7 +279,7 @@ mod tests {
         let timed = Waiting { attempts: 3, not_before: Epoch(245), inputs: None };
         state.wait((SID, "shell"), &timed, (None, Some("no route to host")), Epoch(5)).unwrap();
         let stopped = Overview::read(store.path(), SID, Epoch(9), 9).unwrap().unwrap().stopped;
-        assert_eq!(stopped["web"].reasons, ["cve.cve_blockers: CVE-1 has a fix; lock again"]);
+        assert_eq!(stopped["web"].reasons, ["cve.cve_blockers for arm64: CVE-1 has a fix; lock again"]);
         assert_eq!((stopped["web"].next, stopped["web"].since), (None, Epoch(5)));
         assert_eq!(stopped["shell"].reasons, ["no route to host"]);
         assert_eq!((stopped["shell"].next, stopped["shell"].attempts), (Some(Epoch(245)), 3));

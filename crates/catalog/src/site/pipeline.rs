@@ -183,7 +183,7 @@ pub(super) fn of_image(name: &str, pipeline: &Pipeline) -> Markup {
         @for wait in waits {
             p.note {
                 "To be made anew since " (frame::time(wait.since)) ": " (wait.reason) ". "
-                @for obstacle in &wait.obstacles { (obstacle) ". " }
+                @for obstacle in &wait.obstacles { br; (obstacle) }
             }
         }
         @if let Some(image) = image {
@@ -203,7 +203,12 @@ fn waiting(all: &[Wait]) -> Markup {
                 td { (wait.urgency) }
                 td { (wait.reason) }
                 td {
-                    @for obstacle in &wait.obstacles { (obstacle) br; }
+                    @if !wait.obstacles.is_empty() {
+                        details {
+                            summary { (frame::number(wait.obstacles.len(), "obstacle", "obstacles")) }
+                            ul { @for obstacle in &wait.obstacles { li { (obstacle) } } }
+                        }
+                    }
                     @match (wait.next, wait.obstacles.is_empty()) {
                         (Some(next), _) => { "Tried again " (frame::time(next)) }
                         (None, true) => { "The next run" }
@@ -317,7 +322,12 @@ fn runs(all: &[Run]) -> Markup {
                         div {
                             (image.image) ": " (image.outcome) " " span.quiet { "(" (image.reason) ")" }
                             @if image.fixed > 0 { ", " (frame::number(image.fixed, "fix", "fixes")) }
-                            @for obstacle in &image.obstacles { br; (obstacle) }
+                        }
+                        @if !image.obstacles.is_empty() {
+                            details {
+                                summary { "Why " (image.image) " is " (image.outcome) }
+                                ul { @for obstacle in &image.obstacles { li { (obstacle) } } }
+                            }
                         }
                     }
                     @for remark in &run.remarks { div { (remark) } }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use calypte_base::Epoch;
 use calypte_catalog::site::pipeline::{DayTimes, Fix, Image, Pipeline, Run, RunImage, Times, Wait};
-use calypte_refresh::{Fixed, ImageReport, Overview, RunReport, Single, State, TimeToFix};
+use calypte_refresh::{Fixed, ImageReport, Overview, RunReport, Single, State, TimeToFix, sentence};
 
 /// Most runs that are read.
 const RUNS: usize = 50;
@@ -162,11 +162,7 @@ fn outcome(report: &RunReport, is_at_work: bool) -> String {
 }
 
 fn run_image(report: &ImageReport) -> RunImage {
-    let mut obstacles: Vec<String> = report
-        .refusals
-        .iter()
-        .map(|refusal| format!("{}: {}; {}", refusal.rule, refusal.message, refusal.cure))
-        .collect();
+    let mut obstacles: Vec<String> = report.refusals.iter().map(sentence).collect();
     if obstacles.is_empty() {
         obstacles.extend(report.error.clone());
     }
