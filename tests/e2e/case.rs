@@ -7,9 +7,9 @@ use libtest_mimic::Trial;
 use crate::needs::Need;
 use crate::world::World;
 use crate::{
-    bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora, host_boot,
-    host_update, live_fedora, new, os, os_boot, outputs, pipeline, programs, publish, pull, readme, rebuild,
-    sbom, scan, scanners, site, up, vex,
+    agents, bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora,
+    host_boot, host_update, live_fedora, new, os, os_boot, outputs, pipeline, programs, publish, pull,
+    readme, rebuild, sbom, scan, scanners, site, up, vex,
 };
 
 /// One end-to-end case.
@@ -29,6 +29,7 @@ pub fn all() -> Vec<Trial> {
         pipeline::CASES,
         pull::CASES,
         readme::CASES,
+        agents::CASES,
         new::CASES,
         engines::CASES,
         rebuild::CASES,

@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test program knows its environment")]
 
+mod agents;
 mod bad_fedora;
 mod bad_input;
 mod bolt;

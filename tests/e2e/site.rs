@@ -77,6 +77,7 @@ fn browser(world: &World) -> Result<()> {
         "/?q=no-such-image",
         "/images/nginx",
         "/images/nginx/-/latest",
+        "/images/nginx/-/latest/changes",
         &machine,
         "/flaws",
         &flaw,
