@@ -268,9 +268,10 @@ fn falls_back_from_bad_images(_: &World) -> Result<()> {
         }
         // The start of the good one shows the first sign once more.
         let console = machine.console();
-        let shown = console.matches(sign).count() - before - usize::from(image == "unhealthy");
-        // A kernel that emulation makes crash is a try as well.
-        ensure!((1..=tries).contains(&shown), "{image}: {shown} signs of it on the console:\n{console}");
+        let shown = console.matches(sign).count();
+        let expected = before + 1 + usize::from(image == "unhealthy");
+        // How often is not for certain: a kernel that emulation makes crash is a try as well, and a line may be shown twice.
+        ensure!(shown >= expected, "{image}: {shown} signs of it on the console:\n{console}");
         let status = status(&mut machine)?;
         ensure!(status["status"]["booted"]["image"]["version"] == "1", "{image}: {status:#}");
     }
