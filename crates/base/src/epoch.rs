@@ -70,6 +70,23 @@ impl FromStr for Epoch {
     }
 }
 
+/// A span of time in words, to one digit: `90 s`, `2.5 hours`.
+///
+/// # Examples
+/// ```
+/// assert_eq!(calypte_base::epoch::span(9_000), "2.5 hours");
+/// ```
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
+pub fn span(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{:.1} min", seconds as f64 / 60.0),
+        7_200..172_800 => format!("{:.1} hours", seconds as f64 / 3_600.0),
+        _ => format!("{:.1} days", seconds as f64 / 86_400.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use calypte_base::epoch::span;
 use calypte_base::{Digest, Epoch};
 use maud::{Markup, html};
 use serde::Serialize;
@@ -232,7 +233,7 @@ fn times(times: &Times) -> Markup {
             dl.pairs {
                 dt { "Fixes" } dd { (times.count) }
                 @for (name, seconds) in [("Half within", times.median), ("Nine in ten within", times.ninth_decile), ("All within", times.longest)] {
-                    @if let Some(seconds) = seconds { dt { (name) } dd { (duration(seconds)) } }
+                    @if let Some(seconds) = seconds { dt { (name) } dd { (span(seconds)) } }
                 }
             }
         }
@@ -252,7 +253,7 @@ fn days(all: &[DayTimes]) -> Markup {
                 th scope="row" { (day.day) }
                 td.number { (day.times.count) }
                 @for seconds in [day.times.median, day.times.ninth_decile, day.times.longest] {
-                    td.number { (seconds.map_or_else(|| "–".to_owned(), duration)) }
+                    td.number { (seconds.map_or_else(|| "–".to_owned(), span)) }
                 }
             }
         }
@@ -266,7 +267,7 @@ fn days(all: &[DayTimes]) -> Markup {
             }
             rect.base x="0" y=(HEIGHT) width=(WIDTH) height="1" fill="currentColor" {}
         }
-        p.quiet { "Medians of the days on which fixes were published, " (first.day) " to " (last.day) "; at most " (duration(i64::try_from(most).unwrap_or(i64::MAX))) "." }
+        p.quiet { "Medians of the days on which fixes were published, " (first.day) " to " (last.day) "; at most " (span(i64::try_from(most).unwrap_or(i64::MAX))) "." }
         details {
             summary { "As a table" }
             (frame::table("Time to fix by day", true, &["Day", "#Fixes", "#Median", "#Nine in ten", "#Longest"], &rows))
@@ -283,7 +284,7 @@ fn by_image(pipeline: &Pipeline) -> Markup {
                 td.number { (image.published.len()) }
                 td.number { (image.time_to_fix.count) }
                 @for seconds in [image.time_to_fix.median, image.time_to_fix.ninth_decile, image.time_to_fix.longest] {
-                    td.number { (seconds.map_or_else(|| "–".to_owned(), duration)) }
+                    td.number { (seconds.map_or_else(|| "–".to_owned(), span)) }
                 }
             }
         }
@@ -302,7 +303,7 @@ fn fixes(all: &[Fix]) -> Markup {
                 td { (fix.architecture) }
                 td { (frame::time(fix.available)) }
                 td { @match fix.published { Some(at) => { (frame::time(at)) } None => { "not yet" } } }
-                td.number { (fix.seconds.map_or_else(|| "–".to_owned(), duration)) }
+                td.number { (fix.seconds.map_or_else(|| "–".to_owned(), span)) }
             }
         }
     };
@@ -316,7 +317,7 @@ fn runs(all: &[Run]) -> Markup {
             tr {
                 th scope="row" { (frame::time(run.began)) }
                 td { (run.outcome) }
-                td.number { @match run.seconds { Some(seconds) => { (duration(i64::try_from(seconds).unwrap_or(i64::MAX))) } None => { "–" } } }
+                td.number { @match run.seconds { Some(seconds) => { (span(i64::try_from(seconds).unwrap_or(i64::MAX))) } None => { "–" } } }
                 td {
                     @for image in &run.images {
                         div {
@@ -338,24 +339,13 @@ fn runs(all: &[Run]) -> Markup {
     frame::table("Runs of the pipeline", true, &["Began", "Outcome", "#Took", "Images"], &rows)
 }
 
-/// `2.5 hours`.
-#[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
-fn duration(seconds: i64) -> String {
-    match seconds {
-        ..120 => format!("{seconds} s"),
-        120..7_200 => format!("{:.1} min", seconds as f64 / 60.0),
-        7_200..172_800 => format!("{:.1} hours", seconds as f64 / 3_600.0),
-        _ => format!("{:.1} days", seconds as f64 / 86_400.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn times_of_any_length_are_told_and_drawn() {
-        let told = [0, 119, 120, 7_200, 172_800].map(duration);
+        let told = [0, 119, 120, 7_200, 172_800].map(span);
         assert_eq!(told, ["0 s", "119 s", "2.0 min", "2.0 hours", "2.0 days"]);
         let day = |median| DayTimes {
             day: "2026-01-01".to_owned(),

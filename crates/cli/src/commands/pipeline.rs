@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use calypte_base::Epoch;
+use calypte_base::epoch::span;
 use calypte_pipeline::advisories::UpdateRequest;
 use calypte_pipeline::publish::Target;
 use calypte_pipeline::testing::Probe;
@@ -207,7 +208,7 @@ fn text(report: &RunReport) -> String {
                 output::printable(&image.reason),
                 image.class.word().to_owned(),
                 image.ended.word().to_owned(),
-                slowest.map_or_else(|| "-".to_owned(), duration),
+                slowest.map_or_else(|| "-".to_owned(), span),
             ]);
         }
         text = table.render() + "\n";
@@ -257,7 +258,7 @@ fn status(session: &Session, arguments: &StatusArguments) -> Result<Verdict> {
             one.at.to_string(),
             one.times.to_string(),
             one.time_to_fix.count.to_string(),
-            one.time_to_fix.median.map_or_else(|| "-".to_owned(), duration),
+            one.time_to_fix.median.map_or_else(|| "-".to_owned(), span),
             one.digest.to_string().chars().take(19).collect(),
         ]);
     }
@@ -346,7 +347,7 @@ fn show(session: &Session, arguments: &ShowArguments) -> Result<Verdict> {
                 output::printable(&fix.severity),
                 fix.available.to_string(),
                 fix.published.map_or_else(|| "not yet".to_owned(), |at| at.to_string()),
-                fix.seconds().map_or_else(|| "-".to_owned(), duration),
+                fix.seconds().map_or_else(|| "-".to_owned(), span),
             ]);
         }
         text.push_str(&format!("\n{}", table.render()));
@@ -363,7 +364,7 @@ fn opened(session: &Session) -> Result<State> {
 }
 
 fn ranks(times: &TimeToFix) -> String {
-    let told = |seconds: Option<i64>| seconds.map_or_else(|| "-".to_owned(), duration);
+    let told = |seconds: Option<i64>| seconds.map_or_else(|| "-".to_owned(), span);
     match times.count {
         0 => "no fix was published yet".to_owned(),
         count => format!(
@@ -372,15 +373,5 @@ fn ranks(times: &TimeToFix) -> String {
             told(times.ninth_decile),
             told(times.longest)
         ),
-    }
-}
-
-/// `2.5 hours`.
-fn duration(seconds: i64) -> String {
-    match seconds {
-        ..120 => format!("{seconds} s"),
-        120..7_200 => format!("{:.1} min", seconds as f64 / 60.0),
-        7_200..172_800 => format!("{:.1} hours", seconds as f64 / 3_600.0),
-        _ => format!("{:.1} days", seconds as f64 / 86_400.0),
     }
 }
