@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::run;
 
 /// The pages and the directories, below `docs/`, that they are in.
-const PAGES: [&str; 2] = ["reference/cli.md", "reference/environment.md"];
+const PAGES: [&str; 3] = ["reference/cli.md", "reference/host.md", "reference/environment.md"];
 const MANUAL: &str = "man";
 const IMAGES: &str = "images";
 

@@ -79,6 +79,7 @@ pub fn packages(target: Target, profile: &str, version: &str, time: i64) -> Resu
         let program = target.build(source.name, profile)?;
         let mut files = BTreeMap::new();
         add_tree(&directory.join("package"), "", &mut files)?;
+        add_manual(source.name, &mut files)?;
         let program = fs_err::read(program)?;
         files.insert(source.program.to_owned(), File { mode: 0o755, content: Content::Bytes(program) });
         let copyright = File { mode: 0o644, content: Content::Bytes(copyright(source.name).into_bytes()) };
@@ -114,6 +115,18 @@ fn add_tree(directory: &Path, below: &str, files: &mut BTreeMap<String, File>) -
         } else {
             let mode = if metadata.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
             files.insert(path, File { mode, content: Content::Bytes(fs_err::read(entry.path())?) });
+        }
+    }
+    Ok(())
+}
+
+/// Adds the manual pages of a program and of its commands, which `cargo xtask generate` writes.
+fn add_manual(name: &str, files: &mut BTreeMap<String, File>) -> Result<()> {
+    for entry in fs_err::read_dir(run::workspace().join("docs/man"))? {
+        let page = entry?.file_name().into_string().ok().context("a name that is no UTF-8")?;
+        if page.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', '-'])) {
+            let content = Content::Bytes(fs_err::read(run::workspace().join("docs/man").join(&page))?);
+            files.insert(format!("usr/share/man/man1/{page}"), File { mode: 0o644, content });
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use crate::environment;
 /// Options of `calypte reference`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Directory to write `cli.md` and `environment.md` to
+    /// Directory to write `cli.md`, `host.md` and `environment.md` to
     directory: PathBuf,
     /// Directory to write manual pages to
     #[arg(long)]
@@ -27,33 +27,45 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<Verdict> {
     fs_err::create_dir_all(&arguments.directory)?;
     fs_err::write(arguments.directory.join("cli.md"), cli())?;
+    fs_err::write(arguments.directory.join("host.md"), host())?;
     fs_err::write(arguments.directory.join("environment.md"), environment())?;
     if let Some(man) = &arguments.man {
         fs_err::create_dir_all(man)?;
         clap_mangen::generate_to(crate::arguments::Arguments::command(), man)?;
+        clap_mangen::generate_to(calypte_host::cli::Arguments::command(), man)?;
     }
     Ok(Verdict::Yes)
 }
 
-/// The whole command line as one page.
+/// The whole command line of `calypte` as one page.
 #[must_use]
 pub fn cli() -> String {
-    let mut command = crate::arguments::Arguments::command().term_width(100);
+    page("Command line", crate::arguments::Arguments::command())
+}
+
+/// The whole command line of `calypte-host` as one page.
+#[must_use]
+pub fn host() -> String {
+    page("Command line on a host", calypte_host::cli::Arguments::command())
+}
+
+fn page(title: &str, command: clap::Command) -> String {
+    let mut command = command.term_width(100);
     command.build();
-    let mut page = "# Command line\n\nWritten by `cargo xtask generate`.\n".to_owned();
-    section(&mut command, "calypte", &mut page);
-    let visible: Vec<String> = command
-        .get_subcommands()
-        .filter(|sub| !sub.is_hide_set())
-        .map(|sub| sub.get_name().to_owned())
-        .collect();
-    for name in visible.iter().filter(|name| *name != "help") {
-        if let Some(sub) = command.find_subcommand_mut(name) {
-            let mut sub = std::mem::take(sub).term_width(100);
-            section(&mut sub, &format!("calypte {name}"), &mut page);
-        }
-    }
+    let mut page = format!("# {title}\n\nWritten by `cargo xtask generate`.\n");
+    let name = command.get_name().to_owned();
+    sections(&mut command, &name, &mut page);
     page
+}
+
+/// A command, and those below it in their order.
+fn sections(command: &mut clap::Command, title: &str, page: &mut String) {
+    section(command, title, page);
+    for sub in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+        let title = format!("{title} {}", sub.get_name());
+        let mut sub = std::mem::take(sub).term_width(100);
+        sections(&mut sub, &title, page);
+    }
 }
 
 fn section(command: &mut clap::Command, title: &str, page: &mut String) {

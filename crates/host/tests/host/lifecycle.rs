@@ -256,6 +256,33 @@ fn fsck_finds_what_was_tampered_with() {
 }
 
 #[test]
+fn what_fsck_names_is_fetched_again_after_a_rollback() {
+    let machine = Machine::new();
+    machine.install(&Os::new(1));
+    let first = machine.digest("booted");
+    let objects = || walk(&machine.root().join("composefs/objects"));
+    let before = objects();
+    Os::new(2).write(&machine.layout());
+    let run =
+        |running: &str, arguments: &[&str]| machine.done(&[arguments, &["--running", running]].concat());
+    run(&first, &["upgrade"]);
+    let second = machine.digest("staged");
+    run(&first, &["finalize"]);
+    let new = objects().into_iter().find(|path| path.is_file() && !before.contains(path)).unwrap();
+    fs_err::write(&new, "tampered with").unwrap();
+    let output = machine.run(&["fsck"]);
+    let name = new.file_name().unwrap().to_str().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains(name));
+    // As docs/guides/machine.md says.
+    run(&second, &["rollback"]);
+    fs_err::remove_file(&new).unwrap();
+    run(&first, &["upgrade"]);
+    run(&first, &["finalize"]);
+    assert_eq!(machine.digest("booted"), second);
+    machine.fsck();
+}
+
+#[test]
 fn health_checks_decide() {
     let machine = Machine::new();
     machine.install(&Os::new(1));
