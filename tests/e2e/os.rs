@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use calypte_base::Architecture;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -46,26 +47,37 @@ pub fn packages() -> PathBuf {
     World::target().join("tools/packages")
 }
 
-/// The image, built once: catalog, store, and a layout.
+/// The image, built once for an architecture: catalog, store, and a layout.
 pub struct Os {
+    architecture: Architecture,
     directory: TempDir,
     digest: String,
 }
 
 impl Os {
     pub fn get() -> Result<&'static Self> {
-        static OS: OnceLock<Result<Os, String>> = OnceLock::new();
-        let made = OS.get_or_init(|| Self::new().map_err(|error| format!("{error:#}")));
+        Self::get_for(Architecture::Amd64)
+    }
+
+    pub fn get_for(architecture: Architecture) -> Result<&'static Self> {
+        static AMD64: OnceLock<Result<Os, String>> = OnceLock::new();
+        static ARM64: OnceLock<Result<Os, String>> = OnceLock::new();
+        let place = match architecture {
+            Architecture::Amd64 => &AMD64,
+            Architecture::Arm64 => &ARM64,
+        };
+        let made = place.get_or_init(|| Self::new(architecture).map_err(|error| format!("{error:#}")));
         made.as_ref().map_err(|error| anyhow::anyhow!("the host's image cannot be made: {error}"))
     }
 
-    fn new() -> Result<Self> {
+    fn new(architecture: Architecture) -> Result<Self> {
         let directory = TempDir::new()?;
         let catalog = World::copy_catalog(directory.path())?;
         // The packages may have been made for one architecture alone.
         let universe = catalog.join("universes/debian-sid.yaml");
         let text = fs_err::read_to_string(&universe)?;
-        fs_err::write(&universe, text.replace("architectures: [amd64, arm64]", "architectures: [amd64]"))?;
+        let one = format!("architectures: [{}]", architecture.deb());
+        fs_err::write(&universe, text.replace("architectures: [amd64, arm64]", &one))?;
         // What the machine is upgraded to: the same packages, and one file.
         let family = catalog.join("os/os.yaml");
         let text = fs_err::read_to_string(&family)?;
@@ -73,7 +85,7 @@ impl Os {
                     - file: /usr/share/next\n        content: |\n          next\n";
         ensure!(text.contains("\nvariants:\n"), "the host has no variants");
         fs_err::write(&family, text.replacen("variants:\n", next, 1))?;
-        let mut os = Self { directory, digest: String::new() };
+        let mut os = Self { architecture, directory, digest: String::new() };
         run(&mut os.calypte(&["lock", "os"]))?;
         os.digest = os.build("os", &["--output", &format!("oci:{}", os.path("os").display())])?;
         Ok(os)
@@ -96,8 +108,31 @@ impl Os {
         command
     }
 
+    /// A disk of one of its images, in QEMU's format.
+    pub fn disk(&self, image: &str) -> Result<PathBuf> {
+        let disk = self.path(&format!("{image}.qcow2"));
+        let output = disk.display().to_string();
+        let architecture = self.architecture.deb();
+        run(&mut self.calypte(&[
+            "disk",
+            image,
+            "--arch",
+            architecture,
+            "--as",
+            "qcow2",
+            "--output",
+            &output,
+        ]))?;
+        Ok(disk)
+    }
+
+    pub fn architecture(&self) -> Architecture {
+        self.architecture
+    }
+
     pub fn build(&self, image: &str, more: &[&str]) -> Result<String> {
-        let mut command = self.calypte(&["build", image, "--arch", "amd64", "--format", "json"]);
+        let mut command =
+            self.calypte(&["build", image, "--arch", self.architecture.deb(), "--format", "json"]);
         let report: Value = serde_json::from_str(&stdout(command.args(more))?)?;
         Ok(report["digest"].as_str().context("no digest")?.to_owned())
     }

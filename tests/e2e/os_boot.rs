@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
+use calypte_base::Architecture;
 use serde_json::Value;
 
 use crate::case::Case;
@@ -35,8 +36,21 @@ const LONG: &[Need] = &[
     Need::ManyMachines,
 ];
 
+/// The same on Arm's processor.
+const ARM: &[Need] = &[
+    Need::Mirror,
+    Need::Root,
+    Need::HostPackages,
+    Need::Program("qemu-system-aarch64"),
+    Need::Program("/usr/share/AAVMF/AAVMF_CODE.fd"),
+    Need::HostKernelArm,
+    Need::ManyMachines,
+];
+
 pub const CASES: &[Case] = &[
     Case { name: "os_boots_to_where_its_boot_is_good", needs: NEEDS, run: boots },
+    Case { name: "os_boots_on_arm64", needs: ARM, run: boots_on_arm },
+    Case { name: "os_boots_without_a_shell", needs: LONG, run: boots_without_a_shell },
     Case { name: "os_upgrades_at_a_shutdown_and_rolls_back", needs: LONG, run: upgrades_and_rolls_back },
 ];
 
@@ -63,28 +77,29 @@ const UNITS: &[&str] = &[
     "systemd-networkd.service",
 ];
 
-/// The machine with a disk of the image, and another with the guest program and the next image.
-fn plan(os: &Os) -> Result<Plan> {
-    let disk = os.path("machine.qcow2");
-    let guest = os.path("guest");
+/// The machine with a disk of one of the images, and another with the guest program.
+fn plan(os: &Os, image: &str) -> Result<Plan> {
+    let images = os.path("images");
     // Made by the case before.
-    if !guest.exists() {
-        make(os, &guest)?;
+    if !images.exists() {
+        write_images(os)?;
     }
-    let output = disk.display().to_string();
-    run(&mut os.calypte(&["disk", "os", "--arch", "amd64", "--as", "qcow2", "--output", &output]))?;
     let credential = |name: &str, text: &str| {
         let text = base64::engine::general_purpose::STANDARD.encode(text);
         format!("io.systemd.credential.binary:{name}={text}")
     };
-    Ok(Plan::new()
+    let (plan, console) = match os.architecture() {
+        Architecture::Amd64 => (Plan::new(), "ttyS0"),
+        Architecture::Arm64 => (Plan::arm(), "ttyAMA0"),
+    };
+    Ok(plan
         .memory(1024)
         .uefi()
-        .qcow2(&disk)
-        .disk(&os.path("images"))
+        .qcow2(&os.disk(image)?)
+        .disk(&images)
         // The image's own command line is sealed, and names no console.
         .smbios(&format!(
-            "io.systemd.stub.kernel-cmdline-extra=console=ttyS0 {} {}",
+            "io.systemd.stub.kernel-cmdline-extra=console={console} {} {}",
             machine::QUICK,
             PATIENCE
         ))
@@ -92,23 +107,24 @@ fn plan(os: &Os) -> Result<Plan> {
         .smbios(&credential("systemd.unit-dropin.multi-user.target", "[Unit]\nWants=guest.service\n")))
 }
 
-/// The disk with the guest program and the next image, with and without a signature.
-fn make(os: &Os, guest: &Path) -> Result<()> {
-    fs_err::create_dir_all(guest)?;
-    fs_err::copy(machine::static_program("calypte-guest")?, guest.join("calypte-guest"))?;
-    os.build("os-next", &["--output", &format!("oci:{}", os.path("next").display())])?;
-    let key = os.path("key");
-    run(&mut os.calypte(&["key", &key.display().to_string()]))?;
-    fs_err::create_dir_all(os.path("signed"))?;
-    run(Command::new("cp").arg("-r").arg(os.path("next")).arg(os.path("signed/next")))?;
-    let signed = format!("oci:{}", os.path("signed/next").display());
-    run(&mut os.calypte(&["sign", "--key", &key.display().to_string(), &signed]))?;
-    let unsigned = ("unsigned", os.path("next"));
-    small_image::write_disk(
-        &os.path("images"),
-        &[("guest", guest.to_owned()), unsigned, ("signed", os.path("signed/next"))],
-    )?;
-    Ok(())
+/// The disk with the guest program, and on the first architecture the next image with and without a signature.
+fn write_images(os: &Os) -> Result<()> {
+    let guest = os.path("guest");
+    fs_err::create_dir_all(&guest)?;
+    let program = machine::static_program_for("calypte-guest", os.architecture())?;
+    fs_err::copy(program, guest.join("calypte-guest"))?;
+    let mut trees = vec![("guest", guest)];
+    if os.architecture() == Architecture::Amd64 {
+        let (unsigned, signed) = (os.path("next"), os.path("signed/next"));
+        os.build("os-next", &["--output", &format!("oci:{}", unsigned.display())])?;
+        let key = os.path("key").display().to_string();
+        run(&mut os.calypte(&["key", &key]))?;
+        fs_err::create_dir_all(os.path("signed"))?;
+        run(Command::new("cp").arg("-r").arg(&unsigned).arg(&signed))?;
+        run(&mut os.calypte(&["sign", "--key", &key, &format!("oci:{}", signed.display())]))?;
+        trees.extend([("unsigned", unsigned), ("signed", signed)]);
+    }
+    small_image::write_disk(&os.path("images"), &trees)
 }
 
 fn host(machine: &mut Machine, arguments: &[&str]) -> Result<String> {
@@ -144,7 +160,7 @@ fn meet(machine: &mut Machine, what: &str) -> Result<Value> {
 
 fn boots(_: &World) -> Result<()> {
     let os = Os::get()?;
-    let mut machine = plan(os)?.start(None)?;
+    let mut machine = plan(os, "os")?.start(None)?;
     meet(&mut machine, "the image")?;
     let refused = machine.order(&["write", "/usr/share/next", "changed"]).unwrap_err();
     ensure!(format!("{refused:#}").contains("Read-only file system"), "{refused:#}");
@@ -153,6 +169,22 @@ fn boots(_: &World) -> Result<()> {
     machine.order(&["run", "/usr/bin/systemctl", "is-active", "calypte-host-finalize.service"])?;
     let refused = host(&mut machine, &["switch", "oci:/run/images/signed"]).unwrap_err();
     ensure!(format!("{refused:#}").contains("no key"), "{refused:#}");
+    machine.cut_power()
+}
+
+fn boots_on_arm(_: &World) -> Result<()> {
+    let mut machine = plan(Os::get_for(Architecture::Arm64)?, "os")?.start(None)?;
+    meet(&mut machine, "the image on arm64")?;
+    let refused = machine.order(&["write", "/usr/share/next", "changed"]).unwrap_err();
+    ensure!(format!("{refused:#}").contains("Read-only file system"), "{refused:#}");
+    machine.cut_power()
+}
+
+fn boots_without_a_shell(_: &World) -> Result<()> {
+    let mut machine = plan(Os::get()?, "os-shellless")?.start(None)?;
+    meet(&mut machine, "the image without a shell")?;
+    let refused = machine.order(&["run", "/bin/sh", "-c", "true"]).unwrap_err();
+    ensure!(format!("{refused:#}").contains("No such file or directory"), "{refused:#}");
     machine.cut_power()
 }
 
@@ -168,7 +200,7 @@ fn restart(mut machine: Machine, plan: &Plan, variables: &Path) -> Result<Machin
 
 fn upgrades_and_rolls_back(_: &World) -> Result<()> {
     let os = Os::get()?;
-    let plan = plan(os)?.stays_off();
+    let plan = plan(os, "os")?.stays_off();
     let variables = os.path("variables");
     let mut machine = plan.start(Some(&variables))?;
     let first = meet(&mut machine, "the image")?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use calypte_base::{PackageFormat, TreePath};
+use calypte_base::{Architecture, PackageFormat, TreePath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ pub struct ImageDefinition {
     pub tests: Vec<Test>,
     /// Templates of the image's tags; see [`crate::tags`].
     pub tags: Vec<String>,
-    /// The package whose version is the image's.
+    /// The package whose version is the image's; `{arch}` stands for the architecture.
     pub version_of: BTreeMap<PackageFormat, String>,
     /// When support ends.
     pub end_of_life: Option<EndOfLife>,
@@ -151,6 +151,16 @@ impl ImageDefinition {
     /// The packages asked for in this format; empty if the definition names none.
     pub fn packages_of(&self, format: PackageFormat) -> impl Iterator<Item = &str> {
         self.packages.get(&format).into_iter().flatten().map(String::as_str)
+    }
+
+    /// The package whose version is the image's, on an architecture; none where the definition names none.
+    #[must_use]
+    pub fn version_package(&self, format: PackageFormat, architecture: Architecture) -> Option<String> {
+        let name = match format {
+            PackageFormat::Deb => architecture.deb(),
+            PackageFormat::Rpm => architecture.rpm(),
+        };
+        Some(self.version_of.get(&format)?.replace("{arch}", name))
     }
 }
 

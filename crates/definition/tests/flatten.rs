@@ -1,6 +1,6 @@
 //! How parents, streams and variants add up, and how images are named.
 
-use calypte_base::PackageFormat;
+use calypte_base::{Architecture, PackageFormat};
 use calypte_definition::{Catalog, FsOwner, FsVerb, ImageDefinition};
 
 const BASE: &str = r#"
@@ -45,7 +45,7 @@ run:
   entrypoint: [/usr/bin/app]
   environment: {LANG: C.UTF-8}
   ports: [-80/tcp, 8080/tcp]
-version-of: {deb: "app{stream}"}
+version-of: {deb: "app{stream}-{arch}", rpm: app}
 tags: ["{version}"]
 eol: endoflife:app
 tests:
@@ -102,6 +102,17 @@ fn lists_add_and_remove_and_maps_override() {
         app.prefer.iter().map(|(name, package)| format!("{name}={package}")).collect::<Vec<_>>(),
         ["awk=gawk", "mta=postfix"]
     );
+}
+
+#[test]
+fn the_package_that_has_the_version_may_be_named_after_the_architecture() {
+    let app = image(&catalog(), "app:2");
+    let package = |format, architecture| app.version_package(format, architecture);
+    assert_eq!(package(PackageFormat::Deb, Architecture::Arm64).as_deref(), Some("app2-arm64"));
+    assert_eq!(package(PackageFormat::Deb, Architecture::Amd64).as_deref(), Some("app2-amd64"));
+    assert_eq!(package(PackageFormat::Rpm, Architecture::Arm64).as_deref(), Some("app"));
+    let base = image(&catalog(), "base");
+    assert_eq!(base.version_package(PackageFormat::Deb, Architecture::Amd64), None);
 }
 
 #[test]

@@ -294,8 +294,10 @@ impl Factory<'_> {
     /// The version of the image's software: that of the package that the definition names for it.
     fn version(&self, inputs: &Inputs<'_>) -> Result<Option<String>> {
         let format = self.universe(inputs.universe)?.0.format;
-        let Some(name) = inputs.definition.version_of.get(&format) else { return Ok(None) };
-        let package = inputs.packages.iter().find(|package| package.id == *name);
+        let Some(name) = inputs.definition.version_package(format, inputs.architecture) else {
+            return Ok(None);
+        };
+        let package = inputs.packages.iter().find(|package| package.id == name);
         let package = package.with_context(|| {
             format!("{}: its version is that of {name}, which is not in it", inputs.definition.id)
         })?;

@@ -343,11 +343,15 @@ impl Checker<'_> {
             version_of: [
                 file.version_of
                     .deb
-                    .and_then(|name| self.value(&name, words::deb_package))
+                    .and_then(|name| {
+                        self.value(&name, |name| words::of_an_architecture(name, words::deb_package))
+                    })
                     .map(|name| (PackageFormat::Deb, name)),
                 file.version_of
                     .rpm
-                    .and_then(|name| self.value(&name, words::rpm_package))
+                    .and_then(|name| {
+                        self.value(&name, |name| words::of_an_architecture(name, words::rpm_package))
+                    })
                     .map(|name| (PackageFormat::Rpm, name)),
             ]
             .into_iter()

@@ -114,6 +114,14 @@ pub(crate) fn rpm_package(text: &str) -> Result<String, Fault> {
     if good { Ok(text.to_owned()) } else { Err(not_a_package(text, "a package")) }
 }
 
+/// The name of a package in which `{arch}` stands for the architecture as the distribution writes it.
+pub(crate) fn of_an_architecture(
+    text: &str,
+    package: impl Fn(&str) -> Result<String, Fault>,
+) -> Result<String, Fault> {
+    package(&text.replace("{arch}", "arm64")).map(|_| text.to_owned())
+}
+
 fn not_a_package(text: &str, what: &str) -> Fault {
     let fault = Fault::new(format!("`{text}` is not the name of {what}"));
     if text.contains(['=', '<', '>', ' ', '(']) {

@@ -87,7 +87,8 @@ pub struct FamilyFile {
     /// `{stream}`, `{date}`. Variants other than `default` add their name behind a dash.
     #[serde(default)]
     pub tags: Vec<Text>,
-    /// The package whose version is the image's version, by package format.
+    /// The package whose version is the image's version, by package format. `{arch}` stands for the architecture as the
+    /// distribution writes it (`amd64`, `x86_64`).
     #[serde(default)]
     pub version_of: VersionOfFile,
     /// When support ends: `endoflife:PRODUCT` (a product of endoflife.date), or a date `YYYY-MM-DD`.

@@ -73,9 +73,11 @@ impl Factory<'_> {
             lock.packages.keys().flat_map(|architecture| lock.packages_of(*architecture, &key)).collect();
         let newest = packages.iter().map(|package| package.date).max().unwrap_or_default();
         let date = self.settings.source_date_epoch.unwrap_or(newest);
-        let name = definition.version_of.get(&format);
         // The first architecture that has it, as an image's index takes it from its first image.
-        let version = name.and_then(|name| packages.iter().find(|package| package.id == *name));
+        let version = lock.packages.keys().find_map(|architecture| {
+            let name = definition.version_package(format, *architecture)?;
+            lock.packages_of(*architecture, &key).find(|package| package.id == name)
+        });
         let version = version.map(|package| package.version.clone());
         let upstream = version.as_deref().map(|version| upstream_version(format, version));
         let tags = expanded(definition, id, upstream, date);
