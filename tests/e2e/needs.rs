@@ -21,6 +21,8 @@ pub enum Need {
     Trivy,
     /// The judges of bills of materials.
     Judges,
+    /// A registry from crates.io that lists referrers.
+    FerroServer,
     /// The packages of the programs of hosts.
     HostPackages,
     /// The judge of CSAF documents.
@@ -53,6 +55,9 @@ impl Need {
             Self::Syft => (!crate::scanners::syft().is_file()).then(|| "syft".to_owned()),
             Self::Trivy => (!crate::trivy::program().is_file()).then(|| "trivy".to_owned()),
             Self::Judges => (!crate::sbom::judge("sbomcheck").is_file()).then(|| "sbomcheck".to_owned()),
+            Self::FerroServer => {
+                (!crate::pull::ferro_server().is_file()).then(|| "ferro-oci-server".to_owned())
+            }
             Self::HostPackages => {
                 let index = crate::os::packages().join("deb/dists/calypte/Release");
                 (!index.is_file()).then(|| "the packages of hosts' programs".to_owned())

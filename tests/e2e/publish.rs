@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
@@ -32,10 +33,16 @@ pub const CASES: &[Case] = &[
             Need::Mirror,
             Need::Engine,
             Need::Program("docker-registry"),
+            Need::FerroServer,
             Need::Program("umoci"),
             Need::Root,
         ],
         run: cosign,
+    },
+    Case {
+        name: "containerd_pulls_from_our_registry",
+        needs: &[Need::Mirror, Need::Root, Need::Program("containerd"), Need::Program("ctr")],
+        run: containerd,
     },
     Case {
         name: "a_tag_does_not_go_back",
@@ -189,11 +196,16 @@ fn cosign(world: &World) -> Result<()> {
     let served = Served::start(up)?;
     let auth = login(directory.path(), &served.host, &served.token)?;
     let debian = Registry::start()?;
-    // Ours lists referrers; Debian's does not, and gets the fallback tag.
+    let ferro = Registry::start_ferro()?;
+    // Ours and ferro's list referrers; Debian's does not, and gets the fallback tag.
     // The store may have what another case, or the run before, said of the same image with another key: a place of its own.
     let place = calypte_base::Digest::of(&fs_err::read(&public)?).hex();
     let beside = |host: &str| format!("{host}/{}", place.get(..12).unwrap_or_default());
-    let hosts = [(beside(&served.host), Some(auth.as_path())), (beside(&debian.address), None)];
+    let hosts = [
+        (beside(&served.host), Some(auth.as_path())),
+        (beside(&debian.address), None),
+        (beside(&ferro.address), None),
+    ];
     for (host, auth) in &hosts {
         let (host, auth) = (host.as_str(), *auth);
         let key = key.to_str().context("no UTF-8")?;
@@ -233,6 +245,76 @@ fn cosign(world: &World) -> Result<()> {
         let text = fails(&mut ours(&wrong), 1)?;
         ensure!(text.is_empty(), "{text}");
     }
+    Ok(())
+}
+
+/// A containerd of its own, with its directories below one. Ended when dropped.
+struct Containerd {
+    child: Child,
+    directory: TempDir,
+}
+
+impl Containerd {
+    fn start() -> Result<Self> {
+        let directory = TempDir::new()?;
+        let below = |name: &str| directory.path().join(name).display().to_string();
+        let log = fs_err::File::create(directory.path().join("log"))?.into_file();
+        // Everything but what pulls is switched off: nothing of the machine's own containers is touched.
+        let config = "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\", \
+                      \"io.containerd.internal.v1.opt\", \"io.containerd.snapshotter.v1.btrfs\", \
+                      \"io.containerd.snapshotter.v1.devmapper\", \"io.containerd.snapshotter.v1.zfs\"]\n";
+        fs_err::write(directory.path().join("config.toml"), config)?;
+        let mut command = Command::new("containerd");
+        command.args([
+            "--config",
+            &below("config.toml"),
+            "--root",
+            &below("root"),
+            "--state",
+            &below("state"),
+        ]);
+        command.args(["--address", &below("socket")]).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().context("containerd could not be started")?;
+        let mut containerd = Self { child, directory };
+        let begin = Instant::now();
+        while run(&mut containerd.ctr(&["version"])).is_err() {
+            let log = || fs_err::read_to_string(containerd.directory.path().join("log")).unwrap_or_default();
+            let ended = containerd.child.try_wait()?;
+            ensure!(ended.is_none() && begin.elapsed() < Duration::from_secs(60), "{ended:?}: {}", log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(containerd)
+    }
+
+    fn ctr(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("ctr");
+        command.arg("--address").arg(self.directory.path().join("socket")).args(arguments);
+        command
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn containerd(world: &World) -> Result<()> {
+    let up = world.up()?;
+    let served = Served::start(up)?;
+    let directory = TempDir::new()?;
+    let auth = login(directory.path(), &served.host, &served.token)?;
+    let pushed = push(up, &served.host, Some(&auth), &[])?;
+    let digest = pushed["images"][0]["digest"].as_str().context("no digest")?;
+    let containerd = Containerd::start()?;
+    let reference = format!("{}/{IMAGE}:latest", served.host);
+    // Unpacks it as well: every layer is read and checked.
+    run(&mut containerd.ctr(&["images", "pull", "--plain-http", "--snapshotter", "native", &reference]))?;
+    let images = stdout(&mut containerd.ctr(&["images", "list"]))?;
+    ensure!(images.contains(&reference) && images.contains(digest), "{images}");
+    let checked = stdout(&mut containerd.ctr(&["images", "check", "--snapshotter", "native"]))?;
+    ensure!(checked.contains("complete") && checked.contains("true"), "{checked}");
     Ok(())
 }
 

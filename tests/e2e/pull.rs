@@ -48,7 +48,12 @@ pub const CASES: &[Case] = &[
 /// Longest time that anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Debian's `docker-registry` on a free port of loopback, over a directory of its own. Ended when dropped.
+/// The registry from crates.io; `cargo xtask test` installs it.
+pub fn ferro_server() -> PathBuf {
+    World::target().join("tools/ferro/bin/ferro-oci-server")
+}
+
+/// Another's registry on a free port of loopback, over a directory of its own. Ended when dropped.
 pub struct Registry {
     directory: TempDir,
     child: Child,
@@ -57,30 +62,41 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts one.
+    /// Starts Debian's `docker-registry`, which does not list referrers.
     pub fn start() -> Result<Self> {
-        let directory = TempDir::new()?;
-        // Free a moment ago; should another process take it in between, the case fails and says so.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let config = directory.path().join("config.yml");
-        let data = directory.path().join("data");
-        fs_err::write(
-            &config,
-            format!(
+        Self::started_by(|directory, address| {
+            let config = directory.join("config.yml");
+            let data = directory.join("data");
+            let text = format!(
                 "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
                  rootdirectory: {}\nhttp:\n  addr: {address}\n",
                 data.display()
-            ),
-        )?;
+            );
+            fs_err::write(&config, text)?;
+            let mut command = Command::new("docker-registry");
+            command.arg("serve").arg(&config);
+            Ok(command)
+        })
+    }
+
+    /// Starts `ferro-oci-server`, which lists them.
+    pub fn start_ferro() -> Result<Self> {
+        Self::started_by(|directory, address| {
+            let mut command = Command::new(ferro_server());
+            command.env("FERRO_OCI_LISTEN", address).env("FERRO_OCI_STORAGE_DIR", directory.join("data"));
+            command.env("RUST_LOG", "warn");
+            Ok(command)
+        })
+    }
+
+    fn started_by(command: impl FnOnce(&Path, &str) -> Result<Command>) -> Result<Self> {
+        let directory = TempDir::new()?;
+        // Free a moment ago; should another process take it in between, the case fails and says so.
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let log = fs_err::File::create(directory.path().join("log"))?.into_file();
-        let child = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("docker-registry could not be started")?;
+        let mut command = command(directory.path(), &address)?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().with_context(|| format!("{command:?} could not be started"))?;
         let mut registry = Self { directory, child, address };
         registry.wait()?;
         Ok(registry)
@@ -92,7 +108,7 @@ impl Registry {
             let ended = self.child.try_wait()?;
             if ended.is_some() || start.elapsed() > PATIENCE {
                 let log = fs_err::read_to_string(self.directory.path().join("log"))?;
-                bail!("docker-registry does not listen: {ended:?}\n{log}");
+                bail!("the registry does not listen: {ended:?}\n{log}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }

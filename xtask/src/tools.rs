@@ -18,6 +18,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "skopeo", package: "skopeo" },
     Tool { program: "umoci", package: "umoci" },
     Tool { program: "docker-registry", package: "docker-registry" },
+    Tool { program: "containerd", package: "containerd" },
     Tool { program: "mmdebstrap", package: "mmdebstrap" },
     Tool { program: "qemu-aarch64-static", package: "qemu-user-static" },
     Tool { program: "update-binfmts", package: "binfmt-support" },
@@ -91,6 +92,7 @@ pub fn prepare() -> Result<Vec<&'static str>> {
     enable_foreign_binaries();
     install_python_tools();
     install_node_tools();
+    install_ferro_server();
     Ok(TOOLS.iter().filter(|tool| !run::is_installed(tool.program)).map(|tool| tool.program).collect())
 }
 
@@ -185,6 +187,23 @@ fn install_node_tools() {
             eprintln!("note: {error}");
         }
     }
+}
+
+/// Installs the registry from crates.io that lists referrers; the case that needs it says so where it is missing.
+fn install_ferro_server() {
+    let directory = run::workspace().join("target/tools/ferro");
+    if directory.join("bin/ferro-oci-server").is_file() {
+        return;
+    }
+    let mut install = run::cargo(&["install", "--quiet", "--locked", "--debug", "--version", "1.0.0"]);
+    install.arg("ferro-oci-server").arg("--root").arg(&directory);
+    // Beside the workspace's own, so that neither is compiled anew for the other.
+    install.env("CARGO_TARGET_DIR", run::workspace().join("target/ferro"));
+    if let Err(error) = run::succeed(&mut install) {
+        eprintln!("note: {error}");
+    }
+    // What it was made of is of no more use.
+    drop(fs_err::remove_dir_all(run::workspace().join("target/ferro")));
 }
 
 fn may_install() -> bool {
