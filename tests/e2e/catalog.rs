@@ -35,7 +35,7 @@ const FAMILIES: usize = 50;
 const IMAGES: usize = 160;
 
 /// One family in so many is gone through where CI has no time for all.
-const ONE_FAMILY_IN: usize = 18;
+const ONE_FAMILY_IN: usize = 24;
 
 /// One family of the sample in so many is emulated too.
 const EMULATED_ONE_IN: usize = 3;
