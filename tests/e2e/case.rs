@@ -9,7 +9,7 @@ use crate::world::World;
 use crate::{
     agents, bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora,
     host_boot, host_update, live_fedora, new, os, os_boot, outputs, pipeline, programs, publish, pull,
-    readme, rebuild, sbom, scan, scanners, site, up, vex,
+    readme, rebuild, rebuild_from_provenance, sbom, scan, scanners, site, up, vex,
 };
 
 /// One end-to-end case.
@@ -33,6 +33,7 @@ pub fn all() -> Vec<Trial> {
         new::CASES,
         engines::CASES,
         rebuild::CASES,
+        rebuild_from_provenance::CASES,
         sbom::CASES,
         scan::CASES,
         vex::CASES,

@@ -30,6 +30,7 @@ mod publish;
 mod pull;
 mod readme;
 mod rebuild;
+mod rebuild_from_provenance;
 mod sample;
 mod sbom;
 mod scan;

@@ -2,6 +2,7 @@
 //! the same facts make the same statements.
 
 mod provenance;
+mod recipe;
 mod results;
 mod summary;
 
@@ -9,7 +10,8 @@ use calypte_base::Digest;
 use calypte_trust::sigstore::Statement;
 use serde_json::Value;
 
-pub use provenance::{Material, Provenance, Tool};
+pub use provenance::{Material, Provenance, ProvenanceError, Tool};
+pub use recipe::{Ingredient, LARGEST_RECIPE, RECIPE, Recipe, RecipeError};
 pub use results::{Finding, TestRun, test_result, vulnerabilities};
 pub use summary::{Summary, verification_summary};
 

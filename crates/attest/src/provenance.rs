@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use calypte_base::Digest;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// The kind of build: how the parameters and materials below are to be understood. An identifier, which leads nowhere.
@@ -43,6 +44,65 @@ pub struct Provenance {
     pub builder: String,
 }
 
+/// Why a predicate is no provenance that can be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProvenanceError {
+    /// Something else made the image.
+    #[error("it is of another kind of build, `{kind}`")]
+    OtherBuild {
+        /// The kind.
+        kind: String,
+    },
+    /// It lacks something, or has another form.
+    #[error("it cannot be understood: {reason}")]
+    Malformed {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    build_definition: WrittenBuild,
+    run_details: WrittenRun,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenBuild {
+    build_type: String,
+    external_parameters: BTreeMap<String, String>,
+    #[serde(default)]
+    internal_parameters: BTreeMap<String, String>,
+    resolved_dependencies: Vec<WrittenMaterial>,
+}
+
+#[derive(Deserialize)]
+struct WrittenMaterial {
+    uri: String,
+    digest: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct WrittenRun {
+    builder: WrittenBuilder,
+}
+
+#[derive(Deserialize)]
+struct WrittenBuilder {
+    id: String,
+    version: WrittenTool,
+}
+
+#[derive(Deserialize)]
+struct WrittenTool {
+    calypte: String,
+    sources: String,
+}
+
 impl Provenance {
     /// The predicate. It holds no time of the build and no name of a machine: two builds of the same say the same.
     #[must_use]
@@ -64,19 +124,32 @@ impl Provenance {
         })
     }
 
-    /// The parameter of this name in a predicate.
-    #[must_use]
-    pub fn parameter<'a>(predicate: &'a Value, name: &str) -> Option<&'a str> {
-        predicate.get("buildDefinition")?.get("externalParameters")?.get(name)?.as_str()
-    }
-
-    /// The digest of the material of this address in a predicate.
-    #[must_use]
-    pub fn material(predicate: &Value, uri: &str) -> Option<Digest> {
-        let materials = predicate.get("buildDefinition")?.get("resolvedDependencies")?.as_array()?;
-        let found =
-            materials.iter().find(|material| material.get("uri").and_then(Value::as_str) == Some(uri))?;
-        found.get("digest")?.get("sha256")?.as_str()?.parse().ok()
+    /// Reads a predicate that [`Provenance::predicate`] wrote.
+    ///
+    /// # Errors
+    /// When it is of another kind of build, or lacks something.
+    pub fn read(predicate: &Value) -> Result<Self, ProvenanceError> {
+        let written = Written::deserialize(predicate)
+            .map_err(|error| ProvenanceError::Malformed { reason: error.to_string() })?;
+        let Written { build_definition: build, run_details } = written;
+        if build.build_type != BUILD_TYPE {
+            return Err(ProvenanceError::OtherBuild { kind: build.build_type.chars().take(200).collect() });
+        }
+        let material = |written: WrittenMaterial| {
+            let digest = written.digest.get("sha256").and_then(|hex| hex.parse().ok());
+            let digest = digest.ok_or_else(|| ProvenanceError::Malformed {
+                reason: format!("it gives {} no SHA-256", written.uri.escape_debug()),
+            })?;
+            Ok(Material { uri: written.uri, digest, annotations: written.annotations })
+        };
+        let WrittenBuilder { id, version } = run_details.builder;
+        Ok(Self {
+            parameters: build.external_parameters,
+            internal: build.internal_parameters,
+            materials: build.resolved_dependencies.into_iter().map(material).collect::<Result<_, _>>()?,
+            tool: Tool { version: version.calypte, sources: version.sources },
+            builder: id,
+        })
     }
 }
 
@@ -112,9 +185,19 @@ mod tests {
             builder: "urn:calypte:local".into(),
         };
         let predicate = provenance.predicate();
-        assert_eq!(Provenance::parameter(&predicate, "image"), Some("nginx"));
-        assert_eq!(Provenance::material(&predicate, "pkg:deb/debian/a@1"), Some(digest));
-        assert_eq!(Provenance::material(&predicate, "pkg:deb/debian/b@1"), None);
+        assert_eq!(Provenance::read(&predicate), Ok(provenance));
         assert_eq!(predicate["runDetails"]["builder"]["version"]["sources"], "2");
+        let changed = |pointer: &str, value: Value| {
+            let mut changed = predicate.clone();
+            *changed.pointer_mut(pointer).unwrap() = value;
+            Provenance::read(&changed).unwrap_err().to_string()
+        };
+        let other = changed("/buildDefinition/buildType", "https://example.org/make".into());
+        assert_eq!(other, "it is of another kind of build, `https://example.org/make`");
+        let digest = "/buildDefinition/resolvedDependencies/0/digest";
+        let error = changed(digest, json!({ "sha256": "12" }));
+        assert_eq!(error, "it cannot be understood: it gives pkg:deb/debian/a@1 no SHA-256");
+        assert!(changed(digest, Value::Null).starts_with("it cannot be understood: invalid type"));
+        assert!(Provenance::read(&Value::Null).is_err());
     }
 }

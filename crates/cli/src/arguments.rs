@@ -113,6 +113,8 @@ pub enum Command {
     Sign(commands::sign::Arguments),
     /// Check who signed an image in a registry, and what is said of it
     Verify(commands::verify::Arguments),
+    /// Make a published image again from its provenance alone, and compare
+    Rebuild(commands::rebuild::Arguments),
     /// Make a pair of keys to sign images with
     Key(commands::key::Arguments),
     /// Serve a registry over the store, for any container engine to pull from

@@ -75,6 +75,7 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Pipeline(arguments) => commands::pipeline::run(session, arguments),
         Command::Sign(arguments) => commands::sign::run(session, arguments),
         Command::Verify(arguments) => commands::verify::run(session, arguments),
+        Command::Rebuild(arguments) => commands::rebuild::run(session, arguments),
         Command::Key(arguments) => commands::key::run(arguments),
         Command::Serve(arguments) => commands::serve::run(session, arguments),
         Command::Mcp(arguments) => commands::mcp::run(session, arguments),

@@ -171,19 +171,31 @@ impl Session {
         self.factory_of(FetchSettings { offline: true, ..self.network() }, reporter)
     }
 
-    fn factory_of<'a>(&self, network: FetchSettings, reporter: &'a dyn Reporter) -> Result<Factory<'a>> {
+    /// The mirrors that are given, and those of this machine.
+    #[must_use]
+    pub fn mirrors(&self) -> mirrors::Mirrors {
         let mut mirrors = mirrors::of_system(std::path::Path::new("/etc/apt"));
         let mut given = mirrors::Mirrors::new();
         for (name, url) in &self.global.mirror {
             given.entry(name.clone()).or_default().push(url.clone());
         }
         mirrors.extend(given);
+        mirrors
+    }
+
+    /// The directory with packages of one's own.
+    #[must_use]
+    pub fn overlay(&self) -> Option<PathBuf> {
+        self.global.overlay.clone().or_else(|| environment::OVERLAY.path())
+    }
+
+    fn factory_of<'a>(&self, network: FetchSettings, reporter: &'a dyn Reporter) -> Result<Factory<'a>> {
         Factory::new(FactorySettings {
             catalog: self.catalog()?,
             store: Store::open(self.store_directory()?)?,
-            mirrors,
+            mirrors: self.mirrors(),
             network,
-            overlay: self.global.overlay.clone().or_else(|| environment::OVERLAY.path()),
+            overlay: self.overlay(),
             now: self.now(),
             source_date_epoch: self.source_date_epoch()?,
             compression: self.compression()?,

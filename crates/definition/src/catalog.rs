@@ -1,13 +1,14 @@
 //! All image families together: texts in, every image of the catalog flattened and checked out. What loads here can be
 //! locked and built without meeting a mistake of a definition later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::{self, CheckedFamily};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::flatten::{self, Families};
 use crate::image::{Category, DEFAULT_VARIANT, ImageDefinition, ImageId};
 use crate::nearest::{listed, nearest};
+use crate::page::Example;
 use crate::written::FamilyFile;
 use crate::yaml;
 
@@ -180,6 +181,26 @@ impl Catalog {
     pub fn images_in(&self, family: &str, universe: &str) -> Vec<ImageId> {
         let there = |id: &ImageId| self.images.get(id).is_some_and(|image| image.is_in_universe(universe));
         self.images(family).into_iter().filter(there).collect()
+    }
+
+    /// The families whose files are read for the images of this one: itself, those that its images stand on, those that its
+    /// example names, and so on for each. Their files alone load as a catalog that has the same images of the family.
+    #[must_use]
+    pub fn needed_by(&self, family: &str) -> BTreeSet<String> {
+        let mut needed = BTreeSet::new();
+        let mut pending = vec![family.to_owned()];
+        while let Some(name) = pending.pop() {
+            if !needed.insert(name.clone()) {
+                continue;
+            }
+            for image in self.images(&name).iter().filter_map(|id| self.images.get(id)) {
+                pending.extend(image.parent.iter().map(|parent| parent.family.clone()));
+                let named = image.example.iter().flat_map(Example::images);
+                let named = named.filter_map(|name| self.image_of_example(&image.id, name).ok());
+                pending.extend(named.map(|id| id.family));
+            }
+        }
+        needed
     }
 
     /// The definition of an image. Where the family has streams and the id names none, the first stream is meant.

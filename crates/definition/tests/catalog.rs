@@ -173,3 +173,25 @@ fn the_committed_schema_is_that_of_the_types() {
         "run `UPDATE_SCHEMA=1 cargo test -p calypte-definition --test catalog` and commit the outcome";
     assert!(read(&path) == generated, "{} is stale: {stale}", path.display());
 }
+
+#[test]
+fn the_files_that_a_family_needs_are_enough() {
+    let all = catalog();
+    for family in all.families() {
+        let needed = all.needed_by(&family.name);
+        let text = |name: &String| {
+            let paths = ["images", "os"]
+                .map(|directory| catalog_directory().join(format!("{directory}/{name}.yaml")));
+            let path = paths.iter().find(|path| path.exists()).unwrap();
+            (format!("{name}.yaml"), read(path))
+        };
+        let alone = Catalog::load(needed.iter().map(text)).unwrap_or_else(|errors| panic!("{}", errors[0]));
+        assert_eq!(alone.images(&family.name), all.images(&family.name));
+        for id in all.images(&family.name) {
+            assert_eq!(alone.image(&id), all.image(&id), "{id}");
+        }
+    }
+    // `static` stands on nothing, and its example is built in another family.
+    let needed = all.needed_by("static");
+    assert!(needed.contains("gcc") && !needed.contains("nginx"), "{needed:?}");
+}

@@ -128,7 +128,7 @@ pub(crate) struct Inputs<'a> {
     pub(crate) architecture: Architecture,
     pub(crate) packages: Vec<&'a LockedPackage>,
     /// The programs of the catalog that it holds.
-    programs: Programs,
+    pub(crate) programs: Programs,
     pub(crate) epoch: Epoch,
 }
 

@@ -91,14 +91,33 @@ impl CatalogDirectory {
     /// When one cannot be read.
     pub fn texts(&self, directory: &str, extension: &str) -> Result<BTreeMap<String, String>> {
         let mut texts = BTreeMap::new();
+        for name in self.names(directory, extension)? {
+            let path = format!("{directory}/{name}");
+            texts.insert(self.shown(&path), self.text(&path)?);
+        }
+        Ok(texts)
+    }
+
+    /// The names of the files in a directory of the catalog that have this extension, sorted.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn names(&self, directory: &str, extension: &str) -> Result<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
         for entry in fs_err::read_dir(self.root.join(directory))? {
             let path = entry?.path();
             if path.extension().is_some_and(|found| found == extension) {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                texts.insert(self.shown(&format!("{directory}/{name}")), read_text(&path)?);
+                names.insert(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
             }
         }
-        Ok(texts)
+        Ok(names)
+    }
+
+    /// The path below the catalog of a family's definition: of an image for containers, or of a host.
+    #[must_use]
+    pub fn definition(&self, family: &str) -> String {
+        let of_hosts = format!("os/{family}.yaml");
+        if self.root.join(&of_hosts).exists() { of_hosts } else { format!("images/{family}.yaml") }
     }
 
     /// The programs of these names, as they are built for an architecture: `programs/NAME/ARCHITECTURE`.

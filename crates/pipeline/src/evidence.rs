@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use calypte_advisory::FixState;
 use calypte_advisory::database::Database;
 use calypte_attest::{
-    CYCLONEDX, Material, OPENVEX, PROVENANCE, Provenance, SPDX, Summary, TEST_RESULT, TestRun, Tool,
+    CYCLONEDX, Material, OPENVEX, PROVENANCE, Provenance, Recipe, SPDX, Summary, TEST_RESULT, TestRun, Tool,
     VERIFICATION_SUMMARY, VULNERABILITIES, statement, verification_summary,
 };
 use calypte_base::{Architecture, Digest, Epoch};
@@ -52,6 +52,13 @@ pub struct Facts {
     pub verdict: Option<Verdict>,
 }
 
+/// What is said of one machine's image.
+pub(crate) struct Said {
+    pub(crate) statements: Vec<Statement>,
+    /// The files that its provenance names.
+    recipe: Recipe,
+}
+
 impl Factory<'_> {
     /// Signs an index and each of its images, and attaches all that is known of each; how many statements.
     ///
@@ -71,9 +78,12 @@ impl Factory<'_> {
             self.stop_if_interrupted()?;
             let architecture = made.architecture();
             let about = (architecture, made.digest());
-            let statements = self.statements((image, universe), about, repository, evidence, facts)?;
+            let Said { statements, recipe } =
+                self.statements((image, universe), about, repository, evidence, facts)?;
             let manifest = made.manifest();
             let subject = descriptor(MEDIA_TYPE_MANIFEST, manifest.digest, manifest.size);
+            // Before the provenance that names its files: who reads that finds them.
+            attach(registry, self.store(), &subject.digest, &recipe.referrer(&subject), &Silent)?;
             let attached = self.attach_all(registry, repository, &subject, &statements, evidence)?;
             count += attached.len();
             inputs.extend(attached);
@@ -154,7 +164,7 @@ impl Factory<'_> {
         repository: &str,
         evidence: &Evidence,
         facts: &Facts,
-    ) -> Result<Vec<Statement>> {
+    ) -> Result<Said> {
         let lock = self.current_lock(universe, &image.family)?;
         let inputs = self.inputs(&lock, image, architecture)?;
         let bill = self.bill(image, universe, architecture)?;
@@ -166,7 +176,8 @@ impl Factory<'_> {
             .values()
             .map(|component| (component.name.as_str(), component.purl.as_str()))
             .collect();
-        let provenance = self.provenance(image, &inputs, &purls, evidence)?;
+        let recipe = self.recipe(image, &inputs)?;
+        let provenance = self.provenance(image, &inputs, &recipe, &purls, evidence);
         let mut predicates = vec![
             (PROVENANCE, provenance.predicate()),
             (SPDX, json(spdx23(&bill.sbom, tool))?),
@@ -198,7 +209,7 @@ impl Factory<'_> {
             predicates.push((TEST_RESULT, calypte_attest::test_result(&runs.collect::<Vec<_>>())));
         }
         let of = |(kind, predicate)| statement(repository, &manifest, kind, predicate);
-        Ok(predicates.into_iter().map(of).collect())
+        Ok(Said { statements: predicates.into_iter().map(of).collect(), recipe })
     }
 
     /// What one machine's image is made of.
@@ -206,16 +217,13 @@ impl Factory<'_> {
         &self,
         image: &ImageId,
         inputs: &Inputs<'_>,
+        recipe: &Recipe,
         purls: &BTreeMap<&str, &str>,
         evidence: &Evidence,
-    ) -> Result<Provenance> {
+    ) -> Provenance {
         let parameter = |name: &str, value: String| (name.to_owned(), value);
         let universe = inputs.universe();
-        let mut materials = vec![
-            self.catalog_material(&format!("images/{}.yaml", image.family))?,
-            self.catalog_material(&format!("locks/{universe}/{}.lock", image.family))?,
-            self.catalog_material(&format!("universes/{universe}.yaml"))?,
-        ];
+        let mut materials = recipe.materials();
         for package in &inputs.packages {
             let name = package.id.as_str();
             let uri =
@@ -223,7 +231,7 @@ impl Factory<'_> {
             let annotations = BTreeMap::from([("path".to_owned(), package.url.clone())]);
             materials.push(Material { uri, digest: package.sha256, annotations });
         }
-        Ok(Provenance {
+        Provenance {
             parameters: BTreeMap::from([
                 parameter("image", image.to_string()),
                 parameter("universe", universe.to_owned()),
@@ -237,13 +245,7 @@ impl Factory<'_> {
                 sources: env!("CALYPTE_SOURCES").to_owned(),
             },
             builder: evidence.builder.clone(),
-        })
-    }
-
-    fn catalog_material(&self, path: &str) -> Result<Material> {
-        let text = self.settings.catalog.text(path).with_context(|| format!("catalog/{path}"))?;
-        let digest = Digest::of(text.as_bytes());
-        Ok(Material { uri: format!("urn:calypte:catalog:{path}"), digest, annotations: BTreeMap::new() })
+        }
     }
 }
 

@@ -65,14 +65,8 @@ impl<'a> Factory<'a> {
         let images = settings.catalog.images()?;
         let mut universes = BTreeMap::new();
         for name in settings.catalog.universes()? {
-            let (mut definition, rules) = read_universe(&settings.catalog, &name)?;
-            if let Some(overlay) = &settings.overlay {
-                let directory = overlay.join(definition.format.to_string());
-                if directory.is_dir() {
-                    definition = definition.with_overlay(&directory);
-                }
-            }
-            universes.insert(name, (definition, rules));
+            let universe = read_universe(&settings, &name)?;
+            universes.insert(name, universe);
         }
         Ok(Self { settings, images, universes, told: Mutex::default(), compressed: AtomicUsize::new(0) })
     }
@@ -250,12 +244,23 @@ impl<'a> Factory<'a> {
     }
 }
 
-fn read_universe(catalog: &CatalogDirectory, name: &str) -> Result<(UniverseDefinition, Rules)> {
+/// A universe as the catalog has it now, with the packages of one's own.
+pub(crate) fn read_universe(
+    settings: &FactorySettings<'_>,
+    name: &str,
+) -> Result<(UniverseDefinition, Rules)> {
+    let catalog = &settings.catalog;
     let path = format!("universes/{name}.yaml");
-    let definition =
+    let mut definition =
         UniverseDefinition::parse(&catalog.shown(&path), &catalog.text(&path)?).map_err(Mistakes)?;
     let directory = format!("universes/{}", definition.rules);
     let rules =
         Rules::load(&catalog.shown(&directory), &catalog.texts(&directory, "yaml")?).map_err(Mistakes)?;
+    if let Some(overlay) = &settings.overlay {
+        let directory = overlay.join(definition.format.to_string());
+        if directory.is_dir() {
+            definition = definition.with_overlay(&directory);
+        }
+    }
     Ok((definition, rules))
 }

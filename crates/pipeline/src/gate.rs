@@ -17,7 +17,7 @@ use calypte_sbom::{FileOwner, Sbom};
 use calypte_store::Store;
 use serde::Deserialize;
 
-use crate::build::{BuildRequest, Built as BuiltIndex};
+use crate::build::{BuildRequest, Built as BuiltIndex, Inputs};
 use crate::catalog::{CatalogDirectory, Mistakes, read_if_there};
 use crate::evidence::{Evidence, Facts};
 use crate::factory::{Factory, FactorySettings};
@@ -176,9 +176,8 @@ impl Factory<'_> {
         if let Some(evidence) = asked.evidence {
             // What it would be published as changes nothing in what is said of it but the name.
             let about = (architecture, made.digest);
-            for statement in
-                self.statements((image, universe), about, &image.family, evidence, &asked.facts)?
-            {
+            let said = self.statements((image, universe), about, &image.family, evidence, &asked.facts)?;
+            for statement in said.statements {
                 if statement.predicate_type == calypte_attest::PROVENANCE {
                     let materials = &statement.predicate["buildDefinition"]["resolvedDependencies"];
                     attested.materials = materials.as_array().map_or(0, Vec::len);
@@ -252,19 +251,25 @@ impl Factory<'_> {
         let lock = self.current_lock(universe, &image.family)?;
         let store = Store::open(scratch)?;
         for architecture in lock.packages.keys() {
-            for package in self.inputs(&lock, image, *architecture)?.packages {
-                if !store.has(&package.sha256) {
-                    store.put(&self.store().read_verified(&package.sha256)?)?;
-                }
-            }
+            self.lend(&self.inputs(&lock, image, *architecture)?, &store)?;
         }
         let again = self.over(store)?;
         let BuiltIndex { images, .. } = again.build(&again.whole(image, universe))?;
         Ok(images.iter().map(|made| (made.architecture, made.digest)).collect())
     }
 
+    /// Copies the packages of an image, which are in the store, into another one.
+    pub(crate) fn lend(&self, inputs: &Inputs<'_>, to: &Store) -> Result<()> {
+        for package in &inputs.packages {
+            if !to.has(&package.sha256) {
+                to.put(&self.store().read_verified(&package.sha256)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The same catalog over another store.
-    fn over(&self, store: Store) -> Result<Factory<'_>> {
+    pub(crate) fn over(&self, store: Store) -> Result<Factory<'_>> {
         let settings = &self.settings;
         Factory::new(FactorySettings {
             catalog: settings.catalog.clone(),

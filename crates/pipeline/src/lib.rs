@@ -28,6 +28,8 @@ pub mod propose;
 pub mod publish;
 pub mod pull;
 pub mod readme;
+pub mod rebuild;
+mod recipe;
 pub mod report;
 pub mod scan;
 pub mod show;

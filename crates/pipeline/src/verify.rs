@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use calypte_base::Digest;
-use calypte_formats::oci::{Index, Manifest};
+use calypte_formats::oci::{Descriptor, Index, Manifest};
 use calypte_publish::referrers;
 use calypte_store::registry::{Document, Reference, Registry, RegistrySettings, Version};
 use calypte_trust::sigstore::{
@@ -107,14 +107,24 @@ fn look(
 
 /// The bundle of a manifest, if it has one, with the kind that it announces.
 fn bundle(registry: &Registry, document: &Document) -> Result<Option<(String, Vec<u8>)>> {
-    let Ok(manifest) = serde_json::from_slice::<Manifest>(&document.bytes) else { return Ok(None) };
-    let layer = manifest.layers.first().filter(|layer| layer.media_type == MEDIA_TYPE_BUNDLE);
-    let Some(layer) = layer else { return Ok(None) };
-    let kind = manifest.annotations.get(PREDICATE_ANNOTATION).cloned().unwrap_or_default();
+    let Some((kind, layer)) = announced(document) else { return Ok(None) };
+    Ok(Some((kind, fetched(registry, &layer)?)))
+}
+
+/// Where the bundle of a manifest lies, if it has one, and the kind that it announces.
+pub(crate) fn announced(document: &Document) -> Option<(String, Descriptor)> {
+    let mut manifest = serde_json::from_slice::<Manifest>(&document.bytes).ok()?;
+    let kind = manifest.annotations.remove(PREDICATE_ANNOTATION).unwrap_or_default();
+    let layer = manifest.layers.into_iter().next().filter(|layer| layer.media_type == MEDIA_TYPE_BUNDLE)?;
+    Some((kind, layer))
+}
+
+/// The bytes of a bundle; none of one that is larger than any may be, which then cannot be read.
+pub(crate) fn fetched(registry: &Registry, layer: &Descriptor) -> Result<Vec<u8>> {
     if layer.size > BUNDLE_LIMIT {
-        return Ok(Some((kind, Vec::new())));
+        return Ok(Vec::new());
     }
-    Ok(Some((kind, registry.small_blob(&layer.digest, layer.size)?)))
+    Ok(registry.small_blob(&layer.digest, layer.size)?)
 }
 
 fn judge(bundle: &[u8], manifest: &Digest, keys: &PublicKeys) -> Result<(String, String), String> {

@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod probe;
 pub mod pull;
 pub mod push;
+pub mod rebuild;
 pub mod reference;
 pub mod sbom;
 pub mod scan;

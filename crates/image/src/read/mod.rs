@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use calypte_base::{Digest, Hasher, TreePath};
 use calypte_formats::compression::{Compression, decoder};
 use calypte_formats::oci;
+use calypte_store::Store;
 
 pub use listing::{FileVisitor, ImageFile, ImageFileKind, LayerError, Listing};
 use source::Source;
@@ -221,6 +222,23 @@ fn layer_compression(media_type: &str) -> Option<Compression> {
 }
 
 impl Layout {
+    /// The image whose manifest, config and layers are blobs of a store.
+    ///
+    /// # Errors
+    /// When manifest or config is missing, damaged or malformed, or the manifest is none of an image.
+    pub fn in_store(store: &Store, manifest: &oci::Descriptor) -> Result<Self, ReadError> {
+        let path = store.root().to_owned();
+        let mut layout = Self { path, source: Source::store(store.clone()), images: Vec::new() };
+        let image = layout.image(None, manifest.clone())?.ok_or_else(|| ReadError::Document {
+            path: layout.path.clone(),
+            digest: manifest.digest,
+            what: "image manifest",
+            reason: "it describes no image".to_owned(),
+        })?;
+        layout.images.push(image);
+        Ok(layout)
+    }
+
     /// The images that it lists, in its order; those of a nested index one after the other.
     #[must_use]
     pub fn images(&self) -> &[LayoutImage] {

@@ -1,4 +1,5 @@
-//! Where the files of a layout lie: in a directory, or in a tar archive of one, or in one that Docker wrote.
+//! Where the files of a layout lie: in a directory, or in a tar archive of one, in one that Docker wrote, or
+//! among the blobs of a store.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::rc::Rc;
 
 use calypte_base::{Digest, TreePath};
 use calypte_formats::tar;
+use calypte_store::Store;
 
 use super::docker::{self, Docker, Member, Members};
 use super::{LayoutImage, MOST_MANIFESTS, ReadError};
@@ -36,12 +38,18 @@ enum Blobs {
     Directory(PathBuf),
     /// Offset and size of each blob.
     Archive(PathBuf, BTreeMap<Digest, (u64, u64)>),
+    Store(Store),
 }
 
 impl Source {
     pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
         let metadata = fs_err::metadata(path).map_err(failed(path))?;
         if metadata.is_dir() { Self::open_directory(path) } else { Self::open_archive(path) }
+    }
+
+    /// The blobs of a store, which lists nothing.
+    pub(super) fn store(store: Store) -> Self {
+        Self { index: Vec::new(), blobs: Blobs::Store(store), docker: Vec::new() }
     }
 
     /// The images of an archive of Docker's.
@@ -63,6 +71,7 @@ impl Source {
         let missing = || ReadError::MissingBlob { path: layout.to_owned(), digest: *digest };
         let (path, place) = match &self.blobs {
             Blobs::Directory(directory) => (directory.join(digest.hex()), None),
+            Blobs::Store(store) => (store.blob_path(digest), None),
             Blobs::Archive(file, places) => (file.clone(), Some(*places.get(digest).ok_or_else(missing)?)),
         };
         let file = match fs_err::File::open(&path) {

@@ -1,7 +1,9 @@
-//! The loop over a small universe that is signed, served on the loopback, and changes; and what a kill leaves of it.
+//! The loop over a small universe that is signed, served on the loopback, and changes; what a kill leaves of it; and what it
+//! publishes, made again.
 
 mod killed;
 mod mirror;
+mod rebuilt;
 mod world;
 
 use std::collections::BTreeMap;

@@ -46,7 +46,7 @@ repositories:
 ";
 
 #[derive(Debug)]
-struct Quiet;
+pub struct Quiet;
 
 impl Reporter for Quiet {
     fn step(&self, _: &str) {}
@@ -216,7 +216,7 @@ impl Place {
         self.directory.join("store")
     }
 
-    fn settings(&self) -> RegistrySettings {
+    pub fn settings(&self) -> RegistrySettings {
         use base64_of as encoded;
         let auths =
             serde_json::json!({ "auths": { &self.registry: { "auth": encoded(&format!("ci:{TOKEN}")) } } });

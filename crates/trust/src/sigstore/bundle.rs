@@ -109,18 +109,30 @@ impl Bundle {
         Ok(bundle)
     }
 
+    /// The statement, whoever made it: no signature is looked at. It is worth no more than the word of anybody who may
+    /// write to where it lay.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn unverified(&self) -> Result<Statement, WhyNot> {
+        serde_json::from_slice(&self.payload()?).map_err(|error| WhyNot::Unreadable(error.to_string()))
+    }
+
+    fn payload(&self) -> Result<Vec<u8>, WhyNot> {
+        let payload = STANDARD.decode(&self.dsse_envelope.payload);
+        payload.map_err(|_| WhyNot::Unreadable("its payload is no base64".to_owned()))
+    }
+
     /// The statement, if one of the keys signed it; and that key.
     ///
     /// # Errors
     /// Why it does not count.
     pub fn verify<'k>(&self, keys: &'k PublicKeys) -> Result<(Statement, &'k PublicKey), WhyNot> {
-        let unreadable = |what: &str| WhyNot::Unreadable(what.to_owned());
         let envelope = &self.dsse_envelope;
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(WhyNot::OtherStatement(envelope.payload_type.clone()));
         }
-        let payload =
-            STANDARD.decode(&envelope.payload).map_err(|_| unreadable("its payload is no base64"))?;
+        let payload = self.payload()?;
         let signed = encoded(PAYLOAD_TYPE, &payload);
         let made_by = |key: &&PublicKey| {
             let signatures =

@@ -15,5 +15,5 @@ mod statement;
 pub use bundle::{BUNDLE_LIMIT, Bundle, MEDIA_TYPE_BUNDLE};
 pub use error::{KeyFileError, SignatureError, WhyNot};
 pub use keys::{KeyId, PublicKey, PublicKeys, SigningKey};
-pub use referrer::{CONTENT_ANNOTATION, PREDICATE_ANNOTATION, Referrer, fallback_tag};
+pub use referrer::{Attached, CONTENT_ANNOTATION, PREDICATE_ANNOTATION, Referrer, fallback_tag};
 pub use statement::{PREDICATE_SIGN, Statement, Subject};
