@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use crate::case::Case;
 use crate::needs::Need;
 use crate::publish::{Served, login};
-use crate::world::{Up, World, fails, run, stdout};
+use crate::world::{World, fails, run, stdout};
 
 pub const CASES: &[Case] = &[
     Case { name: "rebuild_from_the_provenance_alone", needs: &[Need::Mirror], run: alone },
@@ -35,42 +35,61 @@ const WITH_PROGRAM: &str = "nginx";
 
 const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 
-/// A registry in which images are published by a key.
-struct Published<'w> {
-    up: &'w Up,
+/// A registry in which images are published by a key, by one who has the catalog and a store of the case's own.
+struct Published {
     directory: TempDir,
     served: Served,
     /// Where in the registry: what other keys said of the same images before is not there.
     place: String,
 }
 
-impl<'w> Published<'w> {
-    fn new(up: &'w Up) -> Result<Self> {
+/// The program over that catalog and store.
+fn publisher(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(World::program());
+    command.arg("--quiet").arg("--catalog").arg(directory.join("catalog"));
+    command.arg("--store").arg(directory.join("publisher")).args(arguments);
+    command.env_remove("SOURCE_DATE_EPOCH");
+    command
+}
+
+impl Published {
+    fn new() -> Result<Self> {
         let directory = TempDir::new()?;
-        run(up.calypte(&["key"]).arg(directory.path().join("key")))?;
-        let public = fs_err::read(directory.path().join("key.pub"))?;
-        let served = Served::start(up)?;
-        login(directory.path(), &served.host, &served.token)?;
+        let path = directory.path();
+        World::copy_catalog(path)?;
+        run(publisher(path, &["key"]).arg(path.join("key")))?;
+        let public = fs_err::read(path.join("key.pub"))?;
+        let serve = publisher(path, &["serve", "--listen", "127.0.0.1:0"]);
+        let served = Served::over(serve, &path.join("publisher"))?;
+        login(path, &served.host, &served.token)?;
         let place = Digest::of(&public).hex().get(..12).unwrap_or_default().to_owned();
-        Ok(Self { up, directory, served, place })
+        Ok(Self { directory, served, place })
+    }
+
+    /// The publisher's program, which may write to the registry.
+    fn calypte(&self, arguments: &[&str]) -> Command {
+        let mut command = publisher(self.directory.path(), arguments);
+        command.env("REGISTRY_AUTH_FILE", self.directory.path().join("auth.json"));
+        command
     }
 
     fn push(&self, image: &str) -> Result<()> {
         let to = format!("{}/{}", self.served.host, self.place);
-        let mut command = self.up.calypte(&["push", image, "--to", &to, "--plain-http", "--key"]);
-        command.arg(self.directory.path().join("key"));
-        run(command.env("REGISTRY_AUTH_FILE", self.directory.path().join("auth.json"))).map(drop)
+        let mut command = self.calypte(&["push", image, "--to", &to, "--plain-http", "--key"]);
+        run(command.arg(self.directory.path().join("key"))).map(drop)
     }
 
     fn reference(&self, image: &str) -> String {
         format!("{}/{}/{image}", self.served.host, self.place)
     }
 
-    /// `calypte rebuild` by somebody else: no catalog is where it looks for one, and the store is empty at first.
+    /// `calypte rebuild` by somebody else, whose store is empty at first.
     fn rebuild(&self, reference: &str, store: &Path, more: &[&str]) -> Command {
         let mut command = Command::new(World::program());
         command.arg("--quiet").arg("--store").arg(store);
-        command.args(["--catalog", "/nonexistent", "rebuild", reference, "--plain-http"]).args(more);
+        command.args(["rebuild", reference, "--plain-http"]);
+        // Where it looks for a catalog there is none, unless one is named.
+        command.env("CALYPTE_CATALOG", "/nonexistent").args(more);
         command.env_remove("SOURCE_DATE_EPOCH").env_remove("CALYPTE_COMPRESSION").current_dir("/");
         command
     }
@@ -80,8 +99,8 @@ impl<'w> Published<'w> {
     }
 }
 
-fn alone(world: &World) -> Result<()> {
-    let published = Published::new(world.up()?)?;
+fn alone(_: &World) -> Result<()> {
+    let published = Published::new()?;
     let (public, store) = (published.public(), published.directory.path().join("store"));
     for image in [SMALL, WITH_PROGRAM] {
         published.push(image)?;
@@ -95,23 +114,29 @@ fn alone(world: &World) -> Result<()> {
     // A second push attaches no other recipe, and whoever checks the image does not stumble over it.
     published.push(SMALL)?;
     let reference = published.reference(SMALL);
-    run(published.up.calypte(&["verify", &reference, "--plain-http", "--key", &public]))?;
+    run(&mut published.calypte(&["verify", &reference, "--plain-http", "--key", &public]))?;
     let text = stdout(&mut published.rebuild(&reference, &store, &["--arch", "arm64", "--format", "json"]))?;
     let report: Value = serde_json::from_str(&text)?;
     let machine = &report["machines"][0];
     ensure!(report["identical"] == true && machine["architecture"] == "arm64", "{report}");
     ensure!(report["index"].is_null() && machine["provenance"]["key"].is_null(), "{report}");
     ensure!(machine["provenance"]["others"] == 0, "the second push attached another provenance: {report}");
+    // The publisher's own catalog may go its way.
+    let definition = published.directory.path().join(format!("catalog/images/{SMALL}.yaml"));
+    fs_err::write(&definition, "image: other\n")?;
+    let catalog = published.directory.path().join("catalog").display().to_string();
+    let mut command = published.rebuild(&reference, &store, &["--catalog", &catalog]);
+    ensure!(stdout(&mut command)?.ends_with("\nidentical\n"), "a changed catalog makes a difference");
+    fs_err::copy(World::repository().join(format!("catalog/images/{SMALL}.yaml")), &definition)?;
     // Nobody says of an image that was only pushed how it was made.
     let to = format!("{}/{}/bare", published.served.host, published.place);
-    let mut command = published.up.calypte(&["push", SMALL, "--to", &to, "--plain-http"]);
-    run(command.env("REGISTRY_AUTH_FILE", published.directory.path().join("auth.json")))?;
+    run(&mut published.calypte(&["push", SMALL, "--to", &to, "--plain-http"]))?;
     let error = fails(&mut published.rebuild(&format!("{to}/{SMALL}"), &store, &[]), 2)?;
     ensure!(error.contains("no provenance is attached") && error.contains("hint:"), "{error}");
     Ok(())
 }
 
-/// What is done by hand to one who is deceived, with the key of who published: the same provenance for other contents.
+/// Puts other contents under the same provenance, by hand, with the key of who published.
 struct Forger {
     registry: Registry,
     store: Store,
@@ -180,8 +205,8 @@ fn tamper(forger: &Forger, manifest: &mut Manifest) -> Result<()> {
     anyhow::bail!("no layer has the word")
 }
 
-fn tampered(world: &World) -> Result<()> {
-    let published = Published::new(world.up()?)?;
+fn tampered(_: &World) -> Result<()> {
+    let published = Published::new()?;
     published.push(SMALL)?;
     let reference: Reference = published.reference(SMALL).parse()?;
     let settings = RegistrySettings {
@@ -220,7 +245,7 @@ fn tampered(world: &World) -> Result<()> {
     let paths: Vec<&str> = files.iter().filter_map(|file| file["path"].as_str()).collect();
     ensure!(paths.len() == 1 && paths.iter().all(|path| path.ends_with("usr/lib/os-release")), "{report:#}");
     // Another's key: nobody whom one trusts says how it was made.
-    run(published.up.calypte(&["key"]).arg(published.directory.path().join("other")))?;
+    run(published.calypte(&["key"]).arg(published.directory.path().join("other")))?;
     let other = published.directory.path().join("other.pub").display().to_string();
     let error = fails(&mut published.rebuild(&reference, &store, &["--key", &other]), 2)?;
     ensure!(error.contains("not among the accepted keys"), "{error}");
