@@ -14,7 +14,7 @@ use calypte_definition::ImageId;
 use calypte_formats::oci::{Descriptor, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
 use calypte_image::Index;
 use calypte_policy::Verdict;
-use calypte_publish::{attach, attach_by_tag};
+use calypte_publish::{Attached, attach, attach_by_tag};
 use calypte_sbom::write::{cyclonedx16, spdx23};
 use calypte_store::Silent;
 use calypte_store::registry::Registry;
@@ -60,7 +60,7 @@ pub(crate) struct Said {
 }
 
 impl Factory<'_> {
-    /// Signs an index and each of its images, and attaches all that is known of each; how many statements.
+    /// Signs an index and each of its images, and attaches all that is known of each; what was attached.
     ///
     /// # Errors
     /// When the image cannot be read again, or the registry does not take something.
@@ -72,8 +72,8 @@ impl Factory<'_> {
         repository: &str,
         evidence: &Evidence,
         facts: &Facts,
-    ) -> Result<usize> {
-        let (mut count, mut inputs) = (0, Vec::new());
+    ) -> Result<Vec<Attached>> {
+        let (mut all, mut inputs) = (Vec::new(), Vec::new());
         for made in index.images() {
             self.stop_if_interrupted()?;
             let architecture = made.architecture();
@@ -85,8 +85,9 @@ impl Factory<'_> {
             // Before the provenance that names its files: who reads that finds them.
             attach(registry, self.store(), &subject.digest, &recipe.referrer(&subject), &Silent)?;
             let attached = self.attach_all(registry, repository, &subject, &statements, evidence)?;
-            count += attached.len();
-            inputs.extend(attached);
+            // The bundle is what its manifest names last.
+            inputs.extend(attached.iter().filter_map(|one| Some(one.blobs.last()?.digest)));
+            all.extend(attached);
         }
         let document = index.document();
         let subject = descriptor(MEDIA_TYPE_INDEX, document.digest, document.size);
@@ -95,8 +96,8 @@ impl Factory<'_> {
             .iter()
             .map(|verdict| self.summary(verdict, inputs.clone(), repository, evidence, facts))
             .collect();
-        count += self.attach_all(registry, repository, &subject, &said, evidence)?.len();
-        Ok(count)
+        all.extend(self.attach_all(registry, repository, &subject, &said, evidence)?);
+        Ok(all)
     }
 
     /// The gate's verdict, which rests on these signed statements.
@@ -125,7 +126,7 @@ impl Factory<'_> {
         statement(repository, &verdict.digest, VERIFICATION_SUMMARY, predicate)
     }
 
-    /// The signature of a manifest, and these statements about it; the digests of the bundles.
+    /// The signature of a manifest, and these statements about it.
     fn attach_all(
         &self,
         registry: &Registry,
@@ -133,7 +134,7 @@ impl Factory<'_> {
         subject: &Descriptor,
         statements: &[Statement],
         evidence: &Evidence,
-    ) -> Result<Vec<Digest>> {
+    ) -> Result<Vec<Attached>> {
         let key = &evidence.key;
         let said: Vec<(&str, Bundle)> = statements
             .iter()
@@ -145,15 +146,16 @@ impl Factory<'_> {
             calypte_trust::sigstore::PREDICATE_SIGN,
             Bundle::sign_image(&subject.digest, key).to_json(),
         ));
+        let mut attached = Vec::new();
         for (kind, bundle) in &bundles {
             let referrer = Referrer::new(bundle.clone(), kind, subject);
-            attach(registry, self.store(), &subject.digest, &referrer, &Silent)?;
+            attached.push(attach(registry, self.store(), &subject.digest, &referrer, &Silent)?);
         }
         if evidence.legacy {
             let said: Vec<(&str, &Bundle)> = said.iter().map(|(kind, bundle)| (*kind, bundle)).collect();
             attach_by_tag(registry, self.store(), repository, &subject.digest, &said, key, &Silent)?;
         }
-        Ok(bundles.iter().map(|(_, bundle)| Digest::of(bundle)).collect())
+        Ok(attached)
     }
 
     /// All that is known of one machine's image.

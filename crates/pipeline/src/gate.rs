@@ -237,8 +237,8 @@ impl Factory<'_> {
         scan(&self.bill(image, universe, architecture)?, database, &knowledge, self.settings.now)
     }
 
-    /// Builds an image a second time, in a store of its own below this directory that has its packages alone; the digests of
-    /// its machines' manifests.
+    /// Builds an image a second time, in a store of its own below this directory that has its packages alone, and what was
+    /// made there of them; the digests of its machines' manifests.
     ///
     /// # Errors
     /// When it cannot be built.
@@ -258,11 +258,19 @@ impl Factory<'_> {
         Ok(images.iter().map(|made| (made.architecture, made.digest)).collect())
     }
 
-    /// Copies the packages of an image, which are in the store, into another one.
+    /// Lends the packages of an image, as far as they are in the store, to another one: the same files, where both are on
+    /// one file system. Whoever unpacks them checks them.
     pub(crate) fn lend(&self, inputs: &Inputs<'_>, to: &Store) -> Result<()> {
-        for package in &inputs.packages {
-            if !to.has(&package.sha256) {
-                to.put(&self.store().read_verified(&package.sha256)?)?;
+        for digest in inputs.packages.iter().map(|package| &package.sha256) {
+            let path = to.blob_path(digest);
+            if to.has(digest) {
+                continue;
+            }
+            if let Some(directory) = path.parent() {
+                fs_err::create_dir_all(directory)?;
+            }
+            if fs_err::hard_link(self.store().blob_path(digest), &path).is_err() {
+                to.put(&self.store().read_verified(digest)?)?;
             }
         }
         Ok(())

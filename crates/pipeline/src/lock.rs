@@ -280,17 +280,7 @@ impl Factory<'_> {
         let before = self.settings.catalog.read_lock(&lock.universe, &lock.family).ok().flatten();
         self.settings.catalog.write_lock(lock)?;
         let is_new = before.is_none();
-        let side = |lock: &Lock| Side {
-            packages: lock
-                .packages
-                .values()
-                .flatten()
-                .map(|package| (package.id.clone(), package.version.clone()))
-                .collect(),
-            ..Side::default()
-        };
-        let changes =
-            before.as_ref().map_or_else(Vec::new, |before| diff(&side(before), &side(lock)).packages);
+        let changes = before.as_ref().map_or_else(Vec::new, |before| changes(before, lock));
         Ok(LockChange {
             advisories: brought(&changes, updates),
             family: lock.family.clone(),
@@ -301,6 +291,21 @@ impl Factory<'_> {
             changes,
         })
     }
+}
+
+/// The packages that differ between two locks of a family, all architectures together.
+#[must_use]
+pub fn changes(before: &Lock, after: &Lock) -> Vec<PackageChange> {
+    let side = |lock: &Lock| Side {
+        packages: lock
+            .packages
+            .values()
+            .flatten()
+            .map(|package| (package.id.clone(), package.version.clone()))
+            .collect(),
+        ..Side::default()
+    };
+    diff(&side(before), &side(after)).packages
 }
 
 /// The advisories that are about the new versions of packages.

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use calypte_base::Digest;
 use calypte_definition::ImageId;
-use calypte_publish::{Move, Published, move_tag, push_index};
+use calypte_publish::{Move, Published, check, move_tag, push_index};
 use calypte_store::Silent;
 use calypte_store::registry::{Mount, Reference, Registry, RegistrySettings};
 use serde::Serialize;
@@ -101,12 +101,14 @@ impl Factory<'_> {
         let published =
             push_index(&registry, self.store(), &built.index, mount, &Silent).with_context(context)?;
         let repository = format!("{}/{}", reference.host, reference.name);
-        let statements = match &target.evidence {
-            None => 0,
+        let attached = match &target.evidence {
+            None => Vec::new(),
             Some(evidence) => self
                 .attach_evidence((image, universe), &built.index, &registry, &repository, evidence, facts)
                 .with_context(context)?,
         };
+        // A tag says that all of it is there: whoever follows one finds it.
+        check(&registry, &built.index, &attached).with_context(context)?;
         let mut moved = Vec::new();
         for tag in tags {
             self.stop_if_interrupted()?;
@@ -123,7 +125,7 @@ impl Factory<'_> {
             repository,
             digest: built.digest,
             tags: moved,
-            statements,
+            statements: attached.len(),
             published,
         })
     }

@@ -37,6 +37,14 @@ pub enum PublishError {
         /// What is wrong.
         reason: String,
     },
+    /// The registry took something, and does not give it back.
+    #[error("the registry took {what}, and now {trouble}")]
+    Lost {
+        /// What was pushed.
+        what: String,
+        /// What it says of it now.
+        trouble: String,
+    },
 }
 
 impl PublishError {
@@ -51,6 +59,10 @@ impl PublishError {
                     .into(),
             ),
             Self::Raced { .. } => Some("publish to this repository from one place at a time".into()),
+            Self::Lost { .. } => Some(
+                "no tag was moved; have the registry's storage looked at, and publish again: what is missing is sent once more"
+                    .into(),
+            ),
             Self::NoIndex { .. } => {
                 Some("remove that tag in the registry: something else was pushed under it".into())
             }

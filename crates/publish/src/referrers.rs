@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use calypte_base::Digest;
 use calypte_formats::oci::{Descriptor, Index, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
+use calypte_image::Blob;
 use calypte_store::registry::{Mount, Registry, Version};
 use calypte_store::{Progress, Store};
 use calypte_trust::sigstore::{Referrer, fallback_tag};
@@ -12,14 +13,26 @@ use calypte_trust::sigstore::{Referrer, fallback_tag};
 use crate::PublishError;
 use crate::tags::find;
 
+/// Something that refers to an image, as it was put into a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// What it refers to.
+    pub subject: Digest,
+    /// Digest of its manifest.
+    pub manifest: Digest,
+    /// What the manifest names.
+    pub blobs: Vec<Blob>,
+    /// Whether it had to be listed under the fallback tag.
+    pub by_tag: bool,
+}
+
 /// How often a list that others write at the same time is written again.
 const ATTEMPTS: u32 = 5;
 
 /// One list is written at a time: reading and writing it again is no single step for a registry.
 static FALLBACK: Mutex<()> = Mutex::new(());
 
-/// Puts something into the registry that refers to `subject`; whether it had to be listed under the fallback tag. The same
-/// thing twice is one.
+/// Puts something into the registry that refers to `subject`. The same thing twice is one.
 ///
 /// # Errors
 /// When the registry does not take it.
@@ -29,10 +42,12 @@ pub fn attach(
     subject: &Digest,
     referrer: &Referrer,
     progress: &dyn Progress,
-) -> Result<bool, PublishError> {
-    for blob in &referrer.blobs {
-        let digest = store.put(blob)?;
+) -> Result<Attached, PublishError> {
+    let mut blobs = Vec::new();
+    for bytes in &referrer.blobs {
+        let digest = store.put(bytes)?;
         registry.push_blob(store, &digest, Mount::No, progress)?;
+        blobs.push(Blob { digest, size: bytes.len() as u64 });
     }
     let digest = referrer.descriptor.digest;
     let accepted =
@@ -40,7 +55,7 @@ pub fn attach(
     if !accepted.lists_referrer {
         list_by_tag(registry, subject, &referrer.descriptor)?;
     }
-    Ok(!accepted.lists_referrer)
+    Ok(Attached { subject: *subject, manifest: digest, blobs, by_tag: !accepted.lists_referrer })
 }
 
 /// What refers to an image: by the registry's own list, else by the fallback tag.
@@ -48,8 +63,9 @@ pub fn attach(
 /// # Errors
 /// When the registry fails. A list that is none counts as empty: what a registry says there is vouched for by nothing.
 pub fn referrers(registry: &Registry, subject: &Digest) -> Result<Vec<Descriptor>, PublishError> {
-    let list = registry.referrers(subject)?.and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
-    Ok(list.map(|index| index.manifests).unwrap_or_default())
+    let pages = registry.referrers(subject)?.unwrap_or_default();
+    let indexes = pages.iter().filter_map(|page| serde_json::from_slice::<Index>(page).ok());
+    Ok(indexes.flat_map(|index| index.manifests).collect())
 }
 
 fn tagged(registry: &Registry, subject: &Digest) -> Result<Index, PublishError> {

@@ -10,6 +10,8 @@
 //! that is written down; each step before is found again, or done again with the same outcome.
 
 mod action;
+mod commit;
+mod git;
 mod history;
 mod local;
 mod overview;
@@ -21,6 +23,8 @@ mod single;
 mod state;
 
 pub use action::{Action, Executor, Outcome};
+pub use commit::Committed;
+pub use git::GitTarget;
 pub use history::{Published, Summary, TimeToFix};
 pub use local::LocalExecutor;
 pub use overview::{DayTimes, Overview, Publication, Stopped, sentence};

@@ -105,7 +105,7 @@ impl State {
     /// When it cannot be read.
     pub fn publications(&self, universe: &str) -> Result<BTreeMap<String, Vec<Publication>>> {
         self.by_image(
-            "SELECT image, digest, at, run FROM history WHERE universe = ?1 ORDER BY at, rowid",
+            "SELECT image, digest, at, run FROM history WHERE universe = ?1 ORDER BY rowid",
             universe,
             |row| {
                 let publication = Publication {
@@ -274,10 +274,11 @@ mod tests {
             excepted: Vec::new(),
             expired: Vec::new(),
         };
-        let until = Waiting { attempts: 0, not_before: Epoch(5), inputs: Some(Digest::of(b"inputs")) };
-        state.wait((SID, "web"), &until, (Some(&verdict), Some("refused")), Epoch(5)).unwrap();
-        let timed = Waiting { attempts: 3, not_before: Epoch(245), inputs: None };
-        state.wait((SID, "shell"), &timed, (None, Some("no route to host")), Epoch(5)).unwrap();
+        let until =
+            Waiting { attempts: 0, not_before: Epoch(5), inputs: Some(Digest::of(b"inputs")), at: Epoch(5) };
+        state.wait((SID, "web"), &until, (Some(&verdict), Some("refused"))).unwrap();
+        let timed = Waiting { attempts: 3, not_before: Epoch(245), inputs: None, at: Epoch(5) };
+        state.wait((SID, "shell"), &timed, (None, Some("no route to host"))).unwrap();
         let stopped = Overview::read(store.path(), SID, Epoch(9), 9).unwrap().unwrap().stopped;
         assert_eq!(stopped["web"].reasons, ["cve.cve_blockers for arm64: CVE-1 has a fix; lock again"]);
         assert_eq!((stopped["web"].next, stopped["web"].since), (None, Epoch(5)));

@@ -13,9 +13,11 @@ use calypte_pipeline::Factory;
 use calypte_pipeline::gate::Blocked;
 use calypte_pipeline::propose::Proposal;
 use calypte_resolve::{Lock, LockedPackage};
+use calypte_store::FetchError;
 
 use crate::report::{Fixed, Held};
 use crate::risk::Class;
+use crate::run::is_around;
 use crate::state::{Dirty, State};
 
 /// What is to be done in a universe.
@@ -50,6 +52,16 @@ pub(crate) struct Planner<'a> {
     pub now: Epoch,
 }
 
+impl Plan {
+    /// A family keeps its lock. Network and disk that fail say nothing of it, and nothing of the universe; that no mirror has
+    /// a package does.
+    fn hold(&mut self, family: String, error: &anyhow::Error) {
+        let is_gone = error.chain().any(|cause| cause.downcast_ref().is_some_and(FetchError::is_gone));
+        self.failed += usize::from(is_gone || !is_around(error));
+        self.held.push(Held { family, reason: shown(error) });
+    }
+}
+
 impl Planner<'_> {
     pub fn plan(&self, proposals: Vec<Proposal>) -> Result<Plan> {
         let mut plan = Plan::default();
@@ -59,8 +71,7 @@ impl Planner<'_> {
                 Ok(Some(lock)) => lock,
                 Ok(None) => continue,
                 Err(error) => {
-                    plan.failed += 1;
-                    plan.held.push(Held { family, reason: shown(&error) });
+                    plan.hold(family, &error);
                     continue;
                 }
             };
@@ -85,8 +96,7 @@ impl Planner<'_> {
         let proposed = match (proposed, &current) {
             (Ok(proposed), _) => proposed,
             (Err(error), Some(_)) => {
-                plan.failed += 1;
-                plan.held.push(Held { family, reason: shown(&error) });
+                plan.hold(family, &error);
                 return Ok(current);
             }
             (Err(error), None) => return Err(error),

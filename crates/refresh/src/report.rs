@@ -8,6 +8,7 @@ use calypte_pipeline::catalog::write_whole;
 use calypte_policy::Refusal;
 use serde::{Deserialize, Serialize};
 
+use crate::commit::Committed;
 use crate::risk::Class;
 
 /// What a run came to.
@@ -15,7 +16,8 @@ use crate::risk::Class;
 pub struct RunReport {
     /// The schema: `calypte.pipeline-run/1`.
     pub schema: String,
-    /// Its name: when it began, and the number of its process.
+    /// Its name: when it began, and the number of its process. After a clock that was ahead the time goes on from there: the
+    /// names are in the order of the runs.
     pub id: String,
     /// The universe.
     pub universe: String,
@@ -35,6 +37,12 @@ pub struct RunReport {
     pub fresh: usize,
     /// Why the pipeline paused itself.
     pub paused: Option<String>,
+    /// The locks that were committed to git.
+    #[serde(default)]
+    pub committed: Vec<Committed>,
+    /// Why locks were not committed, or commits not pushed.
+    #[serde(default)]
+    pub not_committed: Option<String>,
 }
 
 /// A family that keeps its old lock.
@@ -136,7 +144,10 @@ impl RunReport {
     #[must_use]
     pub fn succeeded(&self) -> bool {
         let is_well = |image: &ImageReport| matches!(image.ended, Ended::Published | Ended::Unchanged);
-        self.paused.is_none() && self.held.is_empty() && self.images.iter().all(is_well)
+        self.paused.is_none()
+            && self.not_committed.is_none()
+            && self.held.is_empty()
+            && self.images.iter().all(is_well)
     }
 
     /// Where the reports of a store's runs lie.
@@ -167,19 +178,34 @@ impl RunReport {
     /// # Errors
     /// When one cannot be read.
     pub fn latest(store: &Path, most: usize) -> Result<Vec<Self>> {
+        let paths = Self::paths(store)?;
+        let newest = paths.iter().rev().take(most);
+        newest.map(|(_, path)| Ok(serde_json::from_str(&fs_err::read_to_string(path)?)?)).collect()
+    }
+
+    /// The name of a run that begins now.
+    ///
+    /// # Errors
+    /// When the names of those before cannot be read.
+    pub(crate) fn next_id(store: &Path, now: Epoch) -> Result<String> {
+        let last = Self::paths(store)?.pop().map(|(began, _)| began.saturating_add(1));
+        Ok(format!("{}-{}", last.unwrap_or(now.0).max(now.0), std::process::id()))
+    }
+
+    /// The reports of a store, the oldest first, with the time in their names.
+    fn paths(store: &Path) -> Result<Vec<(i64, PathBuf)>> {
         let directory = Self::directory(store);
-        if !directory.is_dir() {
-            return Ok(Vec::new());
-        }
         let mut paths = Vec::new();
+        if !directory.is_dir() {
+            return Ok(paths);
+        }
         for entry in fs_err::read_dir(&directory)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                paths.push(path);
-            }
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let began = name.strip_suffix(".json").and_then(|name| name.split_once('-')?.0.parse().ok());
+            paths.extend(began.map(|began| (began, path)));
         }
         paths.sort();
-        let newest = paths.iter().rev().take(most);
-        newest.map(|path| Ok(serde_json::from_str(&fs_err::read_to_string(path)?)?)).collect()
+        Ok(paths)
     }
 }

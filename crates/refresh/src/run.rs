@@ -2,6 +2,7 @@
 //! is not the images that are broken, and the run pauses itself.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail};
@@ -12,13 +13,16 @@ use calypte_pipeline::advisories::database;
 use calypte_pipeline::evidence::{Facts, state as database_state};
 use calypte_pipeline::gate::Asked;
 use calypte_pipeline::publish::Target;
-use calypte_pipeline::{Factory, is_refusal};
+use calypte_pipeline::{Factory, hinted, is_refusal};
 use calypte_policy::{Policy, Verdict};
 use calypte_publish::PublishError;
+use calypte_resolve::Lock;
 use calypte_store::registry::RegistryError;
 use calypte_store::{FetchError, StoreError};
 
 use crate::action::{Action, Executor};
+use crate::commit::Committer;
+use crate::git::{GitTarget, Repository};
 use crate::plan::{Plan, Planner, shown};
 use crate::report::{Ended, ImageReport, RunReport};
 use crate::risk::Class;
@@ -50,6 +54,8 @@ pub struct RunRequest<'a> {
     pub rebuild: bool,
     /// Whether to go on although the pipeline paused itself.
     pub resume: bool,
+    /// Where locks are committed; none: nowhere.
+    pub git: Option<&'a GitTarget>,
 }
 
 /// Keeps what is published fresh.
@@ -79,6 +85,8 @@ struct Run<'a> {
     database: Option<Database>,
     /// A digest over the feeds.
     feeds: Digest,
+    /// Where locks are committed.
+    repository: Option<Repository>,
     report: RunReport,
 }
 
@@ -96,6 +104,10 @@ impl Refresh<'_> {
     /// When another run is at work, the pipeline is paused, or nothing at all can be done: the universe cannot be had, the
     /// state not be written.
     pub fn run(&self, request: &RunRequest<'_>) -> Result<RunReport> {
+        self.once(request).map_err(|error| explained(error, self.factory.store().root()))
+    }
+
+    fn once(&self, request: &RunRequest<'_>) -> Result<RunReport> {
         let root = self.factory.store().root().to_owned();
         fs_err::create_dir_all(root.join("pipeline"))?;
         let _single = Single::take(&root.join("pipeline/lock"))?;
@@ -125,6 +137,9 @@ impl Refresh<'_> {
         } else {
             self.work(&mut run, &plan, &mut state)?;
         }
+        // All of them: also what a run before did not come to.
+        self.commit(&mut run, &state, &request.families);
+        self.push(&mut run);
         run.report.ended = Some((self.clock)());
         run.report.write(&root)?;
         Ok(run.report)
@@ -132,6 +147,8 @@ impl Refresh<'_> {
 
     fn begin<'r>(&self, request: &'r RunRequest<'r>) -> Result<Run<'r>> {
         let started = (self.clock)();
+        let catalog = self.factory.lock_place(&request.universe, "").0;
+        let repository = request.git.map(|target| Repository::open(&catalog, target)).transpose()?;
         let database = database(self.factory.store()).ok();
         let feeds = database.as_ref().map(database_state).transpose()?.unwrap_or_default();
         Ok(Run {
@@ -140,7 +157,7 @@ impl Refresh<'_> {
             database,
             report: RunReport {
                 schema: "calypte.pipeline-run/1".to_owned(),
-                id: format!("{}-{}", started.0, std::process::id()),
+                id: RunReport::next_id(self.factory.store().root(), started)?,
                 universe: request.universe.clone(),
                 started,
                 ended: None,
@@ -150,7 +167,10 @@ impl Refresh<'_> {
                 images: Vec::new(),
                 fresh: 0,
                 paused: None,
+                committed: Vec::new(),
+                not_committed: None,
             },
+            repository,
             request,
         })
     }
@@ -159,8 +179,9 @@ impl Refresh<'_> {
     fn plan(&self, run: &Run<'_>, state: &mut State) -> Result<Plan> {
         let universe = &run.request.universe;
         let blocked = self.factory.blocked()?;
+        (self.step)("propose");
         let proposals = self.factory.propose(universe, &run.request.families)?;
-        (self.step)("proposed");
+        (self.step)("plan");
         let planner = Planner {
             factory: self.factory,
             universe,
@@ -170,7 +191,7 @@ impl Refresh<'_> {
             now: (self.clock)(),
         };
         let plan = planner.plan(proposals)?;
-        (self.step)("planned");
+        (self.step)("mark");
         state.mark(universe, &plan.dirty, &plan.fixes)?;
         state.clean(universe, &plan.clean)?;
         Ok(plan)
@@ -190,11 +211,11 @@ impl Refresh<'_> {
             .collect();
         order.sort_by_key(|(_, keys)| keys.iter().map(|key| key.risk().place(now)).min());
         let (mut failed, mut broken, mut in_a_row) = (0, 0, 0);
-        for (image, keys) in order {
+        for (place, (image, keys)) in order.iter().enumerate() {
             if self.interrupted.load(Ordering::Relaxed) {
                 bail!("interrupted");
             }
-            let report = self.image(run, &image, &keys, state)?;
+            let report = self.image(run, image, keys, state)?;
             match report.ended {
                 Ended::Broken => broken += 1,
                 Ended::Refused if is_test_failure(&report) => broken += 1,
@@ -204,6 +225,10 @@ impl Refresh<'_> {
             failed += usize::from(report.ended != Ended::Waiting);
             run.report.images.push(report);
             run.report.write(&root)?;
+            let is_last = !order.iter().skip(place + 1).any(|(other, _)| other.family == image.family);
+            if is_last {
+                self.commit(run, state, std::slice::from_ref(&image.family));
+            }
             if let Some(reason) = mass(broken, failed, "images cannot be built or fail their tests") {
                 return self.pause(state, &mut run.report, reason);
             }
@@ -212,6 +237,29 @@ impl Refresh<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Commits what is published of these families. What git does not take keeps no image from being published: it is told,
+    /// and the next run tries again.
+    fn commit(&self, run: &mut Run<'_>, state: &State, families: &[String]) {
+        let Some(repository) = run.repository.as_ref().filter(|_| run.report.not_committed.is_none()) else {
+            return;
+        };
+        (self.step)("commit");
+        let universe = run.request.universe.as_str();
+        let committer = Committer { factory: self.factory, repository, state, universe };
+        match committer.commit(families, (self.clock)()) {
+            Ok(committed) => run.report.committed.extend(committed),
+            Err(error) => run.report.not_committed = Some(shown(&error)),
+        }
+    }
+
+    fn push(&self, run: &mut Run<'_>) {
+        let Some(repository) = &run.repository else { return };
+        (self.step)("push commits");
+        if let Err(error) = repository.push() {
+            run.report.not_committed.get_or_insert_with(|| shown(&error));
+        }
     }
 
     fn pause(&self, state: &State, report: &mut RunReport, reason: String) -> Result<()> {
@@ -243,10 +291,11 @@ impl Refresh<'_> {
             error: None,
             fixed: Vec::new(),
         };
-        let inputs = inputs(keys, &run.policy, &run.feeds);
+        let lock = self.factory.lock_of(about.0, &image.family).ok();
+        let inputs = inputs(keys, lock.as_ref(), &run.policy, &run.feeds)?;
         let waiting = state.waiting(about.0, about.1)?;
         let now = (self.clock)();
-        if let Some(waiting) = &waiting
+        if let Some(waiting) = waiting.as_ref().filter(|waiting| is_past(waiting.at, now))
             && (waiting.inputs == Some(inputs) || is_ahead(waiting.not_before, now))
         {
             report.error = state.why_not(about.0, about.1)?;
@@ -264,8 +313,8 @@ impl Refresh<'_> {
                 report.digest = Some(digest);
             }
             Ok(Done::Refused { verdict }) => {
-                let until = Waiting { attempts: 0, not_before: now, inputs: Some(inputs) };
-                state.wait(about, &until, (Some(&verdict), None), now)?;
+                let until = Waiting { attempts: 0, not_before: now, inputs: Some(inputs), at: now };
+                state.wait(about, &until, (Some(&verdict), None))?;
                 report.ended = Ended::Refused;
                 report.digest = Some(verdict.digest);
                 report.refusals = verdict.refusals;
@@ -275,11 +324,14 @@ impl Refresh<'_> {
                 let text = shown(&error);
                 let attempts = waiting.map_or(0, |waiting| waiting.attempts) + 1;
                 let until = match is_around(&error) {
-                    true => Waiting { attempts, not_before: Epoch(now.0 + pause(attempts)), inputs: None },
-                    false => Waiting { attempts, not_before: now, inputs: Some(inputs) },
+                    true => {
+                        let not_before = Epoch(now.0.saturating_add(pause(attempts)));
+                        Waiting { attempts, not_before, inputs: None, at: now }
+                    }
+                    false => Waiting { attempts, not_before: now, inputs: Some(inputs), at: now },
                 };
                 report.ended = if until.inputs.is_none() { Ended::Postponed } else { Ended::Broken };
-                state.wait(about, &until, (None, Some(&text)), now)?;
+                state.wait(about, &until, (None, Some(&text)))?;
                 report.error = Some(text);
             }
         }
@@ -301,11 +353,9 @@ impl Refresh<'_> {
             machines.insert(architecture, Machine { key, digest: manifest, size: 0 });
         }
         (self.step)("second build");
+        let made = machines.iter().map(|(architecture, machine)| (*architecture, machine.digest)).collect();
         let rebuilt = match run.request.rebuild {
-            true => {
-                let scratch = tempfile::Builder::new().prefix("calypte-again-").tempdir()?;
-                self.factory.build_again(image, universe, scratch.path())?
-            }
+            true => self.second(image, universe, &made)?,
             false => BTreeMap::new(),
         };
         (self.step)("gate");
@@ -343,6 +393,29 @@ impl Refresh<'_> {
         Ok(Done::Published { digest, references: published.tags.iter().map(reference).collect(), fixed })
     }
 
+    /// A second build. Its store is kept, so that it costs what changed: what is in there was made by second builds alone.
+    /// Where it gives something else than the first, it is asked once more with nothing kept: a file there may be damaged.
+    fn second(
+        &self,
+        image: &ImageId,
+        universe: &str,
+        first: &BTreeMap<Architecture, Digest>,
+    ) -> Result<BTreeMap<Architecture, Digest>> {
+        let kept = self.factory.store().root().join("pipeline/second");
+        if let Ok(rebuilt) = self.factory.build_again(image, universe, &kept)
+            && rebuilt == *first
+        {
+            return Ok(rebuilt);
+        }
+        if self.interrupted.load(Ordering::Relaxed) {
+            bail!("interrupted");
+        }
+        if kept.exists() {
+            fs_err::remove_dir_all(&kept)?;
+        }
+        self.factory.build_again(image, universe, &kept)
+    }
+
     /// The actions on one machine's image; its manifest.
     fn actions(
         &self,
@@ -375,23 +448,45 @@ impl Refresh<'_> {
     }
 }
 
-/// All that decides what becomes of an image: while it is the same, what refused it refuses it again.
-fn inputs(keys: &[Dirty], policy: &Policy, feeds: &Digest) -> Digest {
+/// All that decides what becomes of an image: while it is the same, what refused it refuses it again. The gate asks how old
+/// the lock's index is, too.
+fn inputs(keys: &[Dirty], lock: Option<&Lock>, policy: &Policy, feeds: &Digest) -> Result<Digest> {
     let keys: Vec<String> = keys.iter().map(|key| format!("{} {}", key.architecture, key.key)).collect();
-    Digest::of(format!("{} {feeds} {}", policy.digest(), keys.join(" ")).as_bytes())
+    let index = serde_json::to_string(&lock.map(|lock| &lock.repositories))?;
+    Ok(Digest::of(format!("{} {feeds} {} {index}", policy.digest(), keys.join(" ")).as_bytes()))
+}
+
+/// What a disk that is full needs, said once for whatever could not be written.
+fn explained(error: anyhow::Error, store: &Path) -> anyhow::Error {
+    let is_full = |cause: &(dyn std::error::Error + 'static)| {
+        let full = [std::io::ErrorKind::StorageFull, std::io::ErrorKind::QuotaExceeded];
+        let in_database =
+            cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| full.contains(&error.kind()))
+            || in_database == Some(rusqlite::ErrorCode::DiskFull)
+    };
+    if !error.chain().any(is_full) {
+        return error;
+    }
+    let hint = format!(
+        "free some space on the file system that holds {}, and run the same command again: finished work is kept",
+        store.display()
+    );
+    hinted(format!("the disk is full: {error:#}"), hint)
 }
 
 /// Whether it is what is around an image that failed, and may work at another time: network, registry, disk.
-fn is_around(error: &anyhow::Error) -> bool {
+pub(crate) fn is_around(error: &anyhow::Error) -> bool {
     !is_refusal(error)
         && error.chain().any(|cause| {
             cause.is::<FetchError>()
                 || cause.is::<RegistryError>()
                 || cause.is::<StoreError>()
                 || cause.is::<std::io::Error>()
+                || cause.is::<rusqlite::Error>()
                 || matches!(
                     cause.downcast_ref(),
-                    Some(PublishError::Raced { .. } | PublishError::Registry(_))
+                    Some(PublishError::Raced { .. } | PublishError::Lost { .. } | PublishError::Registry(_))
                 )
         })
 }
@@ -399,6 +494,11 @@ fn is_around(error: &anyhow::Error) -> bool {
 /// Whether a time has not come. One that is further away than any pause was noted by a clock that was wrong.
 fn is_ahead(time: Epoch, now: Epoch) -> bool {
     (1..=LONGEST_PAUSE).contains(&(time.0.saturating_sub(now.0)))
+}
+
+/// Whether something was noted by the clock as it goes now: what one that was ahead noted counts no more.
+fn is_past(at: Epoch, now: Epoch) -> bool {
+    at.0 <= now.0
 }
 
 /// Seconds until the next time.

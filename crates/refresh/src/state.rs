@@ -85,6 +85,8 @@ pub(crate) struct Waiting {
     pub not_before: Epoch,
     /// What refused it is as it was while this is the same.
     pub inputs: Option<Digest>,
+    /// When this was noted.
+    pub at: Epoch,
 }
 
 /// One machine's image as it is published.
@@ -296,13 +298,14 @@ impl State {
     }
 
     pub(crate) fn waiting(&self, universe: &str, image: &str) -> Result<Option<Waiting>> {
-        let query = "SELECT attempts, not_before, inputs FROM waiting WHERE universe = ?1 AND image = ?2";
+        let query = "SELECT attempts, not_before, inputs, at FROM waiting WHERE universe = ?1 AND image = ?2";
         let row = self.connection.query_row(query, [universe, image], |row| {
             let inputs: Option<String> = row.get(2)?;
             Ok(Waiting {
                 attempts: row.get(0)?,
                 not_before: Epoch(row.get(1)?),
                 inputs: inputs.and_then(|text| text.parse().ok()),
+                at: Epoch(row.get(3)?),
             })
         });
         Ok(row.optional()?)
@@ -314,7 +317,6 @@ impl State {
         (universe, image): (&str, &str),
         waiting: &Waiting,
         (verdict, error): (Option<&Verdict>, Option<&str>),
-        now: Epoch,
     ) -> Result<()> {
         let verdict = verdict.map(serde_json::to_string).transpose()?;
         self.connection.execute(
@@ -328,7 +330,7 @@ impl State {
                 waiting.inputs.map(|inputs| inputs.to_string()),
                 verdict,
                 error,
-                now.0
+                waiting.at.0
             ],
         )?;
         Ok(())

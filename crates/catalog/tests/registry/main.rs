@@ -63,7 +63,7 @@ fn what_is_pushed_can_be_pulled() {
     let said = client.push_manifest(&Version::Digest(Digest::of(&referrer)), MANIFEST, &referrer).unwrap();
     assert!(said.lists_referrer);
     let listed = reader.referrers(&pushed.digest).unwrap().unwrap();
-    assert!(String::from_utf8(listed).unwrap().contains(&said.digest.to_string()));
+    assert!(String::from_utf8(listed.concat()).unwrap().contains(&said.digest.to_string()));
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! `calypte pipeline`: the loop that keeps what is published fresh, and what it did.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use calypte_base::Epoch;
 use calypte_base::epoch::span;
 use calypte_pipeline::advisories::UpdateRequest;
+use calypte_pipeline::hinted;
 use calypte_pipeline::publish::Target;
 use calypte_pipeline::testing::Probe;
 use calypte_refresh::{
-    Fixed, LocalExecutor, Published, Refresh, RunReport, RunRequest, Single, State, Summary, TimeToFix,
+    Fixed, GitTarget, LocalExecutor, Published, Refresh, RunReport, RunRequest, Single, State, Summary,
+    TimeToFix,
 };
 use calypte_store::registry::RegistrySettings;
 use serde::Serialize;
@@ -47,7 +51,8 @@ then the rest; who waits long moves up. Each is built, scanned, tested, built a 
 signed and published; tags move last.\n\nWhat the gate refuses, and what cannot be built, stays as it is published, and is tried \
 again when something changes; what fails for the network, the registry or the disk is tried again after a pause that doubles. When \
 most images fail, the pipeline pauses itself, until --resume.\n\ncatalog/policy/blocked.yaml names versions of packages that no image \
-may get.\n\nExit code 1: something was refused, is broken or waits; the rest is published."
+may get.\n\nWith --commit-locks the lock of each family that has images published by it is committed with what changed, what that \
+fixed and what came of it; by the program `git`, which runs no hooks. What git refuses is told, and tried again by the next run.\n\nExit code 1: something was refused, is broken or waits; the rest is published."
 )]
 struct RunArguments {
     /// Families; all where none is named
@@ -73,6 +78,52 @@ struct RunArguments {
     /// Go on although the pipeline paused itself
     #[arg(long)]
     resume: bool,
+    #[command(flatten)]
+    git: Git,
+}
+
+/// How locks get into the git repository that holds the catalog.
+#[derive(Debug, clap::Args)]
+struct Git {
+    /// Commit the lock of what is published to the git repository of the catalog: to this branch without touching the work
+    /// tree, or to the one that is checked out
+    #[arg(long, value_name = "BRANCH", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    commit_locks: Option<String>,
+    /// Push the commits to this remote
+    #[arg(long, value_name = "REMOTE", requires = "commit_locks")]
+    push_locks: Option<String>,
+    /// Who commits
+    #[arg(
+        long,
+        value_name = "NAME <ADDRESS>",
+        default_value = "Calypte <calypte@localhost>",
+        requires = "commit_locks"
+    )]
+    commit_as: String,
+}
+
+impl Git {
+    fn target(&self) -> Result<Option<GitTarget>> {
+        let Some(branch) = &self.commit_locks else { return Ok(None) };
+        let author = self.commit_as.strip_suffix('>').and_then(|text| text.split_once('<'));
+        let (name, address) = author.map(|(name, address)| (name.trim(), address.trim())).unwrap_or_default();
+        let is_plain = |text: &str| !text.is_empty() && !text.contains(['<', '>', '\n']);
+        if !is_plain(name) || !is_plain(address) {
+            return Err(hinted(
+                format!("`{}` names nobody who could commit", self.commit_as),
+                "write --commit-as 'Release robot <robot@example.org>'",
+            ));
+        }
+        if let Some(remote) = self.push_locks.as_ref().filter(|remote| remote.starts_with('-')) {
+            bail!("`{remote}` is no remote");
+        }
+        Ok(Some(GitTarget {
+            branch: Some(branch.clone()).filter(|branch| !branch.is_empty()),
+            remote: self.push_locks.clone(),
+            name: name.to_owned(),
+            address: address.to_owned(),
+        }))
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -125,8 +176,8 @@ struct ImageStatus<'a> {
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     match &arguments.command {
         Command::Run(arguments) => {
-            let report = once(session, arguments)?;
-            print(session, &report)?;
+            let (report, stages) = once(session, arguments)?;
+            print(session, &report, &stages)?;
             Ok(if report.succeeded() { Verdict::Yes } else { Verdict::No })
         }
         Command::Watch(arguments) => watch(session, arguments),
@@ -135,7 +186,38 @@ pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
     }
 }
 
-fn once(session: &Session, arguments: &RunArguments) -> Result<RunReport> {
+/// How long each kind of step took, all images together, in milliseconds.
+#[derive(Debug, Default)]
+struct Stages {
+    at: Option<(String, Instant)>,
+    sums: BTreeMap<String, u128>,
+}
+
+impl Stages {
+    fn begins(&mut self, step: &str) {
+        self.ends();
+        self.at = Some((step.to_owned(), Instant::now()));
+    }
+
+    fn ends(&mut self) {
+        if let Some((step, since)) = self.at.take() {
+            *self.sums.entry(step).or_default() += since.elapsed().as_millis();
+        }
+    }
+}
+
+/// A run's report, with what it took; the store keeps it without.
+#[derive(Debug, Serialize)]
+struct Timed<'a> {
+    #[serde(flatten)]
+    report: &'a RunReport,
+    milliseconds: &'a BTreeMap<String, u128>,
+}
+
+fn once(session: &Session, arguments: &RunArguments) -> Result<(RunReport, Stages)> {
+    let stages = RefCell::new(Stages::default());
+    stages.borrow_mut().begins("begin");
+    let git = arguments.git.target()?;
     let factory = session.factory()?;
     let target = Target {
         prefix: arguments.to.clone(),
@@ -160,22 +242,26 @@ fn once(session: &Session, arguments: &RunArguments) -> Result<RunReport> {
         factory: &factory,
         executor: &executor,
         clock: &|| session.now(),
-        step: &|_| {},
+        step: &|step| stages.borrow_mut().begins(step),
         interrupted: &session.interrupted,
     };
-    refresh.run(&RunRequest {
+    let report = refresh.run(&RunRequest {
         universe: arguments.universe.clone(),
         families: factory.families(&arguments.families, &arguments.universe)?,
         target: &target,
         rebuild: !arguments.no_rebuild,
         resume: arguments.resume,
-    })
+        git: git.as_ref(),
+    })?;
+    let mut stages = stages.into_inner();
+    stages.ends();
+    Ok((report, stages))
 }
 
 fn watch(session: &Session, arguments: &WatchArguments) -> Result<Verdict> {
     loop {
         match once(session, &arguments.run) {
-            Ok(report) => print(session, &report)?,
+            Ok((report, stages)) => print(session, &report, &stages)?,
             Err(_) if session.was_interrupted() => {}
             // A mirror that is away is no reason to end; what is wrong with the command line was told before.
             Err(error) => failure::line(&format!("{error:#}")),
@@ -190,9 +276,10 @@ fn watch(session: &Session, arguments: &WatchArguments) -> Result<Verdict> {
     }
 }
 
-fn print(session: &Session, report: &RunReport) -> Result<()> {
+fn print(session: &Session, report: &RunReport, stages: &Stages) -> Result<()> {
     if session.is_json() {
-        return output::print(&(serde_json::to_string_pretty(report)? + "\n"));
+        let timed = Timed { report, milliseconds: &stages.sums };
+        return output::print(&(serde_json::to_string_pretty(&timed)? + "\n"));
     }
     output::print(&text(report))
 }
@@ -219,6 +306,13 @@ fn text(report: &RunReport) -> String {
         report.locked.len(),
         report.fresh
     ));
+    for commit in &report.committed {
+        let short: String = commit.commit.chars().take(12).collect();
+        text.push_str(&format!("the lock of {} is committed to {}: {short}\n", commit.family, commit.branch));
+    }
+    if let Some(why) = &report.not_committed {
+        text.push_str(&output::printable(&format!("locks are not committed, or not pushed: {why}\n")));
+    }
     for held in &report.held {
         text.push_str(&output::printable(&format!("{} keeps its lock: {}\n", held.family, held.reason)));
     }

@@ -65,9 +65,9 @@ impl Remote {
     }
 
     pub(super) fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, HostError> {
-        let Some(bytes) = self.registry.referrers(subject)? else { return Ok(Vec::new()) };
-        let index: Option<Index> = serde_json::from_slice(&bytes).ok();
-        Ok(index.map(|index| index.manifests).unwrap_or_default())
+        let pages = self.registry.referrers(subject)?.unwrap_or_default();
+        let indexes = pages.iter().filter_map(|page| serde_json::from_slice::<Index>(page).ok());
+        Ok(indexes.flat_map(|index| index.manifests).collect())
     }
 
     fn store(&self) -> Result<Store, HostError> {

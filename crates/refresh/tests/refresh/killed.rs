@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use calypte_refresh::State;
+use calypte_refresh::{GitTarget, State};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::{Place, UNIVERSE, World, now};
@@ -89,18 +89,27 @@ fn pass(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64, victim: &Atomi
 
 /// A run in a process of its own, which ends itself before the step of this number; 0: at none.
 fn spawn(place: &Place, step: u64) -> Child {
+    spawn_until(place, "", step)
+}
+
+/// The same; only the steps of this name are counted.
+pub fn spawn_until(place: &Place, name: &str, step: u64) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "killed::the_process_that_is_killed", "--ignored", "--nocapture"]);
     let scratch = place.directory.join("tmp");
     fs_err::create_dir_all(&scratch).unwrap();
     command.env("CALYPTE_TEST_PLACE", &place.directory).env("CALYPTE_TEST_MIRROR", &place.mirror);
     command.env("CALYPTE_TEST_REGISTRY", &place.registry).env("CALYPTE_TEST_STEP", step.to_string());
+    command.env("CALYPTE_TEST_STEP_NAME", name);
+    if let Some(git) = &place.git {
+        command.env("CALYPTE_TEST_GIT", git.branch.as_deref().unwrap_or_default());
+    }
     command.env("TMPDIR", scratch).stdout(Stdio::null()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the other process is told by its environment what to do")]
-fn told(name: &str) -> Option<String> {
+pub fn told(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -112,10 +121,20 @@ fn the_process_that_is_killed() {
         directory: PathBuf::from(directory),
         mirror: told("CALYPTE_TEST_MIRROR").unwrap(),
         registry: told("CALYPTE_TEST_REGISTRY").unwrap(),
+        git: told("CALYPTE_TEST_GIT").map(|branch| GitTarget {
+            branch: Some(branch).filter(|branch| !branch.is_empty()),
+            remote: None,
+            name: "Robot".to_owned(),
+            address: "robot@example.org".to_owned(),
+        }),
     };
+    let name = told("CALYPTE_TEST_STEP_NAME").unwrap_or_default();
     let last: u64 = told("CALYPTE_TEST_STEP").unwrap().parse().unwrap();
     let count = AtomicU64::new(0);
-    let step = |_: &str| {
+    let step = |at: &str| {
+        if !name.is_empty() && name != at {
+            return;
+        }
         if count.fetch_add(1, Ordering::Relaxed) + 1 == last {
             let _ = kill_process(rustix::process::getpid(), Signal::KILL);
         }

@@ -1,7 +1,10 @@
 //! The loop over a small universe that is signed, served on the loopback, and changes; what a kill leaves of it; and what it
 //! publishes, made again.
 
+mod committed;
+mod faults;
 mod killed;
+mod lying;
 mod mirror;
 mod rebuilt;
 mod world;

@@ -17,7 +17,7 @@ use calypte_pipeline::publish::Target;
 use calypte_pipeline::testing::Probe;
 use calypte_pipeline::vex::Publisher;
 use calypte_pipeline::{CatalogDirectory, Factory, FactorySettings, Reporter};
-use calypte_refresh::{LocalExecutor, Refresh, RunReport, RunRequest};
+use calypte_refresh::{GitTarget, LocalExecutor, Refresh, RunReport, RunRequest};
 use calypte_sbom::write::Tool;
 use calypte_store::registry::{Reference, Registry, RegistrySettings, Version};
 use calypte_store::{FetchSettings, Progress, Store};
@@ -63,6 +63,8 @@ pub struct Place {
     pub mirror: String,
     /// `localhost:PORT`.
     pub registry: String,
+    /// Where locks are committed.
+    pub git: Option<GitTarget>,
 }
 
 pub struct World {
@@ -94,7 +96,7 @@ impl World {
         let directory = temporary.path().to_owned();
         let signer = Signer::new(directory.join("gpg")).ok_or("gpg is not installed")?;
         let mirror = mirror::serve(directory.join("mirror"));
-        let place = Place { directory, mirror, registry: String::new() };
+        let place = Place { directory, mirror, registry: String::new(), git: None };
         let mut world = Self { _directory: temporary, signer, place, stop: Arc::default(), serving: None };
         world.write("universes/sample.yaml", UNIVERSE_TEXT);
         world.write("keys/sample.asc", &world.signer.key());
@@ -285,6 +287,7 @@ impl Place {
             target: &target,
             rebuild: true,
             resume: false,
+            git: self.git.as_ref(),
         })
     }
 

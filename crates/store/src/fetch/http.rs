@@ -93,6 +93,12 @@ impl Client {
         Ok(answer(response))
     }
 
+    /// Asks whether there is a file, and how large it is.
+    pub(crate) fn head(&self, url: &str) -> Result<Answer, Failure> {
+        let agent = if url.starts_with("https:") { &self.https } else { &self.http };
+        agent.head(url).call().map(answer).map_err(|error| self.failure(&error))
+    }
+
     /// One request with these headers. A redirect is an answer like any other: what may be sent to the next host is
     /// for the caller to say.
     pub(crate) fn send(&self, url: &str, headers: &[(HeaderName, String)]) -> Result<Answer, Failure> {

@@ -205,32 +205,56 @@ impl Fetcher {
                 return Err(FetchError::Offline { missing: absent });
             }
         }
-        self.fetch_missing(missing, progress)
+        progress.started(missing.len(), missing.iter().map(|download| download.size).sum());
+        self.at_once(missing, &|run, download| {
+            run.fetch_one(download, progress)?;
+            progress.finished_one(&download.what);
+            Ok(())
+        })
     }
 
-    fn fetch_missing(&self, mut missing: Vec<&Download>, progress: &dyn Progress) -> Result<(), FetchError> {
-        progress.started(missing.len(), missing.iter().map(|download| download.size).sum());
+    /// Asks the mirrors whether they have files, several at once, and brings none: for what is in the store, and must be
+    /// there for others too.
+    ///
+    /// # Errors
+    /// When no address has one of them with its size, or the user interrupts.
+    pub fn ask_for(&self, downloads: &[Download]) -> Result<(), FetchError> {
+        if downloads.is_empty() {
+            return Ok(());
+        }
+        if self.settings.offline {
+            let missing = downloads.iter().map(|download| download.what.clone()).collect();
+            return Err(FetchError::Offline { missing });
+        }
+        self.at_once(downloads.iter().collect(), &|run, download| run.ask_for(download))
+    }
+
+    /// Does something with several files at once; the first failure stops the others.
+    fn at_once(
+        &self,
+        mut downloads: Vec<&Download>,
+        work: &(dyn Fn(&Run<'_>, &Download) -> Result<(), FetchError> + Sync),
+    ) -> Result<(), FetchError> {
         // The largest first, so that none of them is left alone at the end.
-        missing.sort_by_key(|download| std::cmp::Reverse(download.size));
+        downloads.sort_by_key(|download| std::cmp::Reverse(download.size));
         let run = Run::new(self);
         let next = AtomicUsize::new(0);
         let first_error = Mutex::new(None);
         let work = || {
-            while let Some(download) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(download) = downloads.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if run.is_stopped() {
                     return;
                 }
-                if let Err(error) = run.fetch_one(download, progress) {
+                if let Err(error) = work(&run, download) {
                     // The flag goes up after the error is kept, so that those who stop for it do not come first.
                     first_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     run.stop();
                     return;
                 }
-                progress.finished_one(&download.what);
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..self.settings.parallel.min(missing.len()) {
+            for _ in 1..self.settings.parallel.min(downloads.len()) {
                 scope.spawn(work);
             }
             work();

@@ -143,6 +143,33 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Asks the addresses of a file whether one has it, with the right size.
+    pub(super) fn ask_for(&self, download: &Download) -> Result<(), FetchError> {
+        let mut failures = Vec::new();
+        for url in self.addresses(&download.mirror, &download.path, &download.what)? {
+            match self.with_attempts(|| self.head(&url, download.size).map_err(|trouble| (trouble, false))) {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Address(failure)) => failures.push((url, failure)),
+                Err(Trouble::Stop(error)) => return Err(error),
+            }
+        }
+        Err(FetchError::Failed { what: download.what.clone(), failures })
+    }
+
+    fn head(&self, url: &str, size: u64) -> Result<(), Trouble> {
+        self.check_interrupt()?;
+        let answer = self.fetcher.client()?.head(url).map_err(Trouble::Address)?;
+        match answer.status {
+            200 => match answer.length.filter(|found| *found != size) {
+                None => Ok(()),
+                Some(found) => Err(Trouble::Address(Failure::WrongSize { expected: size, found })),
+            },
+            // It is not asked that way, and nothing speaks against it.
+            405 | 501 => Ok(()),
+            other => Err(Trouble::Address(Failure::Status(other))),
+        }
+    }
+
     pub(super) fn fetch_one(&self, download: &Download, progress: &dyn Progress) -> Result<(), FetchError> {
         self.check_interrupt()?;
         for directory in &self.fetcher.settings.archives {

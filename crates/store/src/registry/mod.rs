@@ -23,7 +23,7 @@ use ureq::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 pub use blob::PartialBlob;
 use connection::{Connection, Trouble};
 pub use error::RegistryError;
-pub use push::{Accepted, Arrival, Mount};
+pub use push::{Accepted, Arrival, HeldBlob, Mount};
 pub use reference::{Reference, ReferenceError, Version, is_repository_name, is_tag};
 
 use crate::fetch::{Failure, FetchSettings};

@@ -50,6 +50,13 @@ pub enum Arrival {
     Sent,
 }
 
+/// A blob that the registry says it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBlob {
+    /// Bytes in it, where the registry says so.
+    pub size: Option<u64>,
+}
+
 /// A manifest that the registry took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
@@ -83,15 +90,23 @@ impl Registry {
     /// # Errors
     /// When it does not tell.
     pub fn has_blob(&self, digest: &Digest) -> Result<bool, RegistryError> {
+        Ok(self.held_blob(digest)?.is_some())
+    }
+
+    /// What the registry says of a blob; nothing when it does not have it.
+    ///
+    /// # Errors
+    /// When it does not tell.
+    pub fn held_blob(&self, digest: &Digest) -> Result<Option<HeldBlob>, RegistryError> {
         let what = format!("blob {digest}");
         let path = Place::Path(format!("blobs/{digest}"));
         self.attempts(&what, || {
             let answer = self.connection.send_to(&Method::HEAD, &path, &what, &[], None)?;
             match answer.status {
-                200 => Ok(true),
-                404 => Ok(false),
+                200 => Ok(Some(HeldBlob { size: answer.length })),
+                404 => Ok(None),
                 // Some send to their storage, which they do for what they have.
-                307 => Ok(true),
+                307 => Ok(Some(HeldBlob { size: None })),
                 other => Err(Trouble::Registry(Failure::Status(other))),
             }
         })

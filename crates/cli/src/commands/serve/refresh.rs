@@ -132,6 +132,7 @@ fn run(report: &RunReport, is_at_work: bool) -> Run {
         .map(|held| format!("the family {} keeps its lock: {}", held.family, held.reason))
         .collect();
     remarks.extend(report.paused.iter().map(|reason| format!("it paused itself: {reason}")));
+    remarks.extend(report.not_committed.iter().map(|why| format!("locks are not committed: {why}")));
     Run {
         id: report.id.clone(),
         began: report.started,
@@ -219,6 +220,8 @@ mod tests {
             images: images.iter().map(image).collect(),
             fresh: 0,
             paused: None,
+            committed: Vec::new(),
+            not_committed: None,
         }
     }
 
