@@ -8,7 +8,7 @@ use crate::needs::Need;
 use crate::world::World;
 use crate::{
     agents, bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora,
-    host_boot, host_update, live_fedora, new, os, os_boot, outputs, pipeline, programs, publish, pull,
+    gate, host_boot, host_update, live_fedora, new, os, os_boot, outputs, pipeline, programs, publish, pull,
     readme, rebuild, rebuild_from_provenance, sbom, scan, scanners, site, up, vex,
 };
 
@@ -27,6 +27,7 @@ pub fn all() -> Vec<Trial> {
         outputs::CASES,
         publish::CASES,
         pipeline::CASES,
+        gate::CASES,
         pull::CASES,
         readme::CASES,
         agents::CASES,

@@ -15,6 +15,7 @@ mod delta;
 mod differential;
 mod engines;
 mod fedora;
+mod gate;
 mod host_boot;
 mod host_update;
 mod live_fedora;

@@ -14,32 +14,42 @@ use crate::needs::Need;
 use crate::publish::{Served, login};
 use crate::world::{World, run, stdout};
 
-pub const CASES: &[Case] = &[Case {
-    name: "what_the_security_suite_changes_is_published_anew",
-    needs: &[Need::Mirror, Need::Engine, Need::Program("skopeo")],
-    run: security,
-}];
+pub const CASES: &[Case] = &[
+    Case {
+        name: "what_the_security_suite_changes_is_published_anew",
+        needs: &[Need::Mirror, Need::Engine, Need::Program("skopeo")],
+        run: security,
+    },
+    Case {
+        name: "the_pipeline_guide_s_commands_work",
+        needs: &[Need::Mirror, Need::Engine, Need::Program("git"), Need::Program("timeout")],
+        run: guide,
+    },
+];
 
-const UNIVERSE: &str = "debian-stable";
+pub const UNIVERSE: &str = "debian-stable";
 
 /// A small family, of which one image holds a package manager and what that stands on.
-const FAMILY: &str = "static";
+pub const FAMILY: &str = "static";
 
 /// A flaw that no real feed has.
-const FLAW: &str = "CVE-2099-20001";
+pub const FLAW: &str = "CVE-2099-20001";
+
+/// The family that the guide looks at.
+const SHOWN: &str = "nginx";
 
 /// The release's index may be as old as the release.
 const SETTINGS: &str = "index-days: 9999\n";
 
 /// A catalog of a few families, a store, and a registry that serves it.
-struct Loop {
+pub struct Loop {
     directory: TempDir,
     /// The universe's repositories beside that of the release.
     updates: String,
 }
 
 impl Loop {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let directory = TempDir::new()?;
         let catalog = World::copy_catalog(directory.path())?;
         fs_err::remove_dir_all(catalog.join("locks").join(UNIVERSE))?;
@@ -52,11 +62,11 @@ impl Loop {
         Ok(Self { updates: updates.to_owned(), directory })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn calypte(&self, arguments: &[&str]) -> Command {
+    pub fn calypte(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(World::program());
         command.arg("--quiet").arg("--catalog").arg(self.path("catalog"));
         command.arg("--store").arg(self.path("store")).args(arguments);
@@ -64,7 +74,7 @@ impl Loop {
         command
     }
 
-    fn json(&self, arguments: &[&str]) -> Result<Value> {
+    pub fn json(&self, arguments: &[&str]) -> Result<Value> {
         let text = stdout(self.calypte(arguments).args(["--format", "json"]))?;
         serde_json::from_str(&text).context(text)
     }
@@ -95,7 +105,7 @@ impl Loop {
     }
 
     /// Debian's tracker with one flaw of one source package.
-    fn feed(&self, source: &str, state: &Value) -> Result<()> {
+    pub fn feed(&self, source: &str, state: &Value) -> Result<()> {
         let tracker = json!({source: {FLAW: {"description": "For a test.", "releases": {"trixie": state}}}});
         let file = self.path("tracker.json");
         fs_err::write(&file, tracker.to_string())?;
@@ -104,7 +114,7 @@ impl Loop {
         Ok(())
     }
 
-    fn run(&self, served: &Served) -> Result<Value> {
+    pub fn run(&self, served: &Served) -> Result<Value> {
         let auth = login(self.directory.path(), &served.host, &served.token)?;
         let key = self.path("release.key").display().to_string();
         let mut command = self.calypte(&["pipeline", "run", FAMILY, "--universe", UNIVERSE]);
@@ -209,5 +219,66 @@ fn security(_: &World) -> Result<()> {
     }
     let status = stdout(&mut world.calypte(&["pipeline", "status", "--universe", UNIVERSE]))?;
     ensure!(status.contains(FLAW) || status.contains("fix"), "{status}");
+    Ok(())
+}
+
+/// The commands of the guide, as they are typed: over the loop's catalog and store, its universe, and of all families the one
+/// that the guide shows. The feeds of advisories are not fetched: there is one of our own.
+fn guide(_: &World) -> Result<()> {
+    let world = Loop::new()?;
+    world.feed("nothing-at-all", &json!({"status": "open", "urgency": "low", "repositories": {}}))?;
+    let served = Served::over(world.calypte(&["serve", "--listen", "127.0.0.1:0"]), &world.path("store"))?;
+    let auth = login(world.directory.path(), &served.host, &served.token)?;
+    let work = world.path("work");
+    fs_err::create_dir_all(world.path("bin"))?;
+    fs_err::create_dir_all(&work)?;
+    let program = world.calypte(&[]);
+    let words = program.get_args().map(|word| word.to_string_lossy().into_owned());
+    let program: Vec<String> = std::iter::once(World::program().display().to_string()).chain(words).collect();
+    let calypte = format!(
+        "#!/bin/sh\ncalypte='{}'\nfor word; do shift; [ \"$word\" = --update-advisories ] || set -- \"$@\" \"$word\"; done\n\
+         case \"$1 $2\" in\n  'pipeline run') exec $calypte \"$@\" {SHOWN} --universe {UNIVERSE} ;;\n  'pipeline watch')\n    \
+         timeout --preserve-status --signal=INT 20 $calypte \"$@\" {SHOWN} --universe {UNIVERSE}\n    [ $? = 130 ] ;;\n  \
+         key*) exec $calypte \"$@\" ;;\n  *) exec $calypte \"$@\" --universe {UNIVERSE} ;;\nesac\n",
+        program.join(" ")
+    );
+    let file = world.path("bin/calypte");
+    fs_err::write(&file, calypte)?;
+    run(Command::new("chmod").arg("755").arg(&file))?;
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(world.path("catalog")).args([
+            "-c",
+            "user.name=T",
+            "-c",
+            "user.email=t@example.org",
+        ]);
+        run(command.args(arguments))
+    };
+    git(&["init", "--quiet"])?;
+    git(&["add", "images"])?;
+    git(&["commit", "--quiet", "--message", "definitions"])?;
+    let text = fs_err::read_to_string(World::repository().join("docs/guides/pipeline.md"))?;
+    let mut printed = String::new();
+    let mut count = 0;
+    for block in text.split("```sh\n").skip(1) {
+        let script = block.split("```").next().unwrap_or_default().replace("localhost:5080", &served.host);
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut shell = Command::new("bash");
+        shell.args(["-ec", &script]).current_dir(&work).stdin(Stdio::null());
+        shell.env("PATH", format!("{}:{path}", world.path("bin").display())).env("REGISTRY_AUTH_FILE", &auth);
+        printed.push_str(&stdout(&mut shell).with_context(|| script.clone())?);
+        count += 1;
+    }
+    ensure!(count >= 4, "the guide has {count} scripts");
+    for expected in ["published", "nginx may be published", "median", "published 20"] {
+        ensure!(
+            printed.to_lowercase().contains(&expected.to_lowercase()),
+            "`{expected}` is not in:\n{printed}"
+        );
+    }
+    let shown = git(&["log", "-1", "--format=%an %s", "locks"])?;
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    ensure!(shown.contains(&format!("{SHOWN} in {UNIVERSE}")), "{shown}");
     Ok(())
 }

@@ -352,7 +352,7 @@ fn print_host(bounds: &Value, rows: &[(&str, f64)], costs: &[(&str, Cost)]) {
 }
 
 /// The entries of the script table that a refused lock asks for, marked as never to be run.
-fn unread(said: &str) -> String {
+pub fn unread(said: &str) -> String {
     let mut entries = String::new();
     for line in said.lines() {
         if line.starts_with("- package: ") {

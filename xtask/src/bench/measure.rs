@@ -1,6 +1,6 @@
 //! What one run of a program costs, children included, as the kernel accounts it.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -20,6 +20,18 @@ pub struct Cost {
 /// # Errors
 /// When it fails.
 pub fn measure(command: &Command) -> Result<Cost> {
+    let (cost, output) = measured(command)?;
+    if !output.status.success() {
+        bail!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(cost)
+}
+
+/// The same, with what it printed, also where it failed.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn measured(command: &Command) -> Result<(Cost, Output)> {
     let report = tempfile::NamedTempFile::new()?;
     let mut timed = Command::new("/usr/bin/time");
     timed.args(["--format", "%U %S %e %M", "--output"]).arg(report.path());
@@ -33,13 +45,12 @@ pub fn measure(command: &Command) -> Result<Cost> {
         timed.current_dir(directory);
     }
     let output = timed.output().context("GNU time could not be started (Debian package `time`)")?;
-    if !output.status.success() {
-        bail!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
-    }
     let text = fs_err::read_to_string(report.path())?;
+    // Of a command that fails it says so in a line before.
+    let text = text.lines().last().unwrap_or_default();
     let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [user, system, wall, kibibytes] = numbers[..] else { bail!("GNU time printed `{text}`") };
-    Ok(Cost { cpu: user + system, wall, memory: kibibytes * 1024.0 / 1e6 })
+    Ok((Cost { cpu: user + system, wall, memory: kibibytes * 1024.0 / 1e6 }, output))
 }
 
 /// The run with the least CPU time out of several: the one that noise touched least. `prepare` goes before each.

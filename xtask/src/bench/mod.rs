@@ -4,6 +4,7 @@
 mod build;
 mod catalog;
 mod evidence;
+mod latency;
 mod layers;
 mod measure;
 mod rawhide;
@@ -17,7 +18,7 @@ use anyhow::{Result, bail};
 /// Measures a part of the factory beside a peer.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to measure: build, catalog, evidence, layers, registry, rpm, sizes, startup
+    /// What to measure: build, catalog, evidence, latency, layers, registry, rpm, sizes, startup
     name: String,
 }
 
@@ -26,13 +27,14 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         "build" => build::run(),
         "catalog" => catalog::run(),
         "evidence" => evidence::run(),
+        "latency" => latency::run(),
         "layers" => layers::run(),
         "registry" => registry::run(),
         "rpm" => rpm::run(),
         "sizes" => sizes::run(),
         "startup" => startup::run(),
         other => bail!(
-            "no benchmark is called `{other}`; there are: build, catalog, evidence, layers, registry, rpm, sizes, startup"
+            "no benchmark is called `{other}`; there are: build, catalog, evidence, latency, layers, registry, rpm, sizes, startup"
         ),
     }
 }
