@@ -277,7 +277,7 @@ fn guide(_: &World) -> Result<()> {
             "`{expected}` is not in:\n{printed}"
         );
     }
-    let shown = git(&["log", "-1", "--format=%an %s", "locks"])?;
+    let shown = git(&["log", "-1", "--format=%an %s", "refs/heads/locks"])?;
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     ensure!(shown.contains(&format!("{SHOWN} in {UNIVERSE}")), "{shown}");
     Ok(())
