@@ -124,8 +124,7 @@ impl Importing<'_> {
         let missing = self.missing(image)?;
         let expected = missing.iter().fold(0_u64, |sum, (descriptor, _)| sum.saturating_add(descriptor.size));
         self.reporter.expect(expected);
-        let known = if self.source.is_remote() && missing.iter().any(|(layer, _)| chunked::is_chunked(layer))
-        {
+        let known = if missing.iter().any(|(layer, _)| chunked::is_chunked(layer)) {
             records.known_files(self.repository)?
         } else {
             KnownFiles::new()

@@ -5,9 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use calypte_base::{Digest, Hasher};
 use calypte_composefs::{ObjectHasher, VerityDigest};
+use zstd::bulk::Decompressor;
 
 use crate::HostError;
 use crate::disk_changes::NewFile;
+use crate::error::LayerTrouble;
 use crate::repository::{Batch, Repository};
 
 /// Files up to this size are handed to other threads whole; larger ones are hashed as they come.
@@ -94,15 +96,27 @@ impl LargeObject<'_> {
     }
 }
 
+/// A file that another thread makes an object of.
+pub(super) trait Work: Send {
+    /// Its bytes.
+    fn bytes(self, decompressor: &mut Decompressor<'_>) -> Result<Vec<u8>, LayerTrouble>;
+}
+
+impl Work for Vec<u8> {
+    fn bytes(self, _: &mut Decompressor<'_>) -> Result<Vec<u8>, LayerTrouble> {
+        Ok(self)
+    }
+}
+
 /// Runs `produce`, which hands out files with a number, while other threads make objects of them. Gives what it gave, and
 /// the digests by number.
-pub(super) fn in_threads<T, E: From<HostError>>(
+pub(super) fn in_threads<T, W: Work>(
     objects: &Objects<'_>,
-    produce: impl FnOnce(&SyncSender<(usize, Vec<u8>)>) -> Result<T, E>,
-) -> Result<(T, Vec<(usize, Hashed)>), E> {
+    produce: impl FnOnce(&SyncSender<(usize, W)>) -> Result<T, LayerTrouble>,
+) -> Result<(T, Vec<(usize, Hashed)>), LayerTrouble> {
     let (sender, receiver) = sync_channel(WAITING);
     let receiver = Mutex::new(receiver);
-    let done: Mutex<Result<Vec<(usize, Hashed)>, HostError>> = Mutex::new(Ok(Vec::new()));
+    let done: Mutex<Result<Vec<(usize, Hashed)>, LayerTrouble>> = Mutex::new(Ok(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let produced = std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -115,27 +129,25 @@ pub(super) fn in_threads<T, E: From<HostError>>(
     });
     let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     // A failure to write is why nothing more could be handed out.
-    let hashed = match (&produced, done) {
-        (_, Err(error)) => return Err(error.into()),
-        (_, Ok(hashed)) => hashed,
-    };
+    let hashed = done?;
     produced.map(|value| (value, hashed))
 }
 
-fn work(
+fn work<W: Work>(
     objects: &Objects<'_>,
-    receiver: &Mutex<Receiver<(usize, Vec<u8>)>>,
-    done: &Mutex<Result<Vec<(usize, Hashed)>, HostError>>,
+    receiver: &Mutex<Receiver<(usize, W)>>,
+    done: &Mutex<Result<Vec<(usize, Hashed)>, LayerTrouble>>,
 ) {
+    let mut decompressor = None;
     loop {
         let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, bytes)) = next else { return };
+        let Ok((number, file)) = next else { return };
         let failed = done.lock().unwrap_or_else(PoisonError::into_inner).is_err();
         if failed {
             // Whoever hands out must not wait for ever; what comes is thrown away.
             continue;
         }
-        let result = objects.put(&bytes);
+        let result = object_of(objects, file, &mut decompressor);
         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
         match (result, &mut *done) {
             (Ok(hashed), Ok(list)) => list.push((number, hashed)),
@@ -143,4 +155,21 @@ fn work(
             (_, Err(_)) => {}
         }
     }
+}
+
+fn object_of<W: Work>(
+    objects: &Objects<'_>,
+    file: W,
+    decompressor: &mut Option<Decompressor<'static>>,
+) -> Result<Hashed, LayerTrouble> {
+    let decompressor = match decompressor {
+        Some(decompressor) => decompressor,
+        none => none.insert(new_decompressor()?),
+    };
+    Ok(objects.put(&file.bytes(decompressor)?)?)
+}
+
+/// One for many frames: to make one takes longer than to decompress a small file.
+pub(super) fn new_decompressor() -> Result<Decompressor<'static>, LayerTrouble> {
+    Decompressor::new().map_err(|error| LayerTrouble::Layer(error.to_string()))
 }

@@ -1,7 +1,8 @@
 //! An OCI layout (image-layout.md): in a directory, or behind the members of an archive.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek as _, SeekFrom};
+use std::io::{Read, Seek as _, SeekFrom, Take};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use calypte_base::Digest;
@@ -130,18 +131,31 @@ impl Layout {
     }
 
     pub(super) fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, HostError> {
+        Ok(Box::new(self.part(descriptor, 0..u64::MAX)?))
+    }
+
+    /// A part of a blob, as far as the blob goes.
+    pub(super) fn range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Vec<u8>, HostError> {
+        let mut bytes = Vec::new();
+        let mut part = self.part(descriptor, range)?;
+        part.read_to_end(&mut bytes).map_err(HostError::io("read", self.path(descriptor)))?;
+        Ok(bytes)
+    }
+
+    fn part(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Take<fs_err::File>, HostError> {
         let path = self.path(descriptor);
-        let Some(members) = &self.members else {
-            let file = fs_err::File::open(&path).map_err(HostError::io("read", &path))?;
-            return Ok(Box::new(file));
+        let (offset, size) = match &self.members {
+            None => (0, u64::MAX),
+            Some(members) => *members.get(&descriptor.digest).ok_or_else(|| HostError::NoImage {
+                place: self.place.display().to_string(),
+                reason: format!("it lacks the blob {}", descriptor.digest),
+            })?,
         };
-        let missing = || HostError::NoImage {
-            place: self.place.display().to_string(),
-            reason: format!("it lacks the blob {}", descriptor.digest),
-        };
-        let (offset, size) = *members.get(&descriptor.digest).ok_or_else(missing)?;
         let mut file = fs_err::File::open(&path).map_err(HostError::io("read", &path))?;
-        file.seek(SeekFrom::Start(offset)).map_err(HostError::io("read", &path))?;
-        Ok(Box::new(file.take(size)))
+        let start = range.start.min(size);
+        if offset + start > 0 {
+            file.seek(SeekFrom::Start(offset + start)).map_err(HostError::io("read", &path))?;
+        }
+        Ok(file.take(range.end.min(size).saturating_sub(start)))
     }
 }

@@ -241,7 +241,7 @@ impl Source {
         }
     }
 
-    /// Whether parts of blobs can be had; they cost nothing where blobs lie on this machine.
+    /// Whether every byte must come over the network.
     pub(crate) const fn is_remote(&self) -> bool {
         matches!(self.place, Place::Registry(_))
     }
@@ -250,9 +250,8 @@ impl Source {
     pub(crate) fn range(&self, descriptor: &Descriptor, range: Range<u64>) -> Result<Vec<u8>, HostError> {
         match &self.place {
             Place::Registry(remote) => remote.range(descriptor, range),
-            Place::Layout(_) | Place::Archive(_) => {
-                Err(HostError::Usage("parts of blobs come from registries alone".to_owned()))
-            }
+            Place::Layout(layout) => layout.range(descriptor, range),
+            Place::Archive(archive) => archive.layout().range(descriptor, range),
         }
     }
 

@@ -265,17 +265,18 @@ fn chunk(os: &Os, layout: &Path) -> u64 {
     size
 }
 
+/// A layer of which most stays: 40 files of 50 kB, and the one with the number 7 is new.
+fn many(number: u64) -> Os {
+    let mut os = Os::new(number);
+    os.top.extend((0..40).map(|file_number| {
+        let seed = if file_number == 7 { 500 + number } else { 600 + file_number };
+        file(&format!("usr/lib/data-{file_number}"), noise(seed, 50_000))
+    }));
+    os
+}
+
 #[test]
 fn of_a_chunked_layer_only_files_that_are_missing_are_fetched() {
-    let many = |number: u64| {
-        let mut os = Os::new(number);
-        // A layer of which most stays: 40 files of 50 kB, and one of them is new.
-        os.top.extend((0..40).map(|file_number| {
-            let seed = if file_number == 7 { 500 + number } else { 600 + file_number };
-            file(&format!("usr/lib/data-{file_number}"), noise(seed, 50_000))
-        }));
-        os
-    };
     let machine = Machine::new();
     chunk(&many(1), &machine.layout());
     let registry = Registry::start(machine.layout(), true);
@@ -296,4 +297,45 @@ fn of_a_chunked_layer_only_files_that_are_missing_are_fetched() {
     machine.done(&["finalize"]);
     machine.fsck();
     assert!(registry.requests.lock().unwrap().iter().any(|path| path.contains("/referrers/")));
+}
+
+/// Changes a byte of a file's content in the blobs that hold it: content that does not compress lies there as it is.
+fn damage(layout: &Path, content: &[u8]) {
+    let mut found = false;
+    for entry in fs_err::read_dir(layout.join("blobs/sha256")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs_err::read(&path).unwrap();
+        if let Some(place) = bytes.windows(64).position(|window| window == &content[1000..1064]) {
+            bytes[place] ^= 1;
+            fs_err::write(path, bytes).unwrap();
+            found = true;
+        }
+    }
+    assert!(found, "no blob has this content");
+}
+
+#[test]
+fn of_a_chunked_layer_on_this_machine_only_files_that_are_missing_are_read() {
+    let machine = Machine::new();
+    chunk(&many(1), &machine.layout());
+    let source = format!("oci:{}", machine.layout().display());
+    machine.done(&["install", "to-filesystem", machine.root().to_str().unwrap(), "--source", &source]);
+    chunk(&many(2), &machine.layout());
+    // What is read is checked, and a layer in which it is damaged is no better as a whole.
+    damage(&machine.layout(), &noise(502, 50_000));
+    let error = machine.refused(2, &["upgrade"]);
+    assert!(
+        error.contains("is taken as a whole") && error.contains("is damaged or was tampered with"),
+        "{error}"
+    );
+    assert_eq!(machine.version("staged"), None);
+    // What is here already is not looked at.
+    chunk(&many(2), &machine.layout());
+    damage(&machine.layout(), &noise(603, 50_000));
+    machine.done(&["upgrade"]);
+    let whole = Machine::new();
+    whole.install(&many(2));
+    assert_eq!(whole.digest("booted"), machine.digest("staged"));
+    machine.done(&["finalize"]);
+    machine.fsck();
 }
