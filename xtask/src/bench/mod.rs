@@ -1,40 +1,49 @@
 //! `cargo xtask bench`: measurements beside a peer, in one run; never a timed test. CPU seconds and peak memory count,
 //! since machines are noisy; the last line of the output is one JSON object with the figures.
 
+mod boot;
 mod build;
 mod catalog;
 mod evidence;
+mod host;
 mod latency;
 mod layers;
 mod measure;
+mod os;
 mod rawhide;
 mod registry;
 mod rpm;
 mod sizes;
 mod startup;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
+use clap::builder::PossibleValuesParser;
+
+/// What can be measured.
+const BENCHMARKS: &[(&str, fn() -> Result<()>)] = &[
+    ("boot", boot::run),
+    ("build", build::run),
+    ("catalog", catalog::run),
+    ("evidence", evidence::run),
+    ("host", host::run),
+    ("latency", latency::run),
+    ("layers", layers::run),
+    ("registry", registry::run),
+    ("rpm", rpm::run),
+    ("sizes", sizes::run),
+    ("startup", startup::run),
+];
 
 /// Measures a part of the factory beside a peer.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What to measure: build, catalog, evidence, latency, layers, registry, rpm, sizes, startup
+    /// What to measure
+    #[arg(value_parser = PossibleValuesParser::new(BENCHMARKS.iter().map(|(name, _)| *name)))]
     name: String,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    match arguments.name.as_str() {
-        "build" => build::run(),
-        "catalog" => catalog::run(),
-        "evidence" => evidence::run(),
-        "latency" => latency::run(),
-        "layers" => layers::run(),
-        "registry" => registry::run(),
-        "rpm" => rpm::run(),
-        "sizes" => sizes::run(),
-        "startup" => startup::run(),
-        other => bail!(
-            "no benchmark is called `{other}`; there are: build, catalog, evidence, latency, layers, registry, rpm, sizes, startup"
-        ),
-    }
+    let found = BENCHMARKS.iter().find(|(name, _)| *name == arguments.name);
+    let (_, measure) = found.context("no such benchmark")?;
+    measure()
 }
