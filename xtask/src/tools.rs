@@ -31,6 +31,8 @@ const TOOLS: &[Tool] = &[
     Tool { program: "systemd-hwdb", package: "udev" },
     Tool { program: "systemd-nspawn", package: "systemd-container" },
     Tool { program: "update-ca-certificates", package: "ca-certificates" },
+    Tool { program: "git", package: "git" },
+    Tool { program: "unshare", package: "util-linux" },
     Tool { program: "time", package: "time" },
     Tool { program: "faketime", package: "faketime" },
     Tool { program: "e2fsck", package: "e2fsprogs" },
