@@ -205,7 +205,9 @@ impl Bench {
         let port = line.split(';').next().and_then(|text| text.rsplit(':').next()).unwrap_or_default();
         let host = format!("localhost:{}", port.trim());
         let token = fs_err::read_to_string(self.root.join("store/registry/token"))?;
-        let login = json!({"auths": {&host: {"username": "bench", "password": token.trim()}}});
+        let encode = ["-c", "printf 'bench:%s' \"$0\" | base64 --wrap=0", token.trim()];
+        let auth = run::output(&mut run::command("sh", &encode))?;
+        let login = json!({"auths": {&host: {"auth": auth.trim()}}});
         fs_err::write(self.root.join("auth.json"), login.to_string())?;
         Ok(Registry { child, host })
     }
