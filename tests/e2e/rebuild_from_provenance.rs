@@ -152,8 +152,9 @@ impl Forger {
 
     /// The predicate of a manifest's provenance.
     fn provenance(&self, manifest: &Digest) -> Result<Value> {
-        let list = self.registry.referrers(manifest)?.context("no referrers")?;
-        for listed in serde_json::from_slice::<Index>(&list)?.manifests {
+        let pages = self.registry.referrers(manifest)?.context("no referrers")?;
+        let pages = pages.iter().map(|page| Ok(serde_json::from_slice::<Index>(page)?.manifests));
+        for listed in pages.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
             let document = self.registry.manifest(&Version::Digest(listed.digest))?;
             let document: Manifest = serde_json::from_slice(&document.bytes)?;
             let layer = document.layers.first().context("no blob")?;
