@@ -60,11 +60,15 @@ const LIMIT: Duration = Duration::from_secs(480);
 /// Words for systemd's: devices come late on a busy machine.
 const PATIENCE: &str = "systemd.default_device_timeout_sec=600 systemd.default_timeout_start_sec=600";
 
-/// Starts the guest program when the boot was found good or bad.
-const GUEST: &str = "[Unit]\nDescription=Takes the orders of a test\nDefaultDependencies=no\n\
-    After=multi-user.target calypte-health.service calypte-boot-good.service\n\
-    [Service]\nExecStartPre=/usr/bin/mkdir -p /run/images\nExecStartPre=/usr/bin/mount -o ro /dev/vdb /run/images\n\
-    ExecStart=/run/images/guest/calypte-guest\n";
+/// Starts the guest program, which listens on this line, when the boot was found good or bad.
+fn guest_unit(line: &str) -> String {
+    format!(
+        "[Unit]\nDescription=Takes the orders of a test\nDefaultDependencies=no\n\
+         After=multi-user.target calypte-health.service calypte-boot-good.service\n\
+         [Service]\nRuntimeDirectory=images\nExecStartPre=/usr/bin/mount -o ro /dev/vdb /run/images\n\
+         ExecStart=/run/images/guest/calypte-guest {line}\n"
+    )
+}
 
 /// Units without which a boot is not good, or would not be found so.
 const UNITS: &[&str] = &[
@@ -88,9 +92,9 @@ fn plan(os: &Os, image: &str) -> Result<Plan> {
         let text = base64::engine::general_purpose::STANDARD.encode(text);
         format!("io.systemd.credential.binary:{name}={text}")
     };
-    let (plan, console) = match os.architecture() {
-        Architecture::Amd64 => (Plan::new(), "ttyS0"),
-        Architecture::Arm64 => (Plan::arm(), "ttyAMA0"),
+    let (plan, console, line) = match os.architecture() {
+        Architecture::Amd64 => (Plan::new(), "ttyS0", "/dev/ttyS1"),
+        Architecture::Arm64 => (Plan::arm(), "ttyAMA0", "/dev/ttyS0"),
     };
     Ok(plan
         .memory(1024)
@@ -103,7 +107,7 @@ fn plan(os: &Os, image: &str) -> Result<Plan> {
             machine::QUICK,
             PATIENCE
         ))
-        .smbios(&credential("systemd.extra-unit.guest.service", GUEST))
+        .smbios(&credential("systemd.extra-unit.guest.service", &guest_unit(line)))
         .smbios(&credential("systemd.unit-dropin.multi-user.target", "[Unit]\nWants=guest.service\n")))
 }
 

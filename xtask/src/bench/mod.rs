@@ -19,8 +19,11 @@ mod startup;
 use anyhow::{Context as _, Result};
 use clap::builder::PossibleValuesParser;
 
+/// Measures, and prints what it found.
+type Measure = fn() -> Result<()>;
+
 /// What can be measured.
-const BENCHMARKS: &[(&str, fn() -> Result<()>)] = &[
+const BENCHMARKS: &[(&str, Measure)] = &[
     ("boot", boot::run),
     ("build", build::run),
     ("catalog", catalog::run),

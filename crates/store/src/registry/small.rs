@@ -63,11 +63,7 @@ impl Registry {
     }
 
     /// One page of the registry's own list, and what is asked for the next one.
-    fn referrers_page(
-        &self,
-        subject: &Digest,
-        query: &str,
-    ) -> Result<Option<(Vec<u8>, Option<String>)>, RegistryError> {
+    fn referrers_page(&self, subject: &Digest, query: &str) -> Result<Option<Page>, RegistryError> {
         let what = format!("the referrers of {subject}");
         let read = || {
             let accept = (ACCEPT, ACCEPTED.to_owned());
@@ -86,6 +82,9 @@ impl Registry {
         self.connection.with_attempts(&what, || read().map_err(|trouble| (trouble, false)))
     }
 }
+
+/// An index of referrers, and the query of the next one.
+type Page = (Vec<u8>, Option<String>);
 
 /// The query of the next page (RFC 5988, `rel="next"`). The rest of the address is not followed: the list is where it was.
 fn next_query(link: &str) -> Option<String> {
