@@ -164,8 +164,9 @@ impl Bench {
         fs_err::write(catalog.join("keys/changing.asc"), self.signer.key()?)?;
         for family in FAMILIES {
             let file = catalog.join(format!("images/{family}.yaml"));
+            // A whole family's list: streams of others are in stable as they are.
             let text = fs_err::read_to_string(&file)?
-                .replace("universes: [debian-sid", &format!("universes: [{UNIVERSE}, debian-sid"));
+                .replace("\nuniverses: [debian-sid", &format!("\nuniverses: [{UNIVERSE}, debian-sid"));
             let text = if *family == ONE.0 { without_variants(&text) } else { text };
             fs_err::write(&file, text)?;
         }
