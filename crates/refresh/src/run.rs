@@ -210,26 +210,29 @@ impl Refresh<'_> {
             .filter_map(|(name, keys)| Some((plan.images.get(&name)?.clone(), keys)))
             .collect();
         order.sort_by_key(|(_, keys)| keys.iter().map(|key| key.risk().place(now)).min());
-        let (mut failed, mut broken, mut in_a_row) = (0, 0, 0);
+        let (mut tried, mut broken, mut in_a_row) = (0, 0, 0);
         for (place, (image, keys)) in order.iter().enumerate() {
             if self.interrupted.load(Ordering::Relaxed) {
                 bail!("interrupted");
             }
+            // What never worked tells nothing of the universe: it must not keep others from being published.
+            let has_worked = state.published(&universe, &image.to_string())?.is_some();
             let report = self.image(run, image, keys, state)?;
-            match report.ended {
-                Ended::Broken => broken += 1,
-                Ended::Refused if is_test_failure(&report) => broken += 1,
-                _ => {}
-            }
+            let is_broken = match report.ended {
+                Ended::Broken => true,
+                Ended::Refused => is_test_failure(&report),
+                _ => false,
+            };
             in_a_row = if report.ended == Ended::Postponed { in_a_row + 1 } else { 0 };
-            failed += usize::from(report.ended != Ended::Waiting);
+            broken += usize::from(is_broken && has_worked);
+            tried += usize::from(report.ended != Ended::Waiting && has_worked);
             run.report.images.push(report);
             run.report.write(&root)?;
             let is_last = !order.iter().skip(place + 1).any(|(other, _)| other.family == image.family);
             if is_last {
                 self.commit(run, state, std::slice::from_ref(&image.family));
             }
-            if let Some(reason) = mass(broken, failed, "images cannot be built or fail their tests") {
+            if let Some(reason) = mass(broken, tried, "images cannot be built or fail their tests") {
                 return self.pause(state, &mut run.report, reason);
             }
             if in_a_row >= FAILURES_IN_A_ROW {

@@ -11,7 +11,7 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use calypte_refresh::{Class, Ended, State};
+use calypte_refresh::{Class, Ended, RunReport, State};
 use world::World;
 
 /// The world, or why there is none here.
@@ -120,6 +120,30 @@ fn one_that_is_broken_stops_no_other_and_many_pause_it() {
     assert_eq!(report.paused.as_deref(), Some("6 of 10 families cannot be locked"));
     let error = world.run().unwrap_err().to_string();
     assert!(error.contains("paused itself: 6 of 10") && error.contains("--resume"), "{error}");
+}
+
+#[test]
+fn what_never_worked_keeps_no_other_waiting_and_what_worked_pauses_it() {
+    let Some(world) = world() else { return };
+    let broken = |name: &str, package: &str| {
+        world::family(name, &[package, "release"]) + "fs:\n  - delete: /nowhere\n"
+    };
+    // They are the first in the order.
+    for name in ["f0", "f1", "f2"] {
+        world.write(&format!("images/{name}.yaml"), &broken(name, "common"));
+    }
+    world.release(1);
+    let count = |report: &RunReport, ended| report.images.iter().filter(|image| image.ended == ended).count();
+    let report = world.run().unwrap();
+    assert_eq!((count(&report, Ended::Broken), count(&report, Ended::Published)), (3, 7), "{report:#?}");
+    assert_eq!(report.paused, None);
+
+    for name in ["f3", "f4", "f5", "f6"] {
+        world.write(&format!("images/{name}.yaml"), &broken(name, "other"));
+    }
+    let report = world.run().unwrap();
+    let paused = report.paused.as_deref();
+    assert_eq!(paused, Some("3 of 3 images cannot be built or fail their tests"), "{report:#?}");
 }
 
 #[test]
