@@ -9,7 +9,7 @@ use crate::world::World;
 use crate::{
     agents, bad_fedora, bad_input, builder, catalog, command_line, delta, differential, engines, fedora,
     gate, host_boot, host_update, live_fedora, new, os, os_boot, outputs, pipeline, programs, publish, pull,
-    readme, rebuild, rebuild_from_provenance, sbom, scan, scanners, site, up, vex,
+    readme, rebuild, rebuild_from_provenance, sbom, scan, scanners, site, store_gc, up, vex,
 };
 
 /// One end-to-end case.
@@ -35,6 +35,7 @@ pub fn all() -> Vec<Trial> {
         engines::CASES,
         rebuild::CASES,
         rebuild_from_provenance::CASES,
+        store_gc::CASES,
         sbom::CASES,
         scan::CASES,
         vex::CASES,

@@ -39,6 +39,7 @@ mod scanners;
 mod site;
 mod small_image;
 mod small_system;
+mod store_gc;
 mod synthetic;
 mod trivy;
 mod up;

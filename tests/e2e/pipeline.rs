@@ -239,7 +239,7 @@ fn guide(_: &World) -> Result<()> {
         "#!/bin/sh\ncalypte='{}'\nfor word; do shift; [ \"$word\" = --update-advisories ] || set -- \"$@\" \"$word\"; done\n\
          case \"$1 $2\" in\n  'pipeline run') exec $calypte \"$@\" {SHOWN} --universe {UNIVERSE} ;;\n  'pipeline watch')\n    \
          timeout --preserve-status --signal=INT 20 $calypte \"$@\" {SHOWN} --universe {UNIVERSE}\n    [ $? = 130 ] ;;\n  \
-         key*) exec $calypte \"$@\" ;;\n  *) exec $calypte \"$@\" --universe {UNIVERSE} ;;\nesac\n",
+         key*|gc*) exec $calypte \"$@\" ;;\n  *) exec $calypte \"$@\" --universe {UNIVERSE} ;;\nesac\n",
         program.join(" ")
     );
     let file = world.path("bin/calypte");
@@ -271,7 +271,7 @@ fn guide(_: &World) -> Result<()> {
         count += 1;
     }
     ensure!(count >= 4, "the guide has {count} scripts");
-    for expected in ["published", "nginx may be published", "median", "published 20"] {
+    for expected in ["published", "nginx may be published", "median", "published 20", "were removed"] {
         ensure!(
             printed.to_lowercase().contains(&expected.to_lowercase()),
             "`{expected}` is not in:\n{printed}"

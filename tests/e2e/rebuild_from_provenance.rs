@@ -36,8 +36,8 @@ const WITH_PROGRAM: &str = "nginx";
 const PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 
 /// A registry in which images are published by a key, by one who has the catalog and a store of the case's own.
-struct Published {
-    directory: TempDir,
+pub struct Published {
+    pub directory: TempDir,
     served: Served,
     /// Where in the registry: what other keys said of the same images before is not there.
     place: String,
@@ -53,7 +53,7 @@ fn publisher(directory: &Path, arguments: &[&str]) -> Command {
 }
 
 impl Published {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let directory = TempDir::new()?;
         let path = directory.path();
         World::copy_catalog(path)?;
@@ -67,19 +67,19 @@ impl Published {
     }
 
     /// The publisher's program, which may write to the registry.
-    fn calypte(&self, arguments: &[&str]) -> Command {
+    pub fn calypte(&self, arguments: &[&str]) -> Command {
         let mut command = publisher(self.directory.path(), arguments);
         command.env("REGISTRY_AUTH_FILE", self.directory.path().join("auth.json"));
         command
     }
 
-    fn push(&self, image: &str) -> Result<()> {
+    pub fn push(&self, image: &str) -> Result<()> {
         let to = format!("{}/{}", self.served.host, self.place);
         let mut command = self.calypte(&["push", image, "--to", &to, "--plain-http", "--key"]);
         run(command.arg(self.directory.path().join("key"))).map(drop)
     }
 
-    fn reference(&self, image: &str) -> String {
+    pub fn reference(&self, image: &str) -> String {
         format!("{}/{}/{image}", self.served.host, self.place)
     }
 
@@ -94,7 +94,7 @@ impl Published {
         command
     }
 
-    fn public(&self) -> String {
+    pub fn public(&self) -> String {
         self.directory.path().join("key.pub").display().to_string()
     }
 }

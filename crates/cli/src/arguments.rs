@@ -119,6 +119,8 @@ pub enum Command {
     Key(commands::key::Arguments),
     /// Serve a registry over the store, for any container engine to pull from
     Serve(commands::serve::Arguments),
+    /// Remove from the store what nothing has used for long
+    Gc(commands::gc::Arguments),
     /// Let agents ask about the catalog, over the Model Context Protocol on standard input and output
     Mcp(commands::mcp::Arguments),
     /// Save every package that locks name, so that a rebuild outlives the mirror

@@ -78,6 +78,7 @@ fn run(session: &Session, command: &Command) -> anyhow::Result<Verdict> {
         Command::Rebuild(arguments) => commands::rebuild::run(session, arguments),
         Command::Key(arguments) => commands::key::run(arguments),
         Command::Serve(arguments) => commands::serve::run(session, arguments),
+        Command::Gc(arguments) => commands::gc::run(session, arguments),
         Command::Mcp(arguments) => commands::mcp::run(session, arguments),
         Command::Archive(arguments) => commands::archive::run(session, arguments),
         Command::Completions(arguments) => commands::completions::run(arguments),

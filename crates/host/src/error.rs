@@ -160,6 +160,12 @@ pub enum HostError {
     /// What was asked for does not go together.
     #[error("{0}")]
     Usage(String),
+    /// Nothing was ever installed there.
+    #[error("this is no host of ours: {path} holds neither a repository nor a state")]
+    NotInstalled {
+        /// The root file system.
+        path: PathBuf,
+    },
     /// The boot partition cannot be found or used.
     #[error("the boot partition cannot be used: {0}")]
     Esp(String),
@@ -233,6 +239,9 @@ impl HostError {
             Self::Failed { .. } => "wait for the next version, or say --retry",
             Self::EtcConflict { .. } => {
                 "move your files out of the way (`calypte-host etc` lists what differs from the image), and try again"
+            }
+            Self::NotInstalled { .. } => {
+                "run this on a host that `calypte-host install` or `calypte disk` made, or name its root file system with --sysroot"
             }
             Self::Esp(_) => "name the directory where it is mounted with --esp",
             _ => return None,

@@ -95,6 +95,15 @@ impl SystemRoot {
         self.state().join("host.json")
     }
 
+    /// Whether this is a host at all.
+    ///
+    /// # Errors
+    /// When nothing was ever installed here.
+    pub fn check_installed(&self) -> Result<(), HostError> {
+        let is_there = [self.repository(), self.state()].iter().any(|path| path.is_dir());
+        if is_there { Ok(()) } else { Err(HostError::NotInstalled { path: self.path.clone() }) }
+    }
+
     /// Makes the directories that must be there, takes the lock, and removes what killed runs left half-made.
     ///
     /// # Errors

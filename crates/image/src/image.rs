@@ -29,7 +29,7 @@ impl Blob {
     }
 
     fn is_in(&self, store: &Store) -> bool {
-        fs_err::metadata(store.blob_path(&self.digest)).is_ok_and(|metadata| metadata.len() == self.size)
+        store.has_whole(&self.digest, self.size)
     }
 }
 

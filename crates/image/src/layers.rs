@@ -173,8 +173,8 @@ fn layer(
 }
 
 fn is_in(store: &Store, layer: &Layer) -> bool {
-    // The length shows what a crash of the machine does to a file; see `output::staged::open_blob`.
-    fs_err::metadata(store.blob_path(&layer.digest)).is_ok_and(|metadata| metadata.len() == layer.size)
+    // See also `output::staged::open_blob`.
+    store.has_whole(&layer.digest, layer.size)
 }
 
 fn write_layer(

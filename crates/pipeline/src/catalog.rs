@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use calypte_base::Architecture;
+use calypte_base::{Architecture, Digest};
 use calypte_definition::{Catalog, Diagnostic};
 use calypte_resolve::Lock;
 use calypte_rootfs::verbs::Programs;
@@ -169,6 +169,26 @@ impl CatalogDirectory {
             bail!("{} is the lock of {} in {}", path.display(), lock.family, lock.universe);
         }
         Ok(Some(lock))
+    }
+
+    /// The packages that the locks of all universes name.
+    ///
+    /// # Errors
+    /// When a lock cannot be read.
+    pub fn locked_packages(&self) -> Result<BTreeSet<Digest>> {
+        let mut packages = BTreeSet::new();
+        for universe in self.universes()? {
+            let directory = format!("locks/{universe}");
+            if !self.root.join(&directory).is_dir() {
+                continue;
+            }
+            for name in self.names(&directory, "lock")? {
+                let lock = self.read_lock(&universe, name.trim_end_matches(".lock"))?;
+                let locked = lock.iter().flat_map(|lock| lock.packages.values()).flatten();
+                packages.extend(locked.map(|package| package.sha256));
+            }
+        }
+        Ok(packages)
     }
 
     /// Writes a lock, whole or not at all; never one that could not be read again.

@@ -125,6 +125,14 @@ impl<'a> Factory<'a> {
         self.images.images_in(family, universe)
     }
 
+    /// The names of all images that the catalog has in a universe.
+    #[must_use]
+    pub fn image_names(&self, universe: &str) -> BTreeSet<String> {
+        let families = self.images.families();
+        let images = families.flat_map(|family| self.images.images_in(&family.name, universe));
+        images.map(|image| image.to_string()).collect()
+    }
+
     /// The families that are made where none is named: those that say so, or all if none does.
     ///
     /// # Errors

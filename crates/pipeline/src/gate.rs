@@ -13,6 +13,7 @@ use calypte_policy::{
     Attested, Built, Exception, LicenceOf, Lifecycle, Policy, Rebuilt, Repository, Scan, Settings, Subject,
     Test, Tests, exceptions,
 };
+use calypte_resolve::Blocked;
 use calypte_sbom::{FileOwner, Sbom};
 use calypte_store::Store;
 use serde::Deserialize;
@@ -28,23 +29,19 @@ use crate::testing::{Probe, TestReport};
 /// The catalog's directory of rules of its own (`*.rego`), settings and exceptions.
 const POLICY: &str = "policy";
 
-/// A package version that no image may get.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Blocked {
-    /// The package.
-    pub package: String,
-    /// Its version.
-    pub version: String,
-    /// Why.
-    pub reason: String,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenBlocked {
+struct BlockedFile {
     #[serde(default)]
-    blocked: Vec<Blocked>,
+    blocked: Vec<BlockedVersion>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BlockedVersion {
+    package: String,
+    version: String,
+    reason: String,
 }
 
 /// The policy of a catalog: `policy/*.rego` beside the shipped rules, `policy/settings.yaml`, `policy/exceptions.yaml`.
@@ -74,11 +71,16 @@ pub fn policy(catalog: &CatalogDirectory) -> Result<Policy> {
 ///
 /// # Errors
 /// When the file has a mistake.
-pub fn blocked(catalog: &CatalogDirectory) -> Result<Vec<Blocked>> {
-    match text(catalog, "blocked.yaml")? {
-        None => Ok(Vec::new()),
-        Some((file, text)) => Ok(yaml::from_str::<WrittenBlocked>(&file, &text).map_err(one)?.blocked),
+pub(crate) fn blocked(catalog: &CatalogDirectory) -> Result<Blocked> {
+    let mut blocked = Blocked::new();
+    if let Some((file, text)) = text(catalog, "blocked.yaml")? {
+        for BlockedVersion { package, version, reason } in
+            yaml::from_str::<BlockedFile>(&file, &text).map_err(one)?.blocked
+        {
+            blocked.entry(package).or_default().insert(version, reason);
+        }
     }
+    Ok(blocked)
 }
 
 fn one(mistake: calypte_definition::Diagnostic) -> Mistakes {
@@ -111,14 +113,6 @@ impl Factory<'_> {
     /// When one of its files has a mistake.
     pub fn policy(&self) -> Result<Policy> {
         policy(&self.settings.catalog)
-    }
-
-    /// The package versions that the catalog blocks.
-    ///
-    /// # Errors
-    /// When the file has a mistake.
-    pub fn blocked(&self) -> Result<Vec<Blocked>> {
-        blocked(&self.settings.catalog)
     }
 
     /// An image and all that is known of it, as the rules are asked.

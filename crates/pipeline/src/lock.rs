@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::diff::{PackageChange, Side, diff};
 use crate::factory::Factory;
+use crate::gate::blocked;
 use crate::hints::hinted;
 
 /// Packages unpacked between two looks at whether the user wants to stop.
@@ -149,11 +150,13 @@ impl Factory<'_> {
     fn requests(&self, family: &str, universe: &str) -> Result<BTreeMap<ImageId, Request<'_>>> {
         let (definition, rules) = self.universe(universe)?;
         let images = self.images.images_in(family, universe).into_iter();
+        let blocked = blocked(&self.settings.catalog)?;
         images
             .map(|id| {
                 let image = self.images.image(&id)?;
                 let packages = image.packages_of(definition.format).map(str::to_owned).collect();
-                let request = Request { packages, prefer: image.prefer.clone(), assumed: &rules.assumed };
+                let (prefer, blocked) = (image.prefer.clone(), blocked.clone());
+                let request = Request { packages, prefer, assumed: &rules.assumed, blocked };
                 Ok((id, request))
             })
             .collect()

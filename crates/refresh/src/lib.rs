@@ -30,6 +30,6 @@ pub use local::LocalExecutor;
 pub use overview::{DayTimes, Overview, Publication, Stopped, sentence};
 pub use report::{Ended, Fixed, Held, ImageReport, RunReport};
 pub use risk::{Class, Risk};
-pub use run::{Refresh, RunRequest};
+pub use run::{Refresh, RunRequest, second_store};
 pub use single::Single;
 pub use state::{Dirty, State};

@@ -10,9 +10,8 @@ use calypte_base::version::{DebVersion, RpmVersion};
 use calypte_base::{Architecture, Epoch, PackageFormat};
 use calypte_definition::ImageId;
 use calypte_pipeline::Factory;
-use calypte_pipeline::gate::Blocked;
 use calypte_pipeline::propose::Proposal;
-use calypte_resolve::{Lock, LockedPackage};
+use calypte_resolve::{Lock, LockedPackage, ResolveError};
 use calypte_store::FetchError;
 
 use crate::report::{Fixed, Held};
@@ -25,7 +24,7 @@ use crate::state::{Dirty, State};
 pub(crate) struct Plan {
     /// The keys that are dirty now.
     pub dirty: Vec<Dirty>,
-    /// The keys that are as they are published.
+    /// The keys that are as they are published, and those of images that are no more.
     pub clean: Vec<(String, Architecture)>,
     /// The flaws that images lose, by image.
     pub fixes: Vec<(String, Fixed)>,
@@ -48,16 +47,17 @@ pub(crate) struct Planner<'a> {
     pub universe: &'a str,
     pub state: &'a State,
     pub database: Option<&'a Database>,
-    pub blocked: &'a [Blocked],
     pub now: Epoch,
 }
 
 impl Plan {
-    /// A family keeps its lock. Network and disk that fail say nothing of it, and nothing of the universe; that no mirror has
-    /// a package does.
+    /// A family keeps its lock. Network and disk that fail say nothing of it, and nothing of the universe; nor does a version
+    /// that is blocked. That no mirror has a package does.
     fn hold(&mut self, family: String, error: &anyhow::Error) {
         let is_gone = error.chain().any(|cause| cause.downcast_ref().is_some_and(FetchError::is_gone));
-        self.failed += usize::from(is_gone || !is_around(error));
+        let is_block =
+            error.chain().any(|cause| cause.downcast_ref().is_some_and(ResolveError::is_for_a_block));
+        self.failed += usize::from(is_gone || !(is_around(error) || is_block));
         self.held.push(Held { family, reason: shown(error) });
     }
 }
@@ -79,6 +79,7 @@ impl Planner<'_> {
                 self.image(&image, &lock, &mut plan)?;
             }
         }
+        self.drop_gone(&mut plan)?;
         let count = u32::try_from(plan.dirty.len()).unwrap_or(u32::MAX);
         let mut by_reason: BTreeMap<String, u32> = BTreeMap::new();
         for key in &plan.dirty {
@@ -88,6 +89,24 @@ impl Planner<'_> {
             key.fan_out = by_reason.get(&key.reason).copied().unwrap_or(count);
         }
         Ok(plan)
+    }
+
+    /// Takes the keys of images that the catalog no longer has, and of architectures that their locks no longer have, from the
+    /// queue. Of families that were not looked at, those stay that the catalog has.
+    fn drop_gone(&self, plan: &mut Plan) -> Result<()> {
+        let wanted: BTreeSet<(&str, Architecture)> =
+            plan.dirty.iter().map(|key| (key.image.as_str(), key.architecture)).collect();
+        let known = self.factory.image_names(self.universe);
+        let mut gone = Vec::new();
+        for key in self.state.dirty(self.universe)? {
+            let is_planned = plan.images.contains_key(&key.image);
+            let is_wanted = wanted.contains(&(key.image.as_str(), key.architecture));
+            if !known.contains(&key.image) || (is_planned && !is_wanted) {
+                gone.push((key.image, key.architecture));
+            }
+        }
+        plan.clean.extend(gone);
+        Ok(())
     }
 
     /// The lock that a family gets or keeps; none where it has none.
@@ -101,11 +120,6 @@ impl Planner<'_> {
             }
             (Err(error), None) => return Err(error),
         };
-        if let Some(blocked) = self.blocked_in(&proposed) {
-            let reason = format!("{} {} is blocked: {}", blocked.package, blocked.version, blocked.reason);
-            plan.held.push(Held { family, reason });
-            return Ok(current);
-        }
         match current {
             Some(current) if !self.is_news(&current, &proposed)? => Ok(Some(current)),
             _ => {
@@ -113,14 +127,6 @@ impl Planner<'_> {
                 Ok(Some(proposed))
             }
         }
-    }
-
-    fn blocked_in(&self, lock: &Lock) -> Option<&Blocked> {
-        let is_in = |blocked: &&Blocked| {
-            let mut packages = lock.packages.values().flatten();
-            packages.any(|package| package.id == blocked.package && package.version == blocked.version)
-        };
-        self.blocked.iter().find(is_in)
     }
 
     /// Whether a new lock is more than the same packages from an index that was written anew. One from an index that has

@@ -6,6 +6,7 @@ use anyhow::Result;
 use calypte_base::{Architecture, Digest, Epoch};
 use calypte_pipeline::catalog::write_whole;
 use calypte_policy::Refusal;
+use calypte_store::sweep::Removed;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::Committed;
@@ -181,6 +182,24 @@ impl RunReport {
         let paths = Self::paths(store)?;
         let newest = paths.iter().rev().take(most);
         newest.map(|(_, path)| Ok(serde_json::from_str(&fs_err::read_to_string(path)?)?)).collect()
+    }
+
+    /// Removes the reports of runs that began before this time, but for the newest; what was published, and how long fixes took,
+    /// is in the state.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn sweep(store: &Path, since: Epoch, dry_run: bool) -> Result<Removed> {
+        let mut paths = Self::paths(store)?;
+        paths.pop();
+        let mut removed = Removed::default();
+        for (_, path) in paths.iter().filter(|(began, _)| *began < since.0) {
+            removed.add(fs_err::metadata(path)?.len());
+            if !dry_run {
+                fs_err::remove_file(path)?;
+            }
+        }
+        Ok(removed)
     }
 
     /// The name of a run that begins now.

@@ -2,7 +2,7 @@
 //! is not the images that are broken, and the run pauses itself.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, bail};
@@ -178,7 +178,6 @@ impl Refresh<'_> {
     /// Finds what is to be done, and writes it down before any lock is: a run that is cut here finds it there.
     fn plan(&self, run: &Run<'_>, state: &mut State) -> Result<Plan> {
         let universe = &run.request.universe;
-        let blocked = self.factory.blocked()?;
         (self.step)("propose");
         let proposals = self.factory.propose(universe, &run.request.families)?;
         (self.step)("plan");
@@ -187,7 +186,6 @@ impl Refresh<'_> {
             universe,
             state,
             database: run.database.as_ref(),
-            blocked: &blocked,
             now: (self.clock)(),
         };
         let plan = planner.plan(proposals)?;
@@ -404,7 +402,7 @@ impl Refresh<'_> {
         universe: &str,
         first: &BTreeMap<Architecture, Digest>,
     ) -> Result<BTreeMap<Architecture, Digest>> {
-        let kept = self.factory.store().root().join("pipeline/second");
+        let kept = second_store(self.factory.store().root());
         if let Ok(rebuilt) = self.factory.build_again(image, universe, &kept)
             && rebuilt == *first
         {
@@ -449,6 +447,12 @@ impl Refresh<'_> {
         facts.tests.insert(architecture, tested.json("report", store)?);
         Ok(manifest)
     }
+}
+
+/// Where, below a store, the one for second builds lies.
+#[must_use]
+pub fn second_store(store: &Path) -> PathBuf {
+    store.join("pipeline/second")
 }
 
 /// All that decides what becomes of an image: while it is the same, what refused it refuses it again. The gate asks how old

@@ -38,8 +38,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let settings = FetchSettings { offline: true, ..FetchSettings::default() };
     let fetcher = Fetcher::new(Store::open(Path::new(store))?, settings);
     let now: Epoch = "2026-01-10T06:00:00Z".parse()?;
-    let request =
-        Request { packages: packages.iter().cloned().collect(), prefer: BTreeMap::new(), assumed: &assumed };
+    let request = Request {
+        packages: packages.iter().cloned().collect(),
+        prefer: BTreeMap::new(),
+        assumed: &assumed,
+        blocked: BTreeMap::new(),
+    };
 
     let (mut loading, mut choosing, mut chosen) = (Time::NONE, Time::NONE, BTreeSet::new());
     for _ in 0..RUNS {

@@ -56,9 +56,17 @@ pub struct Problem {
     pub text: String,
     /// How the packages in it came to be wanted, one line each.
     pub because: Vec<String>,
+    /// Whether it is that a version is blocked.
+    pub is_block: bool,
 }
 
 impl ResolveError {
+    /// Whether there is no solution because versions are blocked: this says nothing of the universe.
+    #[must_use]
+    pub fn is_for_a_block(&self) -> bool {
+        matches!(self, Self::NoSolution { problems, .. } if problems.iter().any(|problem| problem.is_block))
+    }
+
     /// What the author of the definition can do.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -78,6 +86,10 @@ impl ResolveError {
                 Some(format!("the candidates are {}", list(candidates)))
             }
             Self::UselessPreference { .. } => None,
+            Self::NoSolution { .. } if self.is_for_a_block() => Some(
+                "policy/blocked.yaml in the catalog says what is blocked; locks that there are still build"
+                    .to_owned(),
+            ),
             Self::NoSolution { universe, .. } => Some(format!(
                 "if the definition has not changed, {universe} may be in the middle of a transition: the locks that \
                  there are still build, and trying again in some hours often helps"

@@ -56,7 +56,8 @@ pub(crate) fn explain(solver: &Solver<Provider<'_>>, conflict: &Conflict) -> Vec
             (_, Some(ConflictNode::Excluded(reason))) => {
                 if let Some(id) = package(*source) {
                     let text = format!("{} cannot be used: {}", explainer.shown(id), provider.string(reason));
-                    problems.push(explainer.problem(text, &[id]));
+                    let is_block = provider.blocked(id).is_some();
+                    problems.push(Problem { is_block, ..explainer.problem(text, &[id]) });
                 }
             }
             _ => {}
@@ -108,7 +109,7 @@ impl Explainer<'_, '_> {
 
     fn problem(&self, text: String, about: &[PackageId]) -> Problem {
         let because = about.iter().map(|id| self.chain(*id)).collect::<BTreeSet<_>>().into_iter().collect();
-        Problem { text, because }
+        Problem { text, because, is_block: false }
     }
 
     /// `libfoo1 is needed by nginx (`libfoo1 (>= 2)`), which the definition asks for`.
@@ -155,6 +156,7 @@ impl Explainer<'_, '_> {
             None => Problem {
                 text: format!("the definition asks for {written}, but {reasons}"),
                 because: Vec::new(),
+                is_block: false,
             },
         }
     }

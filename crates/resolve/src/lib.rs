@@ -10,5 +10,5 @@ pub mod solve;
 
 pub use error::{Problem, ResolveError};
 pub use lock::{Lock, LockError, LockedPackage};
-pub use request::Request;
+pub use request::{Blocked, Request};
 pub use solve::{DEFINITION, Resolution, Selected, resolve};

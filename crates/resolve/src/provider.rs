@@ -103,6 +103,7 @@ impl<'a> Provider<'a> {
             .map(|Demand { field, text, .. }| Problem {
                 text: format!("{name} {version} cannot be here: its {field} says `{text}`"),
                 because: Vec::new(),
+                is_block: false,
             })
             .collect()
     }
@@ -111,6 +112,11 @@ impl<'a> Provider<'a> {
     pub(crate) fn id(&self, solvable: SolvableId) -> PackageId {
         // Numbers come from the index itself, so there is always one.
         self.index.id(solvable.into_raw()).unwrap_or_default()
+    }
+
+    /// Why a package must not be chosen.
+    pub(crate) fn blocked(&self, id: PackageId) -> Option<&str> {
+        self.request.blocked(self.index.name(id), self.index.version(id))
     }
 
     /// The number of a package's name: that of its newest version.
@@ -386,7 +392,12 @@ impl DependencyProvider for Provider<'_> {
     }
 
     async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
-        match self.dependencies_of(self.id(solvable)) {
+        let id = self.id(solvable);
+        let known = match self.blocked(id) {
+            Some(reason) => Err(format!("it is blocked: {reason}")),
+            None => self.dependencies_of(id),
+        };
+        match known {
             Ok(known) => Dependencies::Known(known),
             Err(reason) => {
                 let mut numbered = self.numbered.borrow_mut();

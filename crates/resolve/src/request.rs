@@ -16,7 +16,12 @@ pub struct Request<'a> {
     pub prefer: BTreeMap<String, String>,
     /// The packages that count as present, unless `packages` names them.
     pub assumed: &'a Assumed,
+    /// What no image may get.
+    pub blocked: Blocked,
 }
+
+/// Versions of packages that must not be chosen: name → version → why not.
+pub type Blocked = BTreeMap<String, BTreeMap<String, String>>;
 
 impl Request<'_> {
     /// The digest of all that the answer depends on beside the repositories, where `chosen` is the answer: the names of
@@ -36,7 +41,8 @@ impl Request<'_> {
             only_for: BTreeMap<&'a String, Vec<&'a String>>,
             only_for_scripts: Vec<&'a String>,
         }
-        let Self { packages, prefer, assumed } = self;
+        // What is blocked is no part of it: a lock from before stays good until there is another answer.
+        let Self { packages, prefer, assumed, blocked: _ } = self;
         let kernels: BTreeSet<String> = chosen.iter().filter_map(|name| any_kernel(name)).collect();
         let is_chosen = |name: &String| chosen.contains(name.as_str()) || kernels.contains(name);
         let of_chosen = assumed.only_for.iter().filter(|(depender, _)| is_chosen(depender));
@@ -59,6 +65,11 @@ impl Request<'_> {
         !self.packages.contains(name) && self.assumed.reason(depender.unwrap_or_default(), name).is_some()
     }
 
+    /// Why a version of a package must not be chosen; none where it may.
+    pub(crate) fn blocked(&self, name: &str, version: &str) -> Option<&str> {
+        self.blocked.get(name)?.get(version).map(String::as_str)
+    }
+
     /// Whether scriptlets need not have this.
     pub(crate) fn assumed_for_scripts(&self, name: &str) -> bool {
         !self.packages.contains(name) && self.assumed.reason_for_scripts(name).is_some()
@@ -75,6 +86,7 @@ mod tests {
             packages: packages.iter().map(|name| (*name).to_owned()).collect(),
             prefer: prefer.iter().map(pair).collect(),
             assumed,
+            blocked: Blocked::new(),
         }
     }
 

@@ -262,7 +262,8 @@ fn ours(
     names: &BTreeSet<String>,
     assumed: &Assumed,
 ) -> Result<BTreeSet<String>, String> {
-    let request = Request { packages: names.clone(), prefer: BTreeMap::new(), assumed };
+    let request =
+        Request { packages: names.clone(), prefer: BTreeMap::new(), assumed, blocked: BTreeMap::new() };
     let resolution = resolve(index, &request).map_err(|error| error.to_string())?;
     Ok(resolution
         .packages

@@ -156,7 +156,12 @@ fn indexes(fixture: &Fixture) -> BTreeMap<Architecture, PackageIndex> {
 /// `name version architecture` of each package that we choose.
 fn ours(index: &PackageIndex, names: &BTreeSet<String>) -> Result<BTreeSet<String>, String> {
     let assumed = Assumed::default();
-    let request = Request { packages: names.clone(), prefer: BTreeMap::new(), assumed: &assumed };
+    let request = Request {
+        packages: names.clone(),
+        prefer: BTreeMap::new(),
+        assumed: &assumed,
+        blocked: BTreeMap::new(),
+    };
     let resolution = resolve(index, &request).map_err(|error| error.to_string())?;
     let shown = |name: &str, version: &str, architecture: &str| {
         // The index tells packages for 32 bits apart by their names.

@@ -36,7 +36,7 @@ fn index(packages: &str) -> PackageIndex {
 
 fn request<'a>(packages: &str, assumed: &'a Assumed) -> Request<'a> {
     let packages = packages.split(' ').map(str::to_owned).collect();
-    Request { packages, prefer: BTreeMap::new(), assumed }
+    Request { packages, prefer: BTreeMap::new(), assumed, blocked: BTreeMap::new() }
 }
 
 /// The chosen packages, `name version`, or the error.
@@ -262,4 +262,28 @@ fn the_same_answer_each_time() {
     for _ in 0..20 {
         assert_eq!(chosen(&index, &request("p0 p7 p14", &none)), first);
     }
+}
+
+#[test]
+fn what_is_blocked_is_not_chosen_and_the_reason_is_told() {
+    let none = Assumed::default();
+    let blocked = |versions: &[&str]| {
+        let reason = |version: &&str| ((*version).to_owned(), "breaks the start".to_owned());
+        BTreeMap::from([("b".to_owned(), versions.iter().map(reason).collect())])
+    };
+    let with = |versions| Request { blocked: blocked(versions), ..request("a", &none) };
+    let index = index("a 1; Depends: b\n b 1\n b 2\n c 1; Provides: b");
+    assert_eq!(chosen(&index, &with(&[])), "a 1, b 2");
+    assert_eq!(chosen(&index, &with(&["2"])), "a 1, b 1");
+    // Another package that does as well is as good.
+    assert_eq!(chosen(&index, &with(&["1", "2"])), "a 1, c 1");
+    let asked = Request { blocked: blocked(&["1", "2"]), ..request("b", &none) };
+    let error = resolve(&index, &asked).unwrap_err();
+    assert!(error.is_for_a_block());
+    let text = shown(&error);
+    assert!(text.contains("b 2 cannot be used: it is blocked: breaks the start"), "{text}");
+    assert!(text.contains("hint: policy/blocked.yaml in the catalog says what is blocked"), "{text}");
+    // Other trouble is not taken for it.
+    let other = Request { blocked: blocked(&["2"]), ..request("a d", &none) };
+    assert!(!resolve(&index, &other).unwrap_err().is_for_a_block());
 }

@@ -7,6 +7,7 @@ use calypte_base::{Digest, Hasher};
 
 use crate::error::StoreError;
 use crate::staging::Staged;
+use crate::sweep::note_use;
 use crate::{CHUNK, Store};
 
 impl Store {
@@ -20,7 +21,14 @@ impl Store {
     /// Whether the blob is there; its bytes are not looked at.
     #[must_use]
     pub fn has(&self, digest: &Digest) -> bool {
-        self.blob_path(digest).exists()
+        note_use(&self.blob_path(digest)).is_some()
+    }
+
+    /// Whether the blob is there with so many bytes, which themselves are not looked at: the length shows what a crash of
+    /// the machine does to a file.
+    #[must_use]
+    pub fn has_whole(&self, digest: &Digest, size: u64) -> bool {
+        note_use(&self.blob_path(digest)) == Some(size)
     }
 
     /// Opens a blob without looking at its bytes; `None` when it is not there. For blobs whose reader hashes them
@@ -30,6 +38,7 @@ impl Store {
     /// When it is there and cannot be opened.
     pub fn blob(&self, digest: &Digest) -> Result<Option<fs_err::File>, StoreError> {
         let path = self.blob_path(digest);
+        note_use(&path);
         match fs_err::File::open(&path) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -78,13 +87,11 @@ impl Store {
     /// When they cannot be written; then nothing is left behind.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        let path = self.blob_path(&digest);
         // A blob of another length was cut by a crash of the machine, and is replaced.
-        let whole = fs_err::metadata(&path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64);
-        if !whole {
+        if !self.has_whole(&digest, bytes.len() as u64) {
             let mut staged = Staged::new(&self.directory("partial"))?;
             staged.write_all(bytes)?;
-            staged.publish(&path)?;
+            staged.publish(&self.blob_path(&digest))?;
         }
         Ok(digest)
     }

@@ -14,7 +14,8 @@
 //! at any time. Blobs are not flushed to the disk one by one, which would cost more than all else: after a crash of
 //! the *machine* a file may be damaged, and this is found where it matters: [`Store::open_verified`],
 //! [`Contents::read`] and [`Contents::copy`] check the digest of what they give, remove the damaged file and say so.
-//! All but `state` can be deleted at any time and comes back by itself.
+//! All but `state` can be deleted at any time and comes back by itself; what was not used for long goes by
+//! [`Store::sweep`].
 
 pub mod archive;
 mod blob;
@@ -25,6 +26,7 @@ pub mod pack;
 pub mod registry;
 mod staging;
 mod state;
+pub mod sweep;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

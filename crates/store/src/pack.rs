@@ -17,6 +17,7 @@ use calypte_base::{Digest, Hasher};
 
 use crate::error::StoreError;
 use crate::staging::Staged;
+use crate::sweep::note_use;
 use crate::{CHUNK, Store};
 
 /// The last bytes of every pack; another layout gets another number.
@@ -51,6 +52,7 @@ impl Store {
     /// When it is there and cannot be read.
     pub fn pack(&self, key: &Digest) -> Result<Option<Pack>, StoreError> {
         let path = self.pack_path(key);
+        note_use(&path);
         let file = match fs_err::File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -12,6 +12,7 @@ use calypte_base::Digest;
 use crate::Store;
 use crate::error::StoreError;
 use crate::staging::Staged;
+use crate::sweep::note_use;
 
 /// Longest file name that is spelled out; longer names go by their digest.
 const LONGEST_NAME: usize = 200;
@@ -21,7 +22,9 @@ impl Store {
     /// that is damaged or cannot be read counts as absent.
     #[must_use]
     pub fn cache_get(&self, kind: &str, key: &Digest) -> Option<Vec<u8>> {
-        match read_checked(&self.cache_path(kind, key)) {
+        let path = self.cache_path(kind, key);
+        note_use(&path);
+        match read_checked(&path) {
             Ok(Checked::Whole(bytes)) => Some(bytes),
             Ok(_) | Err(_) => None,
         }

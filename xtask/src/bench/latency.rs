@@ -74,15 +74,17 @@ pub fn run() -> Result<()> {
     for (key, package, name, rounds) in
         [("one", ONE.1, "one package of one image", ROUNDS), ("all", LIBRARY, "the library of all", 1)]
     {
-        let having = bench.images_with(package)?;
+        let mut having = BTreeSet::new();
         let mut best: Option<(Cost, Value)> = None;
         for _ in 0..rounds {
             version += 1;
             bench.change(package, version)?;
             let (cost, report) = bench.pipeline(&registry)?;
             let published = ended(&report, "published");
+            // A package that wants exactly the version before (`libc6-dev`) keeps its images at that.
+            having = bench.images_with(package, version)?;
             ensure!(
-                published == having,
+                !having.is_empty() && published == having,
                 "{published:?} were published, and {having:?} have {package}: {report:#}"
             );
             bench.check(&registry, &report)?;
@@ -228,12 +230,13 @@ impl Bench {
         Ok((cost, report))
     }
 
-    /// The images that hold a package, as their locks say.
-    fn images_with(&self, package: &str) -> Result<BTreeSet<String>> {
+    /// The images that hold a package in the version that was made last, as their locks say.
+    fn images_with(&self, package: &str, number: usize) -> Result<BTreeSet<String>> {
         let mut images = BTreeSet::new();
         for (family, lock) in self.locks()? {
             for locked in lock["packages"]["amd64"].as_array().into_iter().flatten() {
-                if locked["id"] == package {
+                let version = locked["version"].as_str().unwrap_or_default();
+                if locked["id"] == package && version.ends_with(&format!("+measured{number}")) {
                     let names = locked["in"].as_array().into_iter().flatten().filter_map(Value::as_str);
                     images.extend(names.map(|name| named(&family, name)));
                 }

@@ -39,10 +39,10 @@ pub struct Pushed {
 }
 
 /// What a manifest names, whatever kind it is of.
-struct Named {
-    blobs: Vec<Digest>,
-    manifests: Vec<Digest>,
-    subject: Option<Digest>,
+pub(super) struct Named {
+    pub blobs: Vec<Digest>,
+    pub manifests: Vec<Digest>,
+    pub subject: Option<Digest>,
     artifact_type: Option<String>,
     annotations: std::collections::BTreeMap<String, String>,
 }
@@ -121,6 +121,8 @@ impl Registry {
             return Err(Problem::WrongDigest { expected: *expected, found: digest });
         }
         let named = Named::read(media_type, bytes)?;
+        let lock = self.lock_file()?;
+        lock.lock_shared()?;
         for blob in &named.blobs {
             self.blob_size(name, blob).map_err(|problem| match problem {
                 Problem::BlobUnknown(digest) => Problem::ManifestBlobUnknown(digest),
@@ -211,7 +213,7 @@ impl Registry {
 }
 
 impl Named {
-    fn read(media_type: &str, bytes: &[u8]) -> Result<Self, Problem> {
+    pub(super) fn read(media_type: &str, bytes: &[u8]) -> Result<Self, Problem> {
         let invalid = |error: serde_json::Error| Problem::ManifestInvalid(error.to_string());
         let digests = |list: &[Descriptor]| list.iter().map(|descriptor| descriptor.digest).collect();
         let of = |descriptor: &Descriptor| descriptor.digest;

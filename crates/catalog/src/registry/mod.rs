@@ -10,6 +10,7 @@
 //! NAME/_before/HEX             digest of what a tag led to before it first led to this manifest
 //! NAME/_referrers/HEX/HEX      the descriptor of a manifest whose subject is the first
 //! _uploads/ID                  bytes of a blob that is being uploaded
+//! _lock                        held while images are forgotten
 //! ```
 //!
 //! Components of names begin with a letter or a digit, so none is taken for one of these. Each file appears whole, by
@@ -18,6 +19,7 @@
 mod files;
 mod manifests;
 mod problem;
+mod retention;
 mod uploads;
 
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ use calypte_store::registry::{is_repository_name, is_tag};
 
 pub use manifests::{Found, Pushed};
 pub use problem::Problem;
+pub use retention::Retention;
 pub use uploads::Upload;
 pub(crate) use uploads::new_id;
 

@@ -5,12 +5,12 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn registry(directory: &TempDir) -> Registry {
+pub(super) fn registry(directory: &TempDir) -> Registry {
     let store = Store::open(directory.path().join("store")).unwrap();
     Registry::new(store, directory.path().join("registry"), 1000)
 }
 
-fn upload(registry: &Registry, name: &str, bytes: &[u8]) -> Digest {
+pub(super) fn upload(registry: &Registry, name: &str, bytes: &[u8]) -> Digest {
     let digest = Digest::of(bytes);
     let id = registry.begin_upload(name).unwrap();
     let mut upload = registry.resume_upload(&id, Some(0)).unwrap();
@@ -19,7 +19,7 @@ fn upload(registry: &Registry, name: &str, bytes: &[u8]) -> Digest {
     digest
 }
 
-fn manifest(config: Digest, subject: Option<Digest>) -> Vec<u8> {
+pub(super) fn manifest(config: Digest, subject: Option<Digest>) -> Vec<u8> {
     let descriptor = |media_type: &str, digest| Descriptor {
         media_type: media_type.to_owned(),
         digest,

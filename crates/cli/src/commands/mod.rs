@@ -10,6 +10,7 @@ pub mod delta;
 pub mod diff;
 pub mod disk;
 pub mod gate;
+pub mod gc;
 pub mod key;
 pub mod list;
 pub mod lock;

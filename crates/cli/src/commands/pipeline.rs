@@ -19,10 +19,14 @@ use calypte_store::registry::RegistrySettings;
 use serde::Serialize;
 
 use super::DEFAULT_UNIVERSE;
+use super::gc;
 use super::signing::Signing;
 use crate::output::{self, Table};
 use crate::session::Session;
 use crate::{Verdict, failure};
+
+/// How often `watch` looks for what can be removed.
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// Options of `calypte pipeline`.
 #[derive(Debug, clap::Args)]
@@ -133,6 +137,12 @@ struct WatchArguments {
     /// Seconds from the end of a run to the next
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     every: u64,
+    /// Once a day, remove from the store what nothing has used for so many days, as `calypte gc` does
+    #[arg(long, value_name = "DAYS", value_parser = gc::days())]
+    gc_unused_days: Option<u32>,
+    /// Then also forget images of the embedded registry that were neither pushed nor under a tag for so many days
+    #[arg(long, value_name = "DAYS", requires = "gc_unused_days", value_parser = gc::days())]
+    gc_untagged_days: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -259,12 +269,26 @@ fn once(session: &Session, arguments: &RunArguments) -> Result<(RunReport, Stage
 }
 
 fn watch(session: &Session, arguments: &WatchArguments) -> Result<Verdict> {
+    let limits = arguments
+        .gc_unused_days
+        .map(|unused_days| gc::Limits { unused_days, untagged_days: arguments.gc_untagged_days });
+    let mut collected: Option<Instant> = None;
     loop {
         match once(session, &arguments.run) {
             Ok((report, stages)) => print(session, &report, &stages)?,
             Err(_) if session.was_interrupted() => {}
             // A mirror that is away is no reason to end; what is wrong with the command line was told before.
             Err(error) => failure::line(&format!("{error:#}")),
+        }
+        let is_due = collected.is_none_or(|at| at.elapsed() >= A_DAY);
+        if let Some(limits) = limits.as_ref().filter(|_| is_due && !session.was_interrupted()) {
+            collected = Some(Instant::now());
+            match gc::collect(session, limits, false) {
+                Ok(report) if !session.is_json() => output::print(&report.text())?,
+                Ok(_) => {}
+                // What is too much on the disk is no reason to publish nothing.
+                Err(error) => failure::line(&format!("{error:#}")),
+            }
         }
         let next = Instant::now() + Duration::from_secs(arguments.every);
         while Instant::now() < next && !session.was_interrupted() {

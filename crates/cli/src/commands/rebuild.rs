@@ -102,8 +102,10 @@ fn of_machine(machine: &RebuiltMachine, version: &str) -> String {
         Some(key) => format!("  provenance signed by {}\n", printable(key)),
         None => "  provenance NOT VERIFIED: no key was named, anybody may have written it\n".to_owned(),
     });
-    if machine.provenance.others > 0 {
-        text.push_str(&format!("  {} other provenances were not followed\n", machine.provenance.others));
+    match machine.provenance.others {
+        0 => {}
+        1 => text.push_str("  another provenance was not followed\n"),
+        others => text.push_str(&format!("  {others} other provenances were not followed\n")),
     }
     text.push_str(&format!("  published {}\n  rebuilt   {}\n", machine.published, machine.rebuilt));
     if let Some(differences) = &machine.differences {

@@ -108,6 +108,7 @@ impl<'a> Session<'a> {
     }
 
     fn on_host(&self, command: &Command) -> Result<Verdict, HostError> {
+        SystemRoot::new(&self.global.sysroot).check_installed()?;
         let esp = match &self.global.esp {
             Some(esp) => FoundEsp::named(esp.clone()),
             None => boot::find()?,

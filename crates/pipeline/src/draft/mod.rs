@@ -138,7 +138,8 @@ impl Factory<'_> {
     ) -> Result<Vec<LockedPackage>> {
         let rules = &self.universe(&universe.definition.universe)?.1;
         let packages = names.into_iter().map(str::to_owned).collect();
-        let request = Request { packages, prefer: BTreeMap::new(), assumed: &rules.assumed };
+        let request =
+            Request { packages, prefer: BTreeMap::new(), assumed: &rules.assumed, blocked: BTreeMap::new() };
         let resolution = resolve(index, &request)?;
         Ok(resolution.packages.iter().map(|selected| locked_package(&selected.record)).collect())
     }

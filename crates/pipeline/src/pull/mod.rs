@@ -253,10 +253,7 @@ impl Pull<'_> {
     /// Brings all blobs into the store, several at once; the first failure stops them.
     fn blobs(&self, blobs: &[oci::Descriptor], parallel: usize) -> Result<Vec<PulledBlob>> {
         let reporter = self.settings.reporter;
-        let is_there = |blob: &&oci::Descriptor| {
-            let path = self.settings.store.blob_path(&blob.digest);
-            fs_err::metadata(path).is_ok_and(|metadata| metadata.len() == blob.size)
-        };
+        let is_there = |blob: &&oci::Descriptor| self.settings.store.has_whole(&blob.digest, blob.size);
         let mut missing: Vec<&oci::Descriptor> = blobs.iter().filter(|blob| !is_there(blob)).collect();
         // The largest first, so that none of them is left alone at the end.
         missing.sort_by_key(|blob| std::cmp::Reverse(blob.size));

@@ -159,9 +159,30 @@ fn a_blocked_version_goes_nowhere() {
     world.release(2);
     let report = world.run().unwrap();
     assert_eq!(report.held.len(), 4, "{report:#?}");
-    assert_eq!(report.held[0].reason, "common 2 is blocked: breaks the start");
+    let reason = &report.held[0].reason;
+    assert!(reason.contains("common 2 cannot be used: it is blocked: breaks the start"), "{reason}");
+    // What somebody decided is no mass failure.
+    assert_eq!(report.paused, None);
     assert!(report.images.is_empty());
     assert_eq!(world.tags(), before);
+}
+
+#[test]
+fn images_that_are_no_more_leave_the_queue() {
+    let Some(mut world) = world() else { return };
+    world.release(1);
+    let registry = world.stop_registry();
+    world.run().unwrap();
+    let queue = |world: &World| {
+        let state = State::read_only(&world.store()).unwrap().unwrap();
+        let dirty = state.dirty(world::UNIVERSE).unwrap();
+        dirty.into_iter().map(|key| key.image).collect::<Vec<_>>()
+    };
+    assert_eq!(queue(&world).len(), 10);
+    world.remove("images/f4.yaml");
+    world.start_registry(registry);
+    let report = world.run_at(120).unwrap();
+    assert_eq!((report.images.len(), queue(&world)), (9, Vec::new()), "{report:#?}");
 }
 
 #[test]

@@ -127,6 +127,11 @@ impl World {
         fs_err::write(path, text).unwrap();
     }
 
+    /// Takes a file of the catalog away.
+    pub fn remove(&self, path: &str) {
+        fs_err::remove_file(self.place.directory.join("catalog").join(path)).unwrap();
+    }
+
     /// The universe at a state: in the second, `common` has a version that fixes a flaw, and the feed says so.
     pub fn release(&self, number: u8) {
         self.advisories((number > 1).then_some("2"));

@@ -174,7 +174,10 @@ impl Server {
 }
 
 /// The registry over a store.
-fn registry(directory: &Path) -> Result<Registry> {
+///
+/// # Errors
+/// When the store cannot be opened.
+pub fn registry(directory: &Path) -> Result<Registry> {
     let root = directory.join("registry/repositories");
     Ok(Registry::new(Store::open(directory)?, root, LARGEST_BLOB))
 }
