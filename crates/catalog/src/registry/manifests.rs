@@ -121,8 +121,7 @@ impl Registry {
             return Err(Problem::WrongDigest { expected: *expected, found: digest });
         }
         let named = Named::read(media_type, bytes)?;
-        let lock = self.lock_file()?;
-        lock.lock_shared()?;
+        let _lock = self.shared_lock()?;
         for blob in &named.blobs {
             self.blob_size(name, blob).map_err(|problem| match problem {
                 Problem::BlobUnknown(digest) => Problem::ManifestBlobUnknown(digest),

@@ -98,8 +98,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::retention`], and when a file cannot be removed: what is left goes the next time.
     pub fn forget(&self, since: Epoch) -> Result<Retention, Problem> {
-        let lock = self.lock_file()?;
-        lock.lock()?;
+        let _lock = held(self.lock_file()?, std::fs::File::lock)?;
         let retention = self.retention(Some(since))?;
         for file in &retention.files {
             files::remove(file)?;
@@ -171,11 +170,23 @@ impl Registry {
 
     /// Held by whoever pushes a manifest (many) or forgets images (one): an image of which a part was just forgotten is no
     /// longer taken, and one that was just taken keeps its parts.
-    pub(super) fn lock_file(&self) -> io::Result<std::fs::File> {
+    pub(super) fn shared_lock(&self) -> io::Result<std::fs::File> {
+        held(self.lock_file()?, std::fs::File::lock_shared)
+    }
+
+    fn lock_file(&self) -> io::Result<std::fs::File> {
         fs_err::create_dir_all(&self.root)?;
         let path = self.root.join("_lock");
         let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
         Ok(file.into_file())
+    }
+}
+
+fn held(file: std::fs::File, lock: fn(&std::fs::File) -> io::Result<()>) -> io::Result<std::fs::File> {
+    match lock(&file) {
+        // Some network file systems have no locks.
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+        _ => Ok(file),
     }
 }
 

@@ -108,10 +108,13 @@ impl<'a> Session<'a> {
     }
 
     fn on_host(&self, command: &Command) -> Result<Verdict, HostError> {
-        SystemRoot::new(&self.global.sysroot).check_installed()?;
         let esp = match &self.global.esp {
             Some(esp) => FoundEsp::named(esp.clone()),
-            None => boot::find()?,
+            None => {
+                // Else the first that is told of a machine that is no host is a partition which it cannot have.
+                SystemRoot::new(&self.global.sysroot).check_installed()?;
+                boot::find()?
+            }
         };
         let host = self.host(&self.global.sysroot, esp.path().to_owned())?;
         match command {
