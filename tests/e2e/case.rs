@@ -19,44 +19,53 @@ pub struct Case {
     pub run: fn(&World) -> anyhow::Result<()>,
 }
 
-/// All cases, over one world.
-pub fn all() -> Vec<Trial> {
+/// What builds on the images of one `calypte up`.
+const OF_UP: &[&[Case]] = &[
+    up::CASES,
+    outputs::CASES,
+    publish::CASES,
+    readme::CASES,
+    new::CASES,
+    engines::CASES,
+    rebuild::CASES,
+    sbom::CASES,
+    scan::CASES,
+    vex::CASES,
+    scanners::CASES,
+    site::CASES,
+    builder::CASES,
+    catalog::CASES,
+    programs::CASES,
+    bad_input::CASES,
+    command_line::CASES,
+    delta::CASES,
+    fedora::CASES,
+    live_fedora::CASES,
+];
+
+/// What has all that it needs of its own.
+const APART: &[&[Case]] = &[
+    pipeline::CASES,
+    gate::CASES,
+    pull::CASES,
+    agents::CASES,
+    rebuild_from_provenance::CASES,
+    store_gc::CASES,
+    differential::CASES,
+    bad_fedora::CASES,
+    host_boot::CASES,
+    host_update::CASES,
+    os::CASES,
+    os_boot::CASES,
+];
+
+/// The cases of a part, `of-up` or `apart`, which can run side by side in two processes; all where none is named.
+pub fn all(part: Option<&str>) -> Vec<Trial> {
     let world = Arc::new(World::default());
-    let cases = [
-        up::CASES,
-        outputs::CASES,
-        publish::CASES,
-        pipeline::CASES,
-        gate::CASES,
-        pull::CASES,
-        readme::CASES,
-        agents::CASES,
-        new::CASES,
-        engines::CASES,
-        rebuild::CASES,
-        rebuild_from_provenance::CASES,
-        store_gc::CASES,
-        sbom::CASES,
-        scan::CASES,
-        vex::CASES,
-        scanners::CASES,
-        site::CASES,
-        differential::CASES,
-        builder::CASES,
-        catalog::CASES,
-        programs::CASES,
-        bad_input::CASES,
-        command_line::CASES,
-        delta::CASES,
-        fedora::CASES,
-        bad_fedora::CASES,
-        live_fedora::CASES,
-        host_boot::CASES,
-        host_update::CASES,
-        os::CASES,
-        os_boot::CASES,
-    ];
-    cases.into_iter().flatten().map(|case| case.trial(&world)).collect()
+    let is_of = |name: &str| part.is_none_or(|part| part == name);
+    let parts = [(OF_UP, is_of("of-up")), (APART, is_of("apart"))];
+    let cases = parts.into_iter().filter(|(_, wanted)| *wanted).flat_map(|(cases, _)| cases);
+    cases.copied().flatten().map(|case| case.trial(&world)).collect()
 }
 
 impl Case {

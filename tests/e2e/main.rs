@@ -49,5 +49,6 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), case::all()).exit_code()
+    let part = std::env::var("CALYPTE_TEST_PART").ok();
+    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), case::all(part.as_deref())).exit_code()
 }
