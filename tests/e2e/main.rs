@@ -50,5 +50,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let part = std::env::var("CALYPTE_TEST_PART").ok();
+    assert!(
+        part.as_deref().is_none_or(|part| ["of-up", "apart"].contains(&part)),
+        "there is no part {part:?}"
+    );
     libtest_mimic::run(&libtest_mimic::Arguments::from_args(), case::all(part.as_deref())).exit_code()
 }

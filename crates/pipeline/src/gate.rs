@@ -71,7 +71,7 @@ pub fn policy(catalog: &CatalogDirectory) -> Result<Policy> {
 ///
 /// # Errors
 /// When the file has a mistake.
-pub(crate) fn blocked(catalog: &CatalogDirectory) -> Result<Blocked> {
+fn blocked(catalog: &CatalogDirectory) -> Result<Blocked> {
     let mut blocked = Blocked::new();
     if let Some((file, text)) = text(catalog, "blocked.yaml")? {
         for BlockedVersion { package, version, reason } in
@@ -113,6 +113,14 @@ impl Factory<'_> {
     /// When one of its files has a mistake.
     pub fn policy(&self) -> Result<Policy> {
         policy(&self.settings.catalog)
+    }
+
+    /// The package versions that the catalog blocks.
+    ///
+    /// # Errors
+    /// When the file has a mistake.
+    pub fn blocked(&self) -> Result<Blocked> {
+        blocked(&self.settings.catalog)
     }
 
     /// An image and all that is known of it, as the rules are asked.

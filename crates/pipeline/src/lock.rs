@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use calypte_base::{Digest, Epoch};
 use calypte_definition::ImageId;
-use calypte_resolve::{Lock, LockedPackage, Request, resolve};
+use calypte_resolve::{Blocked, Lock, LockedPackage, Request, resolve};
 use calypte_rootfs::assemble::package_file;
 use calypte_rootfs::{UnpackedPackage, scripts, unpack};
 use calypte_universe::{PackageRecord, Rules, SecurityUpdate, Universe, UniverseDefinition};
@@ -13,7 +13,6 @@ use serde::Serialize;
 
 use crate::diff::{PackageChange, Side, diff};
 use crate::factory::Factory;
-use crate::gate::blocked;
 use crate::hints::hinted;
 
 /// Packages unpacked between two looks at whether the user wants to stop.
@@ -146,16 +145,15 @@ impl Factory<'_> {
         Ok(seals)
     }
 
-    /// What each image of a family asks the resolver for.
+    /// What each image of a family asks the resolver for, whatever is blocked.
     fn requests(&self, family: &str, universe: &str) -> Result<BTreeMap<ImageId, Request<'_>>> {
         let (definition, rules) = self.universe(universe)?;
         let images = self.images.images_in(family, universe).into_iter();
-        let blocked = blocked(&self.settings.catalog)?;
         images
             .map(|id| {
                 let image = self.images.image(&id)?;
                 let packages = image.packages_of(definition.format).map(str::to_owned).collect();
-                let (prefer, blocked) = (image.prefer.clone(), blocked.clone());
+                let (prefer, blocked) = (image.prefer.clone(), Blocked::new());
                 let request = Request { packages, prefer, assumed: &rules.assumed, blocked };
                 Ok((id, request))
             })
@@ -199,7 +197,9 @@ impl Factory<'_> {
         universe: &'u Universe,
         records: &mut Vec<PackageRecord<'u>>,
     ) -> Result<Lock> {
-        let requests = self.requests(family, &universe.definition.universe)?;
+        let mut requests = self.requests(family, &universe.definition.universe)?;
+        let blocked = self.blocked()?;
+        requests.values_mut().for_each(|request| request.blocked.clone_from(&blocked));
         let mut packages = BTreeMap::new();
         for (architecture, index) in &universe.packages {
             self.settings.reporter.step(&format!("resolving {family} for {architecture}"));

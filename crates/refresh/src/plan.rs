@@ -24,7 +24,7 @@ use crate::state::{Dirty, State};
 pub(crate) struct Plan {
     /// The keys that are dirty now.
     pub dirty: Vec<Dirty>,
-    /// The keys that are as they are published, and those of images that are no more.
+    /// The keys that are as they are published, and those of architectures that are no more.
     pub clean: Vec<(String, Architecture)>,
     /// The flaws that images lose, by image.
     pub fixes: Vec<(String, Fixed)>,
@@ -91,20 +91,15 @@ impl Planner<'_> {
         Ok(plan)
     }
 
-    /// Takes the keys of images that the catalog no longer has, and of architectures that their locks no longer have, from the
-    /// queue. Of families that were not looked at, those stay that the catalog has.
+    /// Takes the keys of architectures that an image's lock no longer has from the queue.
     fn drop_gone(&self, plan: &mut Plan) -> Result<()> {
         let wanted: BTreeSet<(&str, Architecture)> =
             plan.dirty.iter().map(|key| (key.image.as_str(), key.architecture)).collect();
-        let known = self.factory.image_names(self.universe);
-        let mut gone = Vec::new();
-        for key in self.state.dirty(self.universe)? {
-            let is_planned = plan.images.contains_key(&key.image);
-            let is_wanted = wanted.contains(&(key.image.as_str(), key.architecture));
-            if !known.contains(&key.image) || (is_planned && !is_wanted) {
-                gone.push((key.image, key.architecture));
-            }
-        }
+        let queued = self.state.dirty(self.universe)?.into_iter().map(|key| (key.image, key.architecture));
+        let is_gone = |(image, architecture): &(String, Architecture)| {
+            plan.images.contains_key(image) && !wanted.contains(&(image.as_str(), *architecture))
+        };
+        let gone: Vec<_> = queued.filter(is_gone).collect();
         plan.clean.extend(gone);
         Ok(())
     }

@@ -194,10 +194,12 @@ impl RunReport {
         paths.pop();
         let mut removed = Removed::default();
         for (_, path) in paths.iter().filter(|(began, _)| *began < since.0) {
-            removed.add(fs_err::metadata(path)?.len());
+            // Another sweep may have been here just now.
+            let Ok(metadata) = fs_err::metadata(path) else { continue };
             if !dry_run {
                 fs_err::remove_file(path)?;
             }
+            removed.add(metadata.len());
         }
         Ok(removed)
     }

@@ -149,6 +149,8 @@ impl Refresh<'_> {
         let started = (self.clock)();
         let catalog = self.factory.lock_place(&request.universe, "").0;
         let repository = request.git.map(|target| Repository::open(&catalog, target)).transpose()?;
+        // A mistake in it is told before anything is begun, and is no fault of the families.
+        self.factory.blocked()?;
         let database = database(self.factory.store()).ok();
         let feeds = database.as_ref().map(database_state).transpose()?.unwrap_or_default();
         Ok(Run {
@@ -192,6 +194,7 @@ impl Refresh<'_> {
         (self.step)("mark");
         state.mark(universe, &plan.dirty, &plan.fixes)?;
         state.clean(universe, &plan.clean)?;
+        state.drop_unknown(universe, &self.factory.image_names(universe))?;
         Ok(plan)
     }
 

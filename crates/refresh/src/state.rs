@@ -1,7 +1,7 @@
 //! What the loop remembers, in SQLite: one writer, and readers beside it at any time. What belongs together is written in one
 //! transaction, so that a kill leaves all of it or nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -245,6 +245,24 @@ impl State {
                 "DELETE FROM queue WHERE universe = ?1 AND image = ?2 AND architecture = ?3",
                 params![universe, image, architecture.to_string()],
             )?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Forgets what is to be done of images that are none of these, and why they waited.
+    pub(crate) fn drop_unknown(&mut self, universe: &str, known: &BTreeSet<String>) -> Result<()> {
+        let transaction = self.connection.transaction()?;
+        for table in ["queue", "waiting", "decided"] {
+            let images: BTreeSet<String> = transaction
+                .prepare(&format!("SELECT DISTINCT image FROM {table} WHERE universe = ?1"))?
+                .query_map([universe], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            for image in images.difference(known) {
+                transaction.execute(
+                    &format!("DELETE FROM {table} WHERE universe = ?1 AND image = ?2"),
+                    params![universe, image],
+                )?;
+            }
         }
         Ok(transaction.commit()?)
     }

@@ -100,10 +100,16 @@ impl<'a> Provider<'a> {
         });
         let (name, version) = (self.index.name(id), self.index.version(id));
         unmet
-            .map(|Demand { field, text, .. }| Problem {
-                text: format!("{name} {version} cannot be here: its {field} says `{text}`"),
-                because: Vec::new(),
-                is_block: false,
+            .map(|Demand { field, text, candidates, .. }| {
+                let blocked = candidates.iter().find_map(|id| Some((*id, self.blocked(*id)?)));
+                let why = blocked.map_or_else(String::new, |(id, reason)| {
+                    format!(", and {} {} is blocked: {reason}", self.index.name(id), self.index.version(id))
+                });
+                Problem {
+                    text: format!("{name} {version} cannot be here: its {field} says `{text}`{why}"),
+                    because: Vec::new(),
+                    is_block: blocked.is_some(),
+                }
             })
             .collect()
     }

@@ -21,14 +21,20 @@ impl Store {
     /// Whether the blob is there; its bytes are not looked at.
     #[must_use]
     pub fn has(&self, digest: &Digest) -> bool {
-        note_use(&self.blob_path(digest)).is_some()
+        self.size_of(digest).is_some()
+    }
+
+    /// How many bytes the blob has; `None` when it is not there.
+    #[must_use]
+    pub fn size_of(&self, digest: &Digest) -> Option<u64> {
+        note_use(&self.blob_path(digest))
     }
 
     /// Whether the blob is there with so many bytes, which themselves are not looked at: the length shows what a crash of
     /// the machine does to a file.
     #[must_use]
     pub fn has_whole(&self, digest: &Digest, size: u64) -> bool {
-        note_use(&self.blob_path(digest)) == Some(size)
+        self.size_of(digest) == Some(size)
     }
 
     /// Opens a blob without looking at its bytes; `None` when it is not there. For blobs whose reader hashes them

@@ -64,7 +64,7 @@ impl Sweep<'_> {
     /// Removes the file when it is old.
     fn file(&self, path: &Path, removed: &mut Removed) -> Result<(), StoreError> {
         let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        // Asked for immediately before: a use in the meantime was noted.
+        // Asked for immediately before: what was used until now is seen to be.
         let metadata = match fs_err::symlink_metadata(path) {
             Err(error) if gone(&error) => return Ok(()),
             other => other.map_err(StoreError::io("read", path))?,

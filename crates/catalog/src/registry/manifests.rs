@@ -41,6 +41,8 @@ pub struct Pushed {
 /// What a manifest names, whatever kind it is of.
 pub(super) struct Named {
     pub blobs: Vec<Digest>,
+    /// Layers that other hosts have, and that need not be here.
+    pub elsewhere: Vec<Digest>,
     pub manifests: Vec<Digest>,
     pub subject: Option<Digest>,
     artifact_type: Option<String>,
@@ -150,6 +152,7 @@ impl Registry {
         // The tag last: from here on clients see it.
         if let Key::Tag(tag) = key {
             self.keep_before(name, tag, &digest)?;
+            self.leaves(name, tag, Some(&digest))?;
             let tagged = Tagged { digest, media_type: media_type.to_owned() };
             let tagged = serde_json::to_vec(&tagged).map_err(std::io::Error::from)?;
             files::put(&self.root, &repository.join("_tags").join(tag), &tagged)?;
@@ -181,14 +184,29 @@ impl Registry {
         }
     }
 
+    /// Notes on a manifest that a tag leads to it until now, where it is about to lead elsewhere or nowhere: the file that says
+    /// that the repository has it is written again.
+    fn leaves(&self, name: &str, tag: &str, next: Option<&Digest>) -> Result<(), Problem> {
+        let Some((digest, _)) = self.tagged(name, tag)?.filter(|(digest, _)| Some(digest) != next) else {
+            return Ok(());
+        };
+        let path = self.repository(name)?.join("_manifests").join(digest.hex());
+        match files::get(&path)? {
+            Some(media_type) => Ok(files::put(&self.root, &path, &media_type)?),
+            None => Ok(()),
+        }
+    }
+
     /// Removes a tag, or a manifest with every tag that leads to it and what it said of its subject.
     ///
     /// # Errors
     /// When there is no such thing.
     pub fn delete_manifest(&self, name: &str, key: &Key) -> Result<(), Problem> {
         let repository = self.existing(name)?;
+        let _lock = self.shared_lock()?;
         let digest = match key {
             Key::Tag(tag) => {
+                self.leaves(name, tag, None)?;
                 let removed = files::remove(&repository.join("_tags").join(tag))?;
                 return if removed { Ok(()) } else { Err(Problem::ManifestUnknown(tag.clone())) };
             }
@@ -220,11 +238,12 @@ impl Named {
             MEDIA_TYPE_MANIFEST | DOCKER_MANIFEST => {
                 let manifest: Manifest = serde_json::from_slice(bytes).map_err(invalid)?;
                 declared(media_type, manifest.media_type.as_deref())?;
-                // Layers that other hosts have (`urls`) need not be here.
-                let layers = manifest.layers.iter().filter(|layer| layer.urls.is_empty());
+                let (layers, elsewhere): (Vec<&Descriptor>, Vec<&Descriptor>) =
+                    manifest.layers.iter().partition(|layer| layer.urls.is_empty());
                 let config = manifest.config.media_type.clone();
                 Ok(Self {
                     blobs: std::iter::once(&manifest.config).chain(layers).map(of).collect(),
+                    elsewhere: elsewhere.into_iter().map(of).collect(),
                     manifests: Vec::new(),
                     subject: manifest.subject.as_ref().map(of),
                     artifact_type: manifest.artifact_type.filter(|kind| !kind.is_empty()).or(Some(config)),
@@ -236,6 +255,7 @@ impl Named {
                 declared(media_type, index.media_type.as_deref())?;
                 Ok(Self {
                     blobs: Vec::new(),
+                    elsewhere: Vec::new(),
                     manifests: digests(&index.manifests),
                     subject: index.subject.as_ref().map(of),
                     artifact_type: index.artifact_type,

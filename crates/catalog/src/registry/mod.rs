@@ -127,7 +127,7 @@ impl Registry {
     /// When it does not, or the name is none.
     pub fn blob_size(&self, name: &str, digest: &Digest) -> Result<u64, Problem> {
         let linked = self.repository(name)?.join("_blobs").join(digest.hex()).exists();
-        let size = if linked { files::size(&self.store.blob_path(digest))? } else { None };
+        let size = if linked { self.store.size_of(digest) } else { None };
         size.ok_or(Problem::BlobUnknown(*digest))
     }
 

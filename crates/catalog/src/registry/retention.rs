@@ -17,8 +17,16 @@ pub struct Retention {
     pub keep: BTreeSet<Digest>,
     /// How many manifests go.
     pub manifests: usize,
-    /// The files that say that a repository has them, the tags first: one that is cut leaves nothing that leads nowhere.
+    /// The files that say that a repository has them; what leads to a manifest before the manifest's own, so that one that is
+    /// cut leaves nothing that leads nowhere.
     files: Vec<PathBuf>,
+}
+
+/// A tag that stands for what refers to an image, in the way of registries without the referrers API.
+struct Fallback {
+    tag: String,
+    subject: Digest,
+    leads_to: Digest,
 }
 
 /// A repository, while it is decided what stays.
@@ -26,8 +34,10 @@ struct Walk<'a> {
     registry: &'a Registry,
     name: &'a str,
     directory: PathBuf,
-    /// Tags that stand for what refers to an image, in the way of registries without the referrers API.
-    fallback: Vec<(String, Digest)>,
+    fallback: Vec<Fallback>,
+    /// All manifests that the repository has.
+    known: BTreeSet<Digest>,
+    /// Those that stay, and the blobs that they name.
     manifests: BTreeSet<Digest>,
     blobs: BTreeSet<Digest>,
 }
@@ -49,8 +59,11 @@ fn is_young(path: &Path, since: Epoch) -> bool {
 
 impl Walk<'_> {
     /// The manifest that a tag leads to.
-    fn tagged(&self, tag: &str) -> Result<Option<Digest>, Problem> {
-        Ok(self.registry.tagged(self.name, tag)?.map(|(digest, _)| digest))
+    fn tagged(&self, tag: &str) -> Result<Digest, Problem> {
+        let tagged = self.registry.tagged(self.name, tag)?;
+        // No manifest must go because nobody knows that a tag leads to it.
+        let damaged = || io::Error::other(format!("the tag {tag} of {} cannot be read", self.name));
+        tagged.map(|(digest, _)| digest).ok_or_else(|| damaged().into())
     }
 
     fn named(&self, digest: &Digest) -> Result<Named, Problem> {
@@ -62,20 +75,32 @@ impl Walk<'_> {
     fn keep(&mut self, digest: Digest) -> Result<(), Problem> {
         let mut open = vec![digest];
         while let Some(digest) = open.pop() {
-            if !self.manifests.insert(digest) {
+            // One that somebody deleted is no damage.
+            if !self.known.contains(&digest) || !self.manifests.insert(digest) {
                 continue;
             }
             let named = self.named(&digest)?;
-            self.blobs.extend(named.blobs);
+            self.blobs.extend(named.blobs.into_iter().chain(named.elsewhere));
             open.extend(named.manifests);
             open.extend(digests(&self.directory.join("_referrers").join(digest.hex()))?);
-            for (tag, subject) in &self.fallback {
-                if *subject == digest {
-                    open.extend(self.tagged(tag)?);
-                }
-            }
+            let of_it = self.fallback.iter().filter(|fallback| fallback.subject == digest);
+            open.extend(of_it.map(|fallback| fallback.leads_to));
         }
         Ok(())
+    }
+
+    /// The files by which a repository has a manifest.
+    fn files_of(&self, digest: &Digest) -> Result<Vec<PathBuf>, Problem> {
+        let (hex, below) = (digest.hex(), |name: &str| self.directory.join(name));
+        let referrers = below("_referrers").join(&hex);
+        let mut all: Vec<PathBuf> =
+            files::list(&referrers)?.iter().map(|name| referrers.join(name)).collect();
+        // Of one that is damaged it is not known what it refers to; a list that names it still is passed over.
+        if let Some(subject) = self.named(digest).ok().and_then(|named| named.subject) {
+            all.push(below("_referrers").join(subject.hex()).join(&hex));
+        }
+        all.extend([below("_before").join(&hex), below("_manifests").join(&hex)]);
+        Ok(all)
     }
 }
 
@@ -118,42 +143,41 @@ impl Registry {
             retention.keep.extend(manifests.into_iter().chain(blobs));
             return Ok(());
         };
-        let tags = self.tags(name)?;
-        let known: BTreeSet<Digest> = manifests.iter().copied().collect();
-        let is_of_known = |tag: &String| subject_of_tag(tag).filter(|subject| known.contains(subject));
-        let fallback = tags.iter().filter_map(|tag| Some((tag.clone(), is_of_known(tag)?))).collect();
         let mut walk = Walk {
             registry: self,
             name,
-            fallback,
+            directory: directory.clone(),
+            fallback: Vec::new(),
+            known: manifests.iter().copied().collect(),
             manifests: BTreeSet::new(),
             blobs: BTreeSet::new(),
-            directory: directory.clone(),
         };
-        for tag in tags.iter().filter(|tag| is_of_known(tag).is_none()) {
-            if let Some(digest) = walk.tagged(tag)? {
-                walk.keep(digest)?;
+        let mut roots = Vec::new();
+        for tag in self.tags(name)? {
+            let leads_to = walk.tagged(&tag)?;
+            // A tag that leads to the very image that it names is one like any other.
+            match subject_of_tag(&tag).filter(|subject| *subject != leads_to && walk.known.contains(subject))
+            {
+                Some(subject) => walk.fallback.push(Fallback { tag, subject, leads_to }),
+                None => roots.push(leads_to),
             }
         }
-        let replaced = replaced_since(&directory, since)?;
+        for root in roots {
+            walk.keep(root)?;
+        }
         for digest in &manifests {
-            let is_young = replaced.contains(digest)
-                || is_young(&directory.join("_manifests").join(digest.hex()), since);
             // What refers to an image that is here lives as long as that.
-            if is_young && walk.named(digest)?.subject.is_none_or(|subject| !known.contains(&subject)) {
+            if is_young(&directory.join("_manifests").join(digest.hex()), since)
+                && walk.named(digest)?.subject.is_none_or(|subject| !walk.known.contains(&subject))
+            {
                 walk.keep(*digest)?;
             }
         }
-        let gone = |tag: &&String| is_of_known(tag).is_some_and(|subject| !walk.manifests.contains(&subject));
-        retention.files.extend(tags.iter().filter(gone).map(|tag| directory.join("_tags").join(tag)));
+        let gone = walk.fallback.iter().filter(|fallback| !walk.manifests.contains(&fallback.subject));
+        retention.files.extend(gone.map(|fallback| directory.join("_tags").join(&fallback.tag)));
         for digest in manifests.iter().filter(|digest| !walk.manifests.contains(digest)) {
-            let hex = digest.hex();
             retention.manifests += 1;
-            retention
-                .files
-                .extend([directory.join("_manifests").join(&hex), directory.join("_before").join(&hex)]);
-            let referrers = directory.join("_referrers").join(&hex);
-            retention.files.extend(files::list(&referrers)?.iter().map(|referrer| referrers.join(referrer)));
+            retention.files.extend(walk.files_of(digest)?);
         }
         for digest in blobs {
             let link = directory.join("_blobs").join(digest.hex());
@@ -194,24 +218,10 @@ fn is_of_referrers(directory: &Path) -> bool {
     directory.file_name().is_some_and(|name| name == "_referrers")
 }
 
-/// The manifests that a tag has led to since then, though none does now.
-fn replaced_since(directory: &Path, since: Epoch) -> Result<BTreeSet<Digest>, Problem> {
-    let before = directory.join("_before");
-    let mut replaced = BTreeSet::new();
-    for name in files::list(&before)? {
-        let path = before.join(name);
-        if is_young(&path, since) {
-            let text = files::get(&path)?.and_then(|bytes| String::from_utf8(bytes).ok());
-            replaced.extend(text.and_then(|text| text.trim().parse::<Digest>().ok()));
-        }
-    }
-    Ok(replaced)
-}
-
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "files get times before now")]
 mod tests {
-    use calypte_formats::oci::{Descriptor, Index, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
+    use calypte_formats::oci::{Descriptor, Index, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, Manifest};
     use tempfile::TempDir;
 
     use super::super::tests::{manifest, registry, upload};
@@ -291,6 +301,71 @@ mod tests {
     }
 
     #[test]
+    fn the_time_begins_when_no_tag_leads_there_any_more() {
+        let directory = TempDir::new().unwrap();
+        let registry = registry(&directory);
+        let first = image(&registry, b"1", "latest");
+        let second = image(&registry, b"2", "1.0");
+        age(&directory, 100);
+        // One loses its tag to another image, one has it taken away.
+        image(&registry, b"3", "latest");
+        registry.delete_manifest("a", &Key::Tag("1.0".into())).unwrap();
+        assert_eq!(registry.forget(days_ago(30)).unwrap().manifests, 0);
+        // It comes back, and goes again.
+        age(&directory, 20);
+        image(&registry, b"1", "latest");
+        image(&registry, b"3", "latest");
+        age(&directory, 20);
+        let forgotten = registry.forget(days_ago(30)).unwrap();
+        assert_eq!(forgotten.manifests, 3);
+        assert!(registry.has_manifest("a", &first[0]).unwrap());
+        assert!(!registry.has_manifest("a", &second[0]).unwrap());
+    }
+
+    #[test]
+    fn what_somebody_deleted_keeps_nothing_from_being_forgotten() {
+        let directory = TempDir::new().unwrap();
+        let registry = registry(&directory);
+        let [deleted, child, _, signature] = image(&registry, b"1", "latest");
+        registry.delete_manifest("a", &Key::Digest(deleted)).unwrap();
+        let kept = image(&registry, b"2", "2");
+        registry.delete_manifest("a", &Key::Digest(kept[1])).unwrap();
+        age(&directory, 40);
+        assert_eq!(registry.forget(days_ago(30)).unwrap().manifests, 2);
+        assert!(!registry.has_manifest("a", &child).unwrap());
+        assert!(!registry.has_manifest("a", &signature).unwrap());
+        // The same image again is not said to be signed by what is gone.
+        let again = image(&registry, b"1", "latest");
+        assert_eq!(again[0], deleted);
+        let referrers = registry.referrers("a", &deleted).unwrap();
+        assert!(
+            referrers.iter().all(|one| registry.has_manifest("a", &one.digest).unwrap()),
+            "{referrers:?}"
+        );
+        assert_eq!(registry.forget(days_ago(30)).unwrap().manifests, 0);
+    }
+
+    #[test]
+    fn layers_of_other_hosts_and_tags_named_after_their_image_stay() {
+        let directory = TempDir::new().unwrap();
+        let registry = registry(&directory);
+        let foreign = upload(&registry, "a", b"foreign");
+        let mut document: Manifest =
+            serde_json::from_slice(&manifest(upload(&registry, "a", b"{}"), None)).unwrap();
+        document.layers = vec![Descriptor {
+            digest: foreign,
+            urls: vec!["https://example.org/layer".to_owned()],
+            ..Descriptor::default()
+        }];
+        let bytes = serde_json::to_vec(&document).unwrap();
+        let tag = Key::Tag(format!("sha256-{}", Digest::of(&bytes).hex()));
+        registry.put_manifest("a", &tag, MEDIA_TYPE_MANIFEST, &bytes).unwrap();
+        age(&directory, 40);
+        assert_eq!(registry.forget(days_ago(30)).unwrap().manifests, 0);
+        assert!(registry.manifest("a", &tag).is_ok() && registry.blob("a", &foreign).is_ok());
+    }
+
+    #[test]
     fn tags_of_statements_keep_no_image_and_go_with_it() {
         let directory = TempDir::new().unwrap();
         let registry = registry(&directory);
@@ -325,13 +400,17 @@ mod tests {
     }
 
     #[test]
-    fn while_a_manifest_cannot_be_read_nothing_is_forgotten() {
+    fn while_a_manifest_or_a_tag_cannot_be_read_nothing_is_forgotten() {
         let directory = TempDir::new().unwrap();
         let registry = registry(&directory);
         let old = image(&registry, b"1", "latest");
         let kept = image(&registry, b"2", "latest");
         age(&directory, 40);
         fs_err::remove_file(registry.store().blob_path(&kept[0])).unwrap();
+        assert!(registry.forget(days_ago(30)).is_err());
+        image(&registry, b"2", "latest");
+        age(&directory, 40);
+        fs_err::write(directory.path().join("registry/a/_tags/latest"), "").unwrap();
         assert!(registry.forget(days_ago(30)).is_err());
         assert!(registry.blob("a", &old[2]).is_ok() && registry.blob("a", &kept[2]).is_ok());
     }

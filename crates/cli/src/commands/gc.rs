@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use calypte_base::Epoch;
-use calypte_refresh::{RunReport, second_store};
+use calypte_refresh::{RunReport, Single, second_store};
 use calypte_store::Store;
 use calypte_store::sweep::{Removed, SHORTEST, Sweep, Swept};
 use clap::builder::RangedI64ValueParser;
@@ -98,11 +98,12 @@ pub fn collect(session: &Session, limits: &Limits, dry_run: bool) -> Result<Repo
         untagged => registry.retention(untagged),
     };
     let retention =
-        retention.context("the images of the registry could not be read, and nothing was removed")?;
+        retention.context("it is not known what the registry needs, and nothing of the store was removed")?;
     keep.extend(retention.keep);
     let swept = store.sweep(&Sweep { keep: &keep, since, dry_run })?;
     let mut second_builds = Removed::default();
-    if second_store(&root).is_dir() {
+    // While a run is at work, its second builds are.
+    if second_store(&root).is_dir() && !Single::is_taken(&root.join("pipeline/lock")) {
         let second = Store::open(second_store(&root))?;
         let Swept { blobs, packs, cache, partial } =
             second.sweep(&Sweep { keep: &BTreeSet::new(), since, dry_run })?;

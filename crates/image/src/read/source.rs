@@ -71,6 +71,7 @@ impl Source {
         let missing = || ReadError::MissingBlob { path: layout.to_owned(), digest: *digest };
         let (path, place) = match &self.blobs {
             Blobs::Directory(directory) => (directory.join(digest.hex()), None),
+            Blobs::Store(store) if !store.has(digest) => return Err(missing()),
             Blobs::Store(store) => (store.blob_path(digest), None),
             Blobs::Archive(file, places) => (file.clone(), Some(*places.get(digest).ok_or_else(missing)?)),
         };

@@ -139,7 +139,7 @@ impl Factory<'_> {
         let rules = &self.universe(&universe.definition.universe)?.1;
         let packages = names.into_iter().map(str::to_owned).collect();
         let request =
-            Request { packages, prefer: BTreeMap::new(), assumed: &rules.assumed, blocked: BTreeMap::new() };
+            Request { packages, prefer: BTreeMap::new(), assumed: &rules.assumed, blocked: self.blocked()? };
         let resolution = resolve(index, &request)?;
         Ok(resolution.packages.iter().map(|selected| locked_package(&selected.record)).collect())
     }

@@ -168,6 +168,17 @@ fn a_blocked_version_goes_nowhere() {
 }
 
 #[test]
+fn a_mistake_in_what_is_blocked_is_told_and_pauses_nothing() {
+    let Some(world) = world() else { return };
+    world.release(1);
+    world.write("policy/blocked.yaml", "blocked:\n  - package: common\n    version: \"2\"\n");
+    let error = format!("{:#}", world.run().unwrap_err());
+    assert!(error.contains("policy/blocked.yaml") && error.contains("reason"), "{error}");
+    world.write("policy/blocked.yaml", "blocked: []\n");
+    assert!(world.run().unwrap().succeeded());
+}
+
+#[test]
 fn images_that_are_no_more_leave_the_queue() {
     let Some(mut world) = world() else { return };
     world.release(1);
@@ -178,11 +189,15 @@ fn images_that_are_no_more_leave_the_queue() {
         let dirty = state.dirty(world::UNIVERSE).unwrap();
         dirty.into_iter().map(|key| key.image).collect::<Vec<_>>()
     };
-    assert_eq!(queue(&world).len(), 10);
-    world.remove("images/f4.yaml");
+    let why_not = |world: &World| {
+        State::read_only(&world.store()).unwrap().unwrap().why_not(world::UNIVERSE, "f0").unwrap()
+    };
+    assert!(queue(&world).len() == 10 && why_not(&world).is_some());
+    world.remove("images/f0.yaml");
     world.start_registry(registry);
     let report = world.run_at(120).unwrap();
     assert_eq!((report.images.len(), queue(&world)), (9, Vec::new()), "{report:#?}");
+    assert_eq!(why_not(&world), None);
 }
 
 #[test]

@@ -321,8 +321,7 @@ impl Fetcher {
     }
 
     fn is_there(&self, download: &Download) -> bool {
-        let path = self.store.blob_path(&download.digest);
-        fs_err::metadata(path).is_ok_and(|metadata| metadata.len() == download.size)
+        self.store.has_whole(&download.digest, download.size)
     }
 
     fn client(&self) -> Result<&Client, FetchError> {

@@ -106,7 +106,7 @@ impl Registry {
         digest: &Digest,
         size: u64,
     ) -> Result<Option<PartialBlob>, RegistryError> {
-        let there = || fs_err::metadata(store.blob_path(digest)).is_ok_and(|metadata| metadata.len() == size);
+        let there = || store.has_whole(digest, size);
         if there() {
             return Ok(None);
         }

@@ -362,9 +362,8 @@ fn same_place(place: &Place) -> Place {
 }
 
 fn size_of(store: &Store, digest: &Digest) -> Result<u64, StoreError> {
-    let path = store.blob_path(digest);
-    let missing = StoreError::Missing { what: "blob", digest: *digest, path: path.clone() };
-    fs_err::metadata(path).map(|metadata| metadata.len()).map_err(|_| missing)
+    let missing = || StoreError::Missing { what: "blob", digest: *digest, path: store.blob_path(digest) };
+    store.size_of(digest).ok_or_else(missing)
 }
 
 /// A part of a blob of the store, read as it is sent: the registry hashes it.
