@@ -39,8 +39,6 @@ const OF_UP: &[&[Case]] = &[
     bad_input::CASES,
     command_line::CASES,
     delta::CASES,
-    fedora::CASES,
-    live_fedora::CASES,
 ];
 
 /// What has all that it needs of its own.
@@ -52,7 +50,9 @@ const APART: &[&[Case]] = &[
     rebuild_from_provenance::CASES,
     store_gc::CASES,
     differential::CASES,
+    fedora::CASES,
     bad_fedora::CASES,
+    live_fedora::CASES,
     host_boot::CASES,
     host_update::CASES,
     os::CASES,
