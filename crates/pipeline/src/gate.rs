@@ -67,22 +67,6 @@ pub fn policy(catalog: &CatalogDirectory) -> Result<Policy> {
     Ok(Policy::new(&own, &settings, exceptions)?)
 }
 
-/// The package versions that a catalog blocks: `policy/blocked.yaml`.
-///
-/// # Errors
-/// When the file has a mistake.
-fn blocked(catalog: &CatalogDirectory) -> Result<Blocked> {
-    let mut blocked = Blocked::new();
-    if let Some((file, text)) = text(catalog, "blocked.yaml")? {
-        for BlockedVersion { package, version, reason } in
-            yaml::from_str::<BlockedFile>(&file, &text).map_err(one)?.blocked
-        {
-            blocked.entry(package).or_default().insert(version, reason);
-        }
-    }
-    Ok(blocked)
-}
-
 fn one(mistake: calypte_definition::Diagnostic) -> Mistakes {
     Mistakes(vec![mistake])
 }
@@ -115,12 +99,19 @@ impl Factory<'_> {
         policy(&self.settings.catalog)
     }
 
-    /// The package versions that the catalog blocks.
+    /// The package versions that the catalog blocks: `policy/blocked.yaml`.
     ///
     /// # Errors
     /// When the file has a mistake.
     pub fn blocked(&self) -> Result<Blocked> {
-        blocked(&self.settings.catalog)
+        let mut blocked = Blocked::new();
+        if let Some((file, text)) = text(&self.settings.catalog, "blocked.yaml")? {
+            let written = yaml::from_str::<BlockedFile>(&file, &text).map_err(one)?;
+            for BlockedVersion { package, version, reason } in written.blocked {
+                blocked.entry(package).or_default().insert(version, reason);
+            }
+        }
+        Ok(blocked)
     }
 
     /// An image and all that is known of it, as the rules are asked.

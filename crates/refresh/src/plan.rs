@@ -24,7 +24,7 @@ use crate::state::{Dirty, State};
 pub(crate) struct Plan {
     /// The keys that are dirty now.
     pub dirty: Vec<Dirty>,
-    /// The keys that are as they are published, and those of architectures that are no more.
+    /// The keys that are in the queue and no longer dirty.
     pub clean: Vec<(String, Architecture)>,
     /// The flaws that images lose, by image.
     pub fixes: Vec<(String, Fixed)>,
@@ -79,7 +79,7 @@ impl Planner<'_> {
                 self.image(&image, &lock, &mut plan)?;
             }
         }
-        self.drop_gone(&mut plan)?;
+        plan.clean = self.clean(&plan)?;
         let count = u32::try_from(plan.dirty.len()).unwrap_or(u32::MAX);
         let mut by_reason: BTreeMap<String, u32> = BTreeMap::new();
         for key in &plan.dirty {
@@ -91,17 +91,16 @@ impl Planner<'_> {
         Ok(plan)
     }
 
-    /// Takes the keys of architectures that an image's lock no longer has from the queue.
-    fn drop_gone(&self, plan: &mut Plan) -> Result<()> {
-        let wanted: BTreeSet<(&str, Architecture)> =
+    /// The keys in the queue of images that were looked at and for which nothing is to be done: they are as they are published,
+    /// or their lock no longer has the architecture.
+    fn clean(&self, plan: &Plan) -> Result<Vec<(String, Architecture)>> {
+        let dirty: BTreeSet<(&str, Architecture)> =
             plan.dirty.iter().map(|key| (key.image.as_str(), key.architecture)).collect();
         let queued = self.state.dirty(self.universe)?.into_iter().map(|key| (key.image, key.architecture));
-        let is_gone = |(image, architecture): &(String, Architecture)| {
-            plan.images.contains_key(image) && !wanted.contains(&(image.as_str(), *architecture))
+        let is_clean = |(image, architecture): &(String, Architecture)| {
+            plan.images.contains_key(image) && !dirty.contains(&(image.as_str(), *architecture))
         };
-        let gone: Vec<_> = queued.filter(is_gone).collect();
-        plan.clean.extend(gone);
-        Ok(())
+        Ok(queued.filter(is_clean).collect())
     }
 
     /// The lock that a family gets or keeps; none where it has none.
@@ -147,7 +146,6 @@ impl Planner<'_> {
         for architecture in lock.packages.keys().copied() {
             let key = self.factory.build_key(lock, image, architecture)?;
             if before.get(&architecture).is_some_and(|machine| machine.key == key) {
-                plan.clean.push((name.clone(), architecture));
                 continue;
             }
             is_fresh = false;

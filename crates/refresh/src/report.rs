@@ -230,3 +230,24 @@ impl RunReport {
         Ok(paths)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_reports_go_and_the_newest_stays_however_old() {
+        let store = tempfile::tempdir().unwrap();
+        let directory = RunReport::directory(store.path());
+        fs_err::create_dir_all(&directory).unwrap();
+        for name in ["100-1.json", "200-1.json", "300-1.json", "note.txt"] {
+            fs_err::write(directory.join(name), "{}\n").unwrap();
+        }
+        let sweep = |since, dry_run| RunReport::sweep(store.path(), Epoch(since), dry_run).unwrap();
+        assert_eq!(sweep(200, true), Removed { files: 1, bytes: 3 });
+        assert!(directory.join("100-1.json").exists());
+        assert_eq!(sweep(200, false), Removed { files: 1, bytes: 3 });
+        assert_eq!(sweep(9999, false), Removed { files: 1, bytes: 3 });
+        assert!(directory.join("300-1.json").exists() && directory.join("note.txt").exists());
+    }
+}

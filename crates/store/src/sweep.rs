@@ -60,6 +60,23 @@ impl Removed {
     }
 }
 
+impl Swept {
+    /// All of it together.
+    #[must_use]
+    pub fn total(&self) -> Removed {
+        [self.blobs, self.packs, self.cache, self.partial].into_iter().sum()
+    }
+}
+
+impl std::iter::Sum for Removed {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |sum, part| Self {
+            files: sum.files + part.files,
+            bytes: sum.bytes.saturating_add(part.bytes),
+        })
+    }
+}
+
 impl Sweep<'_> {
     /// Removes the file when it is old.
     fn file(&self, path: &Path, removed: &mut Removed) -> Result<(), StoreError> {

@@ -72,12 +72,7 @@ pub struct Report {
 /// # Errors
 /// When the catalog's locks or the registry cannot be read: then it is not known what must stay, and nothing is removed.
 pub fn run(session: &Session, arguments: &Arguments) -> Result<Verdict> {
-    let report = collect(session, &arguments.limits, arguments.dry_run)?;
-    if session.is_json() {
-        output::json("calypte.gc/1", &report)?;
-    } else {
-        output::print(&report.text())?;
-    }
+    collect(session, &arguments.limits, arguments.dry_run)?.print(session)?;
     Ok(Verdict::Yes)
 }
 
@@ -105,23 +100,23 @@ pub fn collect(session: &Session, limits: &Limits, dry_run: bool) -> Result<Repo
     // While a run is at work, its second builds are.
     if second_store(&root).is_dir() && !Single::is_taken(&root.join("pipeline/lock")) {
         let second = Store::open(second_store(&root))?;
-        let Swept { blobs, packs, cache, partial } =
-            second.sweep(&Sweep { keep: &BTreeSet::new(), since, dry_run })?;
-        for part in [blobs, packs, cache, partial] {
-            second_builds.files += part.files;
-            second_builds.bytes += part.bytes;
-        }
+        second_builds = second.sweep(&Sweep { keep: &BTreeSet::new(), since, dry_run })?.total();
     }
     let reports = RunReport::sweep(&root, since, dry_run)?;
-    let parts = [swept.blobs, swept.packs, swept.cache, swept.partial, second_builds, reports];
-    let bytes = parts.iter().map(|part| part.bytes).sum();
+    let Removed { bytes, .. } = [swept.total(), second_builds, reports].into_iter().sum();
     Ok(Report { dry_run, store: swept, second_builds, reports, manifests: retention.manifests, bytes })
 }
 
 impl Report {
-    /// As a table.
-    #[must_use]
-    pub fn text(&self) -> String {
+    /// Prints it.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub fn print(&self, session: &Session) -> Result<()> {
+        if session.is_json() { output::json("calypte.gc/1", self) } else { output::print(&self.text()) }
+    }
+
+    fn text(&self) -> String {
         let mut table = Table::new(&["WHAT", "FILES", "BYTES"], &[1, 2]);
         for (what, part) in [
             ("packages, layers, documents", self.store.blobs),

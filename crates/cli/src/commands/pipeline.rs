@@ -284,8 +284,7 @@ fn watch(session: &Session, arguments: &WatchArguments) -> Result<Verdict> {
         if let Some(limits) = limits.as_ref().filter(|_| is_due && !session.was_interrupted()) {
             collected = Some(Instant::now());
             match gc::collect(session, limits, false) {
-                Ok(report) if !session.is_json() => output::print(&report.text())?,
-                Ok(_) => {}
+                Ok(report) => report.print(session)?,
                 // What is too much on the disk is no reason to publish nothing.
                 Err(error) => failure::line(&format!("{error:#}")),
             }
