@@ -334,14 +334,8 @@ mod tests {
         assert_eq!(registry.forget(days_ago(30)).unwrap().manifests, 2);
         assert!(!registry.has_manifest("a", &child).unwrap());
         assert!(!registry.has_manifest("a", &signature).unwrap());
-        // The same image again is not said to be signed by what is gone.
-        let again = image(&registry, b"1", "latest");
-        assert_eq!(again[0], deleted);
-        let referrers = registry.referrers("a", &deleted).unwrap();
-        assert!(
-            referrers.iter().all(|one| registry.has_manifest("a", &one.digest).unwrap()),
-            "{referrers:?}"
-        );
+        // Whoever pushes the same image again does not find it signed by what is gone.
+        assert!(registry.referrers("a", &deleted).unwrap().is_empty());
         assert_eq!(registry.forget(days_ago(30)).unwrap().manifests, 0);
     }
 
@@ -380,7 +374,7 @@ mod tests {
         age(&directory, 40);
         registry.forget(days_ago(30)).unwrap();
         assert_eq!(registry.tags("a").unwrap(), ["2".to_owned(), format!("sha256-{}.sig", kept[0].hex())]);
-        assert!(registry.manifest("a", &tag(&kept[0])).is_ok());
+        assert!(registry.has_manifest("a", &Digest::of(&signature)).unwrap());
         assert!(!registry.has_manifest("a", &old[0]).unwrap());
     }
 

@@ -161,9 +161,14 @@ fn a_blocked_version_goes_nowhere() {
     assert_eq!(report.held.len(), 4, "{report:#?}");
     let reason = &report.held[0].reason;
     assert!(reason.contains("common 2 cannot be used: it is blocked: breaks the start"), "{reason}");
-    // What somebody decided is no mass failure.
-    assert_eq!(report.paused, None);
     assert!(report.images.is_empty());
+    // One that all have: what somebody decided is no mass failure.
+    world.write(
+        "policy/blocked.yaml",
+        "blocked:\n  - package: release\n    version: \"1\"\n    reason: breaks the start\n",
+    );
+    let report = world.run().unwrap();
+    assert_eq!((report.held.len(), report.paused), (10, None));
     assert_eq!(world.tags(), before);
 }
 
